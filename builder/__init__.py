@@ -1,0 +1,1 @@
+"""The library behind build.py: one concern a file, data flowing one way (see README.md)."""

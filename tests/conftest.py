@@ -1,0 +1,36 @@
+"""Catalogs to break: copies of the tests' own, in a folder that vanishes."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder import catalog, paths
+from builder.catalog import Catalog
+
+TINY = paths.ROOT / "tests" / "images"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the tests' catalog: `base` and `tiny`."""
+    return Path(shutil.copytree(TINY, tmp_path / "images"))
+
+
+@pytest.fixture
+def load(folder: Path) -> Callable[[], Catalog]:
+    return lambda: catalog.load(folder)
+
+
+@pytest.fixture
+def edit(folder: Path) -> Callable[..., None]:
+    """Replace a piece of a file of the copied catalog; a piece that is not there fails the test."""
+
+    def edit(name: str, before: str, after: str) -> None:
+        path = folder / name
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+
+    return edit
