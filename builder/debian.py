@@ -1,0 +1,402 @@
+"""A Debian archive seen through the host's own apt configuration, without touching the host's packages.
+
+apt runs with lists, status and cache of its own, so that it plans for an empty system; mirrors, keys, proxies
+and certificate authorities stay the host's. Of the host's sources only Debian's own are read, never third
+parties', and their suite may be swapped: a bookworm host can so read trixie.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from builder.errors import SeedbedError
+
+APT_CONFIGURATION = Path("/etc/apt")
+OS_RELEASE = Path("/etc/os-release")
+APT_HELPER = "/usr/lib/apt/apt-helper"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One binary package: `filename` is its pool path as the archive names it, `size` is in bytes."""
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+    size: int
+    filename: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of an archive that keeps every state of Debian; `timestamp` like 20260131T000000Z."""
+
+    address: str
+    timestamp: str
+
+    def uri(self, archive: str) -> str:
+        return f"{self.address.rstrip('/')}/{archive}/{self.timestamp}"
+
+
+class PackageGone(SeedbedError):
+    """The archive no longer has these packages; a snapshot of the lock's date still may."""
+
+    def __init__(self, packages: Sequence[Package]) -> None:
+        self.packages = tuple(packages)
+        names = ", ".join(f"{package.name}={package.version}" for package in packages)
+        super().__init__(
+            f"the Debian archive has dropped {names}: name a snapshot archive that keeps it, or lock again"
+        )
+
+
+class Archive:
+    """One suite of Debian with its updates and security updates, or one snapshot of it.
+
+    Everything apt writes stands under `directory`; two processes may share it.
+    """
+
+    def __init__(self, directory: Path, *, suite: str, snapshot: Snapshot | None = None) -> None:
+        self.suite = suite
+        self.directory = directory.absolute()
+        self.sources = [_swapped(source, suite, snapshot) for source in host_sources()]
+        self._configuration = self.directory / "apt.conf"
+        self._prepare()
+
+    def update(self) -> None:
+        """Read the archive's lists anew; cheap where they have not changed."""
+        with _locked(self.directory / "lock"):
+            self._apt("apt-get", "update", doing=f"read the lists of {self.suite}")
+
+    def resolve(self, names: Sequence[str], *, dependencies: bool = True) -> list[Package]:
+        """What apt would install into an empty system for `names`, without Recommends, sorted by name.
+
+        A name may be any pattern apt takes: `?essential` and `?priority(required)` ask for a base system.
+        Without `dependencies` it is the newest version of just these packages. Needs the lists (`update`).
+        """
+        if not dependencies:
+            return self._describe(names)
+        plan = self._apt("apt-get", "install", "--simulate", *names, doing=f"resolve {' '.join(names)} in {self.suite}")
+        chosen = re.findall(r"^Inst (\S+) \((\S+) ", plan, re.MULTILINE)
+        return self._describe([f"{name}={version}" for name, version in chosen])
+
+    def fetch(self, packages: Sequence[Package], into: Path) -> list[Path]:
+        """Bring the packages to `into`/<sha256>.deb and return these paths; what is there already is kept.
+
+        Asks for the files by their pool path, so it needs no lists. Raises PackageGone, after the rest
+        has been brought, when the archive lacks some; SeedbedError when it cannot be reached or sends
+        other bytes.
+        """
+        into.mkdir(parents=True, exist_ok=True)
+        missing = {p.sha256: p for p in packages if not (into / f"{p.sha256}.deb").exists()}
+        if missing:
+            self._download(list(missing.values()), into)
+        return [into / f"{package.sha256}.deb" for package in packages]
+
+    def _prepare(self) -> None:
+        for folder in ("lists/partial", "cache/archives/partial", "sources.d"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        _write(self.directory / "status", "")
+        _write(self.directory / "sources.d/debian.sources", _sources_file(self.sources))
+        _write(self._configuration, APT_CONF.format(directory=self.directory))
+
+    def _describe(self, names: Sequence[str]) -> list[Package]:
+        shown = self._run("apt-cache", "show", "--no-all-versions", *names).stdout
+        # One version may stand in two archives: apt shows first the one it would take.
+        packages = {entry["Package"]: _package(entry) for entry in reversed(_stanzas(shown))}
+        if unknown := sorted({name.partition("=")[0] for name in names} - packages.keys()):
+            raise SeedbedError(
+                f"Debian {self.suite} has no package {', '.join(unknown)}: check the spelling and the suite"
+            )
+        return [packages[name] for name in sorted(packages)]
+
+    def _download(self, packages: Sequence[Package], into: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as scratch:
+            targets = {package: Path(scratch, package.sha256) for package in packages}
+            wanted = [
+                word
+                for package, target in targets.items()
+                for word in (self._uri(package), str(target), f"SHA256:{package.sha256}")
+            ]
+            done = self._run(APT_HELPER, "download-file", *wanted)
+            for package, target in targets.items():
+                if target.exists() and _sha256(target) == package.sha256:
+                    target.rename(into / f"{package.sha256}.deb")
+        lacking = [p for p in packages if not (into / f"{p.sha256}.deb").exists()]
+        if lacking:
+            raise _failed_download(lacking, done.stderr)
+
+    def _uri(self, package: Package) -> str:
+        # pool/updates/ is how the security archive names its pool
+        archive = "debian-security" if package.filename.startswith("pool/updates/") else "debian"
+        for source in self.sources:
+            if source.archive == archive:
+                uri = re.sub("^file:", "copy:", source.uri)  # apt would only link to a file
+                return f"{uri}/{package.filename}"
+        raise SeedbedError(
+            f"{package.name} is in the archive {archive}, which the host's apt sources do not name: "
+            f"add it under {APT_CONFIGURATION}"
+        )
+
+    def _apt(self, command: str, *arguments: str, doing: str) -> str:
+        done = self._run(command, *arguments)
+        if done.returncode:
+            raise SeedbedError(f"apt could not {doing}: {_complaint(done.stderr)}")
+        return done.stdout
+
+    def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command, "-c", str(self._configuration), *arguments],
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+        )
+
+
+def unpack(deb: Path, into: Path) -> None:
+    """Write the package's files under `into`, running none of its scripts."""
+    into.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, text=True)
+    if done.returncode:
+        raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")
+
+
+def host_supported() -> str | None:
+    """None where Debian packages can be fetched and unpacked on this host, else why not and what to do."""
+    if missing := [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]:
+        return f"this host has no {' and no '.join(missing)}: use one of the Debian family"
+    if os.geteuid() != 0:
+        return "this needs root: run it with sudo, or as root in a virtual machine"
+    try:
+        host_sources()
+    except SeedbedError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One suite of `archive`, debian or debian-security. `options` are the deb822 fields on whom to trust."""
+
+    uri: str
+    suite: str
+    archive: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+def host_sources() -> list[Source]:
+    """Debian's own entries among the host's apt sources, for the release the host runs.
+
+    Debian's own means: the address names debian, it has the component main for this release, and where
+    a key is named, it is one of Debian's. Raises SeedbedError when there is none.
+    """
+    codename = host_codename()
+    files = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
+    entries = [entry for file in files if file.is_file() for entry in _entries(file)]
+    sources = [source for entry in entries for source in _debian_sources(entry, codename)]
+    if not any(source.suite == codename for source in sources):
+        raise SeedbedError(
+            f"{APT_CONFIGURATION} names no Debian archive with the suite {codename} and the component main: "
+            f"add one, as Debian's installer writes it"
+        )
+    return sources
+
+
+def sources_text(suite: str) -> str:
+    """The host's own Debian sources, for `suite`, as the text of a deb822 sources file."""
+    return _sources_file([_swapped(source, suite, None) for source in host_sources()])
+
+
+def host_codename() -> str:
+    """The release this host runs, such as bookworm."""
+    for line in OS_RELEASE.read_text().splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.partition("=")[2].strip('"')
+    raise SeedbedError(f"{OS_RELEASE} names no VERSION_CODENAME: a released Debian is needed")
+
+
+ONE_LINE_ENTRY = re.compile(
+    r"\s*(?P<Types>deb)\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<URIs>\S+)\s+(?P<Suites>\S+)\s+(?P<Components>[^#]+)"
+)
+DEB822_FIELD = re.compile(r"^([^\s:]+):(.*(?:\n[ \t].*)*)", re.MULTILINE)
+APT_CONF = """\
+Dir::State "{directory}";
+Dir::State::status "{directory}/status";
+Dir::Cache "{directory}/cache";
+Dir::Log "{directory}";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{directory}/sources.d";
+// The host's pins are about the host.
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Install-Recommends "false";
+// The user _apt cannot write to a private folder.
+APT::Sandbox::User "root";
+// The host's hooks would act on the host.
+#clear APT::Update;
+#clear DPkg;
+// Otherwise an archive that cannot be reached is only a warning.
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+"""
+
+
+def _swapped(source: Source, suite: str, snapshot: Snapshot | None) -> Source:
+    # bookworm-security becomes trixie-security
+    source = replace(source, suite=suite + source.suite.removeprefix(host_codename()))
+    if snapshot is None:
+        return source
+    return replace(
+        source,
+        uri=snapshot.uri(source.archive),
+        options=(*source.options, ("Check-Valid-Until", "no")),  # a snapshot's lists are old by nature
+    )
+
+
+def _sources_file(sources: Sequence[Source]) -> str:
+    return "\n".join(map(_stanza, sources))
+
+
+def _stanza(source: Source) -> str:
+    fields = [("Types", "deb"), ("URIs", source.uri), ("Suites", source.suite), ("Components", "main")]
+    return "".join(f"{name}: {value}\n" for name, value in [*fields, *source.options])
+
+
+def _entries(file: Path) -> list[dict[str, str]]:
+    """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
+    match file.suffix:
+        case ".sources":
+            return _stanzas(file.read_text())
+        case ".list":
+            return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
+    return []  # apt reads no other names either
+
+
+def _one_line_entry(line: str) -> dict[str, str] | None:
+    if not (found := ONE_LINE_ENTRY.match(line)):
+        return None
+    entry = found.groupdict(default="")
+    options = dict(option.split("=", 1) for option in entry.pop("options").split())
+    return entry | {name.title(): value for name, value in options.items()}
+
+
+def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
+    key = entry.get("Signed-By", "")
+    is_debian = (
+        "deb" in entry.get("Types", "").split()
+        and entry.get("Enabled", "yes").lower() not in ("no", "false", "0")
+        and "main" in entry.get("Components", "").split()
+        and ("debian" in key or not key.startswith("/"))
+    )
+    uris = [uri for uri in map(_resolved, entry.get("URIs", "").split()) if "debian" in uri]
+    if not (is_debian and uris):
+        return []
+    options = tuple((name, entry[name]) for name in ("Signed-By", "Trusted") if name in entry)
+    wanted = (codename, f"{codename}-updates", f"{codename}-security")
+    return [
+        Source(uris[0], suite, "debian-security" if suite.endswith("-security") else "debian", options)
+        for suite in entry["Suites"].split()
+        if suite in wanted
+    ]
+
+
+def _resolved(uri: str) -> str:
+    """The address itself, or the first one of the mirror list that cloud images put in its place."""
+    if uri.startswith("mirror+file:"):
+        listed = Path(urlsplit(uri).path).read_text().split()
+        uri = listed[0] if listed else ""
+    return uri.rstrip("/")
+
+
+def _stanzas(text: str) -> list[dict[str, str]]:
+    """The entries of a deb822 text; continuation lines stay as they are written."""
+    text = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
+    blocks = re.split(r"\n(?:[ \t]*\n)+", text.strip())
+    return [{name: value.strip() for name, value in DEB822_FIELD.findall(block)} for block in blocks if block]
+
+
+def _package(entry: dict[str, str]) -> Package:
+    return Package(
+        name=entry["Package"],
+        version=entry["Version"],
+        architecture=entry["Architecture"],
+        sha256=entry["SHA256"],
+        size=int(entry["Size"]),
+        filename=entry["Filename"],
+    )
+
+
+def _failed_download(lacking: Sequence[Package], stderr: str) -> SeedbedError:
+    reasons = {package: _reason(package, stderr) for package in lacking}
+    gone = [package for package, reason in reasons.items() if re.search("404|No such file", reason)]
+    for package, reason in reasons.items():
+        if package not in gone:
+            return SeedbedError(f"{package.name}={package.version} could not be fetched: {_with_remedy(reason)}")
+    return PackageGone(gone)
+
+
+def _reason(package: Package, stderr: str) -> str:
+    for line in stderr.splitlines():
+        uri, _, reason = line.removeprefix("E: Failed to fetch ").partition("  ")
+        if reason and unquote(uri).endswith(package.filename):
+            return reason
+    return _first_error(stderr)
+
+
+def _complaint(stderr: str) -> str:
+    return _with_remedy(_first_error(stderr), seen=stderr)
+
+
+def _first_error(stderr: str) -> str:
+    errors = [line.removeprefix("E: ") for line in stderr.splitlines() if line.startswith("E: ")]
+    return errors[0] if errors else " ".join(stderr.split()) or "it gave no reason"
+
+
+REMEDIES = (  # what apt complains of, and what to do
+    (r"NO_PUBKEY|Missing key", "upgrade the package debian-archive-keyring: it brings the keys of newer releases"),
+    (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
+    (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),
+    (r"resolve '|connect|Connection", "check the network, and the host's apt mirror and proxy"),
+    (r"No space left", "free some disk space"),
+    (r"Unable to locate|no installation candidate|Release file", "check the spelling and the suite"),
+    (r"unmet dependencies|broken packages", "these packages do not fit together in this suite"),
+)
+
+
+def _with_remedy(complaint: str, seen: str = "") -> str:
+    """The complaint and what to do about it; the telling sign may be in a warning beside it."""
+    remedies = [remedy for sign, remedy in REMEDIES if re.search(sign, seen or complaint)]
+    return "; ".join([complaint.rstrip("."), *remedies[:1]])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file only where it differs: apt drops its cache when a source is newer than it."""
+    if path.exists() and path.read_text() == text:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

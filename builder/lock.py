@@ -1,0 +1,241 @@
+"""Locks of wheels: the only part that asks the index which versions exist. Everything after reads the lock."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import uv
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from builder import network
+from builder.catalog import Catalog, Image, LayerGroup
+from builder.errors import SeedbedError, UsageError
+from builder.source import shown
+
+FORMAT = 1
+PLATFORM = "x86_64-manylinux_2_28"
+LEGACY = {
+    "manylinux_2_17_x86_64": "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64": "manylinux2010_x86_64",
+    "manylinux_2_5_x86_64": "manylinux1_x86_64",
+}
+PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One locked wheel; `sha256` is of the file the index serves."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A requirements.lock as read: what `pip install --require-hashes` takes, under a header of our own."""
+
+    inputs: str
+    cutoff: str
+    wheels: tuple[Wheel, ...]
+
+    def version(self, name: str) -> str | None:
+        return next((wheel.version for wheel in self.wheels if wheel.name == name), None)
+
+    def render(self, image: str) -> str:
+        """The file's text: one wheel a line, sorted by name, one hash each."""
+        head = [
+            f"# Made by `./build.py lock {image}`: edit image.yaml or requirements.in instead.",
+            f"# format: {FORMAT}",
+            f"# inputs: sha256:{self.inputs}",
+            f"# cutoff: {self.cutoff}",
+            f"# platform: {PLATFORM}",
+        ]
+        return "\n".join([*head, *map(str, self.wheels), ""])
+
+
+def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
+    """Resolve the image's wheels as the index stood at `cutoff` (RFC 3339); raises `SeedbedError` if none fit."""
+    constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in borrowed(catalog, image))]
+    lock = Lock(inputs_of(catalog, image), cutoff, resolve(image, constraints, cutoff))
+    check_layers(catalog, image, lock)
+    return lock
+
+
+def write(image: Image, lock: Lock) -> None:
+    partial = image.lock_path.with_suffix(".partial")
+    partial.write_text(lock.render(image.name), encoding="utf-8")
+    partial.replace(image.lock_path)
+
+
+def read(image: Image) -> Lock:
+    """The image's lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
+    remedy = f"run ./build.py lock {image.name}"
+    if not image.lock_path.exists():
+        raise SeedbedError(f"{shown(image.lock_path)}: missing; {remedy}")
+    head: dict[str, str] = {}
+    wheels = []
+    for number, line in enumerate(image.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.startswith("#"):
+            key, _, value = line.removeprefix("#").partition(":")
+            head[key.strip()] = value.strip()
+        elif pin := PIN.fullmatch(line):
+            wheels.append(Wheel(**pin.groupdict()))
+        else:
+            where = f"{shown(image.lock_path)}:{number}"
+            raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy}")
+    return Lock(head.get("inputs", "").removeprefix("sha256:"), head.get("cutoff", ""), tuple(wheels))
+
+
+def check(catalog: Catalog, image: Image) -> Lock:
+    """The image's lock, proven to belong to the files beside it, without a network; raises `SeedbedError`."""
+    lock = read(image)
+    for name, version in image.versions.items():
+        if (locked := lock.version(name)) != version:
+            found = f"has {locked}" if locked else "has no such package"
+            where = image.where("versions", name)
+            raise UsageError(
+                f"{where}: says {version}, but {image.lock_path.name} {found}; run ./build.py lock {image.name}"
+            )
+    if lock.inputs != inputs_of(catalog, image):
+        raise SeedbedError(
+            f"{shown(image.lock_path)}: stale, its inputs changed since it was made; run ./build.py lock {image.name}"
+        )
+    check_layers(catalog, image, lock)
+    return lock
+
+
+def digest(catalog: Catalog, image: Image) -> str:
+    """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
+    files = (catalog.base_of(image).lock_path, image.lock_path)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).hexdigest()
+
+
+def moment(cutoff: str | None) -> str:
+    """A day, or today, as the first moment of it in UTC (RFC 3339); raises `UsageError` for anything else."""
+    try:
+        day = date.fromisoformat(cutoff) if cutoff else datetime.now(UTC).date()
+    except ValueError:
+        raise UsageError(f"--cutoff: expected a day such as 2026-11-20, found {cutoff!r}") from None
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def layers_of(catalog: Catalog, image: Image, lock: Lock) -> list[tuple[LayerGroup, tuple[Wheel, ...]]]:
+    """The locked wheels of every layer, in the image's order; layers without a wheel are left out."""
+    groups = catalog.groups_of(image)
+    homes = {wheel: next((group for group in groups if group.holds(wheel.name)), None) for wheel in lock.wheels}
+    layers = [(group, tuple(wheel for wheel, home in homes.items() if home is group)) for group in groups]
+    return [(group, wheels) for group, wheels in layers if wheels]
+
+
+def check_layers(catalog: Catalog, image: Image, lock: Lock) -> None:
+    """Every wheel has a layer, and a shared layer holds the very wheels it holds in the image it comes from."""
+    layers = layers_of(catalog, image, lock)
+    placed = {wheel for _, wheels in layers for wheel in wheels}
+    for wheel in lock.wheels:
+        if wheel not in placed:
+            raise UsageError(f"{image.where('layers')}: no layer takes {wheel.name}; add it, or a last layer for '*'")
+    if image.shared:
+        lender = catalog.image(image.shared.image)
+        lent = {group.name: wheels for group, wheels in layers_of(catalog, lender, read(lender))}
+        for group, wheels in layers:
+            if group.name in image.shared.layers and wheels != lent[group.name]:
+                raise SeedbedError(
+                    f"{shown(image.lock_path)}: layer {group.name} holds other wheels than {lender.name}'s; "
+                    f"run ./build.py lock {image.name}"
+                )
+
+
+def inputs_of(catalog: Catalog, image: Image) -> str:
+    """The hex sha256 of all that decides what a lock holds, its cut-off date apart."""
+    text = image.requirements_path.read_text(encoding="utf-8")
+    inputs = {
+        "format": FORMAT,
+        "platform": PLATFORM,
+        "python": image.python,
+        "requirements": [line for line in text.splitlines() if line.strip() and not line.startswith("#")],
+        "versions": versions(image),
+        "borrowed": [str(wheel) for wheel in borrowed(catalog, image)],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def versions(image: Image) -> list[str]:
+    return [f"{name}=={version}" for name, version in sorted(image.versions.items())]
+
+
+def borrowed(catalog: Catalog, image: Image) -> list[Wheel]:
+    """The wheels of the layers that the image takes from another."""
+    if image.shared is None:
+        return []
+    lender = catalog.image(image.shared.image)
+    layers = layers_of(catalog, lender, read(lender))
+    return [wheel for group, wheels in layers if group.name in image.shared.layers for wheel in wheels]
+
+
+def resolve(image: Image, constraints: Sequence[str], cutoff: str) -> tuple[Wheel, ...]:
+    """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
+    with tempfile.TemporaryDirectory() as scratch:
+        limits, answer = Path(scratch, "constraints.txt"), Path(scratch, "pylock.toml")
+        limits.write_text("\n".join(constraints), encoding="utf-8")
+        options = ["--python-version", image.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
+        options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
+        if index := network.index_url():
+            options += ["--default-index", index]
+        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(image.requirements_path), *options]
+        asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
+        if asked.returncode:
+            raise SeedbedError(f"{shown(image.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
+        return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], image.python))
+
+
+def uv_environment() -> dict[str, str]:
+    bundle = network.ca_bundle()
+    return os.environ | ({"SSL_CERT_FILE": str(bundle)} if bundle else {})
+
+
+def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Wheel]:
+    """PEP 751's packages as ours: of each, the wheel that an installer on the platform would choose."""
+    ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
+    found = []
+    for package in packages:
+        choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
+        if rank[0] == len(ranks):
+            raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
+        found.append(Wheel(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
+    return sorted(found, key=lambda wheel: wheel.name)
+
+
+def rank_of(url: str, ranks: dict[Tag, int]) -> tuple[int, str]:
+    """How well a wheel fits, best first; among equals the file's name decides."""
+    filename = unquote(PurePosixPath(urlsplit(url).path).name)
+    *_, tags = parse_wheel_filename(filename)
+    return min(ranks.get(tag, len(ranks)) for tag in tags), filename
+
+
+def supported_tags(python: str) -> list[Tag]:
+    """The tags of `PLATFORM` for a CPython, best first (PEP 425, PEP 600)."""
+    architecture, _, newest = PLATFORM.partition("-manylinux_2_")
+    platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(int(newest), 4, -1)]
+    platforms = [name for platform in platforms for name in (platform, LEGACY.get(platform)) if name]
+    version = tuple(map(int, python.split(".")))
+    return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
