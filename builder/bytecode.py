@@ -1,0 +1,177 @@
+"""Bytecode for an image, in layers of its own, compiled by the image's own interpreter.
+
+The interpreter is taken out of the base layer and run through the base's own dynamic loader: no root, no container,
+and never the host's Python. Python 3.11.2 and 3.11.7 have one magic number and still compile some files differently.
+"""
+
+import hashlib
+import marshal
+import posixpath
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+
+import zstandard
+
+from builder.errors import SeedbedError
+from builder.install import Target, Wheel, installed_files
+from builder.layers import PREFIX, PYTHON, cpus
+from builder.oci import Layer, Store
+from builder.tar import Entry, file, layer_key, write_layer
+
+COMPILER = Path(__file__).with_name("compiler.py")
+
+ENVIRONMENT = {"LC_ALL": "C"}
+"""With no locale set, Python would load the host's C.UTF-8."""
+
+FILES_A_PROCESS = 100
+"""From Python 3.12 on, bytecode depends on what the process compiled before it
+(https://github.com/python/cpython/issues/78274): each process gets so many files, in the order of their paths."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What one layer is compiled from: the .py files of `wheels`, of `files` and of the base's `standard_library`."""
+
+    wheels: Sequence[Wheel] = ()
+    files: Sequence[Entry] = ()
+    standard_library: bool = False
+
+
+def bytecode_layers(
+    groups: Mapping[str, Sources],
+    *,
+    store: Store,
+    base: Layer,
+    epoch: int,
+    level: int,
+    prefix: str = PREFIX,
+    python: str = PYTHON,
+) -> list[Layer]:
+    """One layer of `__pycache__` folders for each group, in the order given; the keys of `groups` say what each is.
+
+    `base` is the layer with the interpreter, /usr/bin/python{python}. Sources that do not compile get no bytecode.
+    Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
+    """
+    target = Target(prefix, python)
+    with _Interpreter(store.blob(base.descriptor.digest), python) as interpreter:
+
+        def make(sources: Sources, what: str) -> Layer:
+            files = _python_files(sources, target, interpreter)
+            return write_layer(store, _compiled(files, interpreter), epoch=epoch, level=level, what=what)
+
+        return [
+            store.layer(_key(sources, base, target, epoch, level), partial(make, sources, what), what=what)
+            for what, sources in groups.items()
+        ]
+
+
+class _Interpreter:
+    """The Python of a base layer, unpacked into a temporary folder as soon as it is needed."""
+
+    def __init__(self, layer: Path, python: str) -> None:
+        self._layer, self._python = layer, python
+
+    def __enter__(self) -> Self:
+        self._scratch = tempfile.TemporaryDirectory(prefix="seedbed-python-")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._scratch.cleanup()
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder with the interpreter, its standard library and the libraries it is linked with."""
+        root = Path(self._scratch.name)
+        with (
+            self._layer.open("rb") as blob,
+            zstandard.ZstdDecompressor().stream_reader(blob) as stream,
+            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", encoding="utf-8") as tar,
+        ):
+            tar.extractall(root, (member for member in tar if self._needs(member)), filter="tar")
+        return root
+
+    @cached_property
+    def command(self) -> list[str]:
+        """What runs the interpreter with nothing of the host's but its kernel."""
+        binary = self.root / "usr" / "bin" / f"python{self._python}"
+        loader = next(self.root.glob("usr/lib/*-linux-gnu/ld-linux*.so.*"), None)
+        if loader is None or not binary.exists():
+            raise SeedbedError(
+                f"expected /usr/bin/python{self._python} in the base layer, found none in {self._layer}: "
+                f"add python{self._python} to the base's packages"
+            )
+        return [str(loader), "--library-path", str(loader.parent), str(binary), "-I", "-S", "-B", "-W", "ignore"]
+
+    def standard_library(self) -> Iterator[Entry]:
+        for path in self.root.glob(f"usr/lib/python{self._python}/**/*.py"):
+            if path.is_file():
+                yield file(path.relative_to(self.root).as_posix(), path.read_bytes())
+
+    def _needs(self, member: tarfile.TarInfo) -> bool:
+        """The interpreter and its libraries: files, and links to a neighbour, since no other link is among them."""
+        folder, base = posixpath.split(member.name)
+        return (
+            member.name == f"usr/bin/python{self._python}"
+            or folder.startswith(f"usr/lib/python{self._python}")
+            or (posixpath.dirname(folder) == "usr/lib" and folder.endswith("-linux-gnu") and ".so" in base)
+        ) and (member.isreg() or (member.issym() and "/" not in member.linkname))
+
+
+def _python_files(sources: Sources, target: Target, interpreter: _Interpreter) -> list[Entry]:
+    """Every source, sorted by path, none of them read yet if it comes from a wheel."""
+    modules = target.folder("purelib", "").lstrip("/") + "/"
+    entries = [file.entry for wheel in sources.wheels for file in installed_files(wheel, target)]
+    entries = [entry for entry in entries if entry.path.startswith(modules)] + list(sources.files)
+    entries += interpreter.standard_library() if sources.standard_library else ()
+    by_path = {entry.path: entry for entry in entries if entry.path.endswith(".py")}
+    return [by_path[path] for path in sorted(by_path)]
+
+
+def _compiled(files: Sequence[Entry], interpreter: _Interpreter) -> list[Entry]:
+    chunks = [files[start : start + FILES_A_PROCESS] for start in range(0, len(files), FILES_A_PROCESS)]
+    with ThreadPoolExecutor(cpus()) as pool:
+        return [entry for entries in pool.map(partial(_compile, interpreter.command), chunks) for entry in entries]
+
+
+def _compile(command: Sequence[str], files: Sequence[Entry]) -> list[Entry]:
+    request = marshal.dumps([(f"/{source.path}", b"".join(source.content())) for source in files], 2)
+    done = subprocess.run([*command, str(COMPILER)], input=request, capture_output=True, env=ENVIRONMENT, check=False)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+        raise SeedbedError(f"could not compile {files[0].path} to {files[-1].path} with the base's Python: {reason}")
+    cache_tag, codes = marshal.loads(done.stdout)
+    return [
+        file(_cached(source.path, cache_tag), code)
+        for source, code in zip(files, codes, strict=True)
+        if code is not None
+    ]
+
+
+def _cached(path: str, cache_tag: str) -> str:
+    folder, base = posixpath.split(path)
+    return f"{folder}/__pycache__/{base.removesuffix('.py')}.{cache_tag}.pyc"
+
+
+def _key(sources: Sources, base: Layer, target: Target, epoch: int, level: int) -> str:
+    inputs = {
+        "wheels": sorted(wheel.sha256 for wheel in sources.wheels),
+        "files": sorted((entry.path, _sha256(entry.content())) for entry in sources.files),
+        "standard_library": sources.standard_library,
+        "base": base.diff_id,
+        "target": [target.prefix, target.python],
+        "compiler": [_sha256([COMPILER.read_bytes()]), FILES_A_PROCESS],
+        "epoch": epoch,
+        "level": level,
+    }
+    return layer_key("bytecode", inputs)
+
+
+def _sha256(chunks: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"".join(chunks)).hexdigest()

@@ -1,0 +1,141 @@
+"""What an image holds beside Debian and its wheels: the recipe's last steps and the assembled layer come from here."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from builder import paths
+from builder.catalog import Image
+from builder.lock import Lock
+
+sys.path.append(str(paths.RUNTIME))
+from seedbed.environment import baked_environment
+
+VENV = "/opt/venv"
+ENTRYPOINT = ("/usr/bin/tini", "-g", "--", "/opt/seedbed/entrypoint.sh")
+COMMAND = ("bash",)
+PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+WORKING_FOLDER = "/workspace"
+DESCRIPTION = "/etc/seedbed/image.json"
+CONSTRAINTS = "/etc/seedbed/constraints.txt"
+
+HOME = "/home/seedbed"
+USER_ID = 1000
+PASSWD = f"seedbed:x:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"
+GROUP = f"seedbed:x:{USER_ID}:"
+OPEN_FOLDERS = (HOME, WORKING_FOLDER)
+"""Folders of the image's user that any other `--user` may write to as well."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A file of `runtime/` (`source` is relative to it) and where it goes."""
+
+    source: str
+    target: str
+    mode: int
+
+    @property
+    def folder(self) -> str:
+        return self.target.rpartition("/")[0]
+
+    def read(self) -> bytes:
+        return (paths.RUNTIME / self.source).read_bytes()
+
+
+def site_packages(image: Image) -> str:
+    return f"{VENV}/lib/python{image.python}/site-packages"
+
+
+def venv_links(image: Image) -> dict[str, str]:
+    """The symbolic links that make a virtual environment of Debian's interpreter: path to target."""
+    return {
+        f"{VENV}/bin/python": f"/usr/bin/python{image.python}",
+        f"{VENV}/bin/python3": "python",
+        f"{VENV}/bin/python{image.python}": "python",
+        f"{VENV}/lib64": "lib",
+    }
+
+
+VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = false\n"
+
+
+def runtime_files(image: Image) -> list[Installed]:
+    """Every file of the runtime, sorted by target."""
+    modules = (path.relative_to(paths.RUNTIME).as_posix() for path in paths.RUNTIME.glob("seedbed/**/*.py"))
+    files = [Installed(module, f"{site_packages(image)}/{module}", 0o644) for module in modules]
+    files += [
+        Installed("00_seedbed.pth", f"{site_packages(image)}/00_seedbed.pth", 0o644),
+        Installed("bin/seedbed", f"{VENV}/bin/seedbed", 0o755),
+        Installed("entrypoint.sh", ENTRYPOINT[-1], 0o755),
+        Installed("settings.sh", "/opt/seedbed/settings.sh", 0o644),
+        Installed("sitecustomize.py", f"/etc/python{image.python}/sitecustomize.py", 0o644),
+    ]
+    return sorted(files, key=lambda file: file.target)
+
+
+def by_folder(files: Iterable[Installed]) -> list[tuple[str, int, list[str]]]:
+    """What single `install` commands can put in place: a folder, a mode, and the sources that go there with it."""
+    grouped = groupby(sorted(files, key=where), key=where)
+    return [(folder, mode, [file.source for file in members]) for (folder, mode), members in grouped]
+
+
+def where(file: Installed) -> tuple[str, int]:
+    return file.folder, file.mode
+
+
+def environment(image: Image) -> dict[str, str]:
+    """The image's ENV: what makes it usable, what makes it repeatable, and what image.yaml adds."""
+    usable = {
+        "PATH": PATH,
+        "HOME": HOME,
+        "USER": "seedbed",
+        "LANG": "C.UTF-8",
+        "PIP_CONSTRAINT": CONSTRAINTS,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTHONUNBUFFERED": "1",
+        "SEEDBED_IMAGE": f"{image.name} {image.full_tag}",
+    }
+    if image.cuda:
+        usable |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    return usable | baked_environment(image.frameworks) | image.environment
+
+
+def labels(image: Image, lock_digest: str) -> dict[str, str]:
+    """The image's labels: OCI's own keys, and the lock that everything in it follows from."""
+    standard = {
+        "title": image.title,
+        "description": image.description,
+        "version": image.full_tag,
+        "licenses": image.licenses,
+    }
+    labels = {f"org.opencontainers.image.{key}": value for key, value in standard.items()}
+    labels |= {"io.seedbed.image": image.name, "io.seedbed.lock": f"sha256:{lock_digest}"}
+    if image.end_of_life:
+        labels["io.seedbed.end-of-life"] = image.end_of_life.date.isoformat()
+    return labels | image.labels
+
+
+def description(image: Image, lock: Lock, lock_digest: str) -> str:
+    """The text of image.json: what the image says of itself, read by `seedbed info`."""
+    facts = {
+        "name": image.name,
+        "title": image.title,
+        "tag": image.full_tag,
+        "lock": f"sha256:{lock_digest}",
+        "python": image.python,
+        "cuda": image.cuda,
+        "cudnn": image.cudnn,
+        "frameworks": list(image.frameworks),
+        "end_of_life": image.end_of_life.model_dump(mode="json") if image.end_of_life else None,
+        "environment": environment(image),
+        "versions": {wheel.name: wheel.version for wheel in lock.wheels},
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def constraints(lock: Lock) -> str:
+    """The text of constraints.txt: whatever is installed on top keeps the locked versions."""
+    return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in lock.wheels)

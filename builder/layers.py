@@ -1,0 +1,131 @@
+"""Locked wheels in, layers out.
+
+A layer is a function of what goes into it, so each is kept in the store under the hash of its inputs and found
+again without any work. Layers do not depend on each other: images that share a group of wheels share its layer.
+"""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from importlib.metadata import version
+
+from builder.errors import SeedbedError
+from builder.install import InstalledFile, Target, Wheel, installed_files
+from builder.oci import Layer, Store
+from builder.tar import Entry, layer_key, write_layer
+
+PREFIX = "/opt/venv"
+PYTHON = "3.11"
+
+
+def wheel_layers(
+    groups: Mapping[str, Sequence[Wheel]],
+    *,
+    store: Store,
+    epoch: int,
+    level: int,
+    prefix: str = PREFIX,
+    python: str = PYTHON,
+    processes: int | None = None,
+) -> list[Layer]:
+    """One layer for each group of wheels, in the order given; the keys of `groups` say what each is.
+
+    Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first. Raises
+    SeedbedError as `wheel_layer` does, and where wheels of two groups would write different files to one path.
+    """
+    target = Target(prefix, python)
+    wheels = [wheel for group in groups.values() for wheel in group]
+    store.once(_key("together", wheels, target), partial(_together, wheels, target))
+    make = partial(wheel_layer, store=store, epoch=epoch, level=level, prefix=prefix, python=python)
+    missing = {
+        what: sum(wheel.path.stat().st_size for wheel in group)
+        for what, group in groups.items()
+        if store.find(_key("wheels", group, target, epoch, level), what=what) is None
+    }
+    largest_first = sorted(missing, key=missing.__getitem__, reverse=True)
+    _in_parallel([partial(make, groups[what], what=what) for what in largest_first], processes or cpus())
+    return [make(group, what=what) for what, group in groups.items()]
+
+
+def wheel_layer(
+    wheels: Sequence[Wheel],
+    *,
+    store: Store,
+    what: str,
+    epoch: int,
+    level: int,
+    prefix: str = PREFIX,
+    python: str = PYTHON,
+) -> Layer:
+    """All that `wheels` install into the virtual environment `prefix`, as one layer.
+
+    The files are those an installer would write, bytecode apart; `epoch` (seconds since 1970) dates them, `level` is
+    zstd's. Raises SeedbedError, naming wheel and file, where a wheel is malformed or not the one that was locked,
+    where a file is not as its RECORD says, and where two wheels would write different files to one path.
+    """
+    target = Target(prefix, python)
+
+    def make() -> Layer:
+        for wheel in wheels:
+            _refuse_altered(wheel)
+        return write_layer(store, _together(wheels, target), epoch=epoch, level=level, what=what)
+
+    return store.layer(_key("wheels", wheels, target, epoch, level), make, what=what)
+
+
+def cpus() -> int:
+    """The CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
+    """What all of `wheels` install; files that several bring alike are there once."""
+    files: dict[str, InstalledFile] = {}
+    for wheel in sorted(wheels, key=str):
+        for file in installed_files(wheel, target):
+            other = files.setdefault(file.entry.path, file)
+            if not file.same_as(other):
+                raise SeedbedError(
+                    f"expected one content for /{file.entry.path}, found two, in {other.wheel} and {wheel}: "
+                    "lock versions of them that can be installed together"
+                )
+    return [file.entry for file in files.values()]
+
+
+def _refuse_altered(wheel: Wheel) -> None:
+    with wheel.path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != wheel.sha256:
+        raise SeedbedError(
+            f"{wheel}: expected sha256 {wheel.sha256}, as locked, found {found} in {wheel.path}: "
+            "delete that file and build again"
+        )
+
+
+def _key(kind: str, wheels: Iterable[Wheel], target: Target, *settings: int) -> str:
+    locked = sorted((wheel.name, wheel.version, wheel.sha256) for wheel in wheels)
+    return layer_key(
+        kind,
+        {
+            "wheels": locked,
+            "target": [target.prefix, target.python],
+            "settings": settings,
+            "installer": version("installer"),
+        },
+    )
+
+
+def _in_parallel(tasks: Sequence[Callable[[], object]], processes: int) -> None:
+    """Run `tasks`, in this order, in up to `processes` processes."""
+    if min(len(tasks), processes) < 2:
+        return
+    # Not by fork: the caller may run threads (for its progress bars), whose locks a forked child would inherit.
+    with ProcessPoolExecutor(min(len(tasks), processes), multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_call, tasks))
+
+
+def _call(task: Callable[[], object]) -> None:
+    task()

@@ -1,0 +1,263 @@
+"""OCI image layouts and the store their layers are kept in.
+
+A `Store` keeps every blob under its digest and remembers which inputs made which layer. A `Layout` is one
+image as a folder (`oci-layout`, `index.json`, `blobs/sha256/`) that BuildKit, skopeo and podman can read. The
+same layers and config give the same bytes: JSON is canonical, and every date is the epoch given.
+
+Source: OCI image specification 1.1, image-layout.md, manifest.md, config.md.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from builder.errors import SeedbedError
+
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+_WRITING = ".writing-"
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a blob is (`media_type`), its `digest` ("sha256:" and 64 hex digits) and its `size` in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Descriptor":
+        return cls(data["mediaType"], data["digest"], data["size"])
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A compressed layer: its blob, the digest and bytes of the tar inside, and one line on what it is."""
+
+    descriptor: Descriptor
+    diff_id: str
+    raw_size: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """Blobs by digest (`blobs/sha256/`) and layers by the key of what went into them (`layers/KEY.json`).
+
+    Everything appears by a rename, the note of a layer after its blob, so neither a crash nor a second build
+    at the same time leaves anything half-written that is later believed.
+    """
+
+    root: Path
+
+    def blob(self, digest: str) -> Path:
+        return _blob(self.root, digest)
+
+    def find(self, key: str, *, what: str) -> Layer | None:
+        """The layer remembered under `key`, described as `what`; None if its note or its blob is gone."""
+        try:
+            note = json.loads(self._note(key).read_bytes())
+            layer = Layer(Descriptor(**note.pop("descriptor")), **note)
+            # ext4 and XFS commit a new file's size after its data: a blob torn by a power cut is too short.
+            intact = self.blob(layer.descriptor.digest).stat().st_size == layer.descriptor.size
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+        return replace(layer, what=what) if intact else None
+
+    def remember(self, key: str, layer: Layer) -> Layer:
+        write_atomically(self._note(key), canonical_json(asdict(layer)))
+        return layer
+
+    def layer(self, key: str, make: Callable[[], Layer], *, what: str) -> Layer:
+        """The layer remembered under `key`, else the one that `make` makes, remembered from now on."""
+        return self.find(key, what=what) or self.remember(key, make())
+
+    def once(self, key: str, check: Callable[[], object]) -> None:
+        """Run `check` unless it has passed before under `key`."""
+        if not self._note(key).exists():
+            check()
+            write_atomically(self._note(key), b"{}")
+
+    @contextmanager
+    def new_blob(self) -> Iterator["BlobWriter"]:
+        """A file to write a blob into. On `commit()` it enters the store; otherwise it vanishes."""
+        _sweep(self.root / "blobs" / "sha256")
+        with _temporary(self.root / "blobs" / "sha256") as file:
+            yield BlobWriter(self, file)
+
+    def _note(self, key: str) -> Path:
+        return self.root / "layers" / f"{key}.json"
+
+
+class BlobWriter:
+    """Hashes a blob on its way to the disk, so that it need not be read again to learn its digest."""
+
+    def __init__(self, store: Store, file: IO[bytes]) -> None:
+        self._store, self._file = store, file
+        self._hash, self._size = hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self._size += len(data)
+        return self._file.write(data)
+
+    def commit(self, media_type: str) -> Descriptor:
+        self._file.flush()
+        descriptor = Descriptor(media_type, f"sha256:{self._hash.hexdigest()}", self._size)
+        Path(self._file.name).replace(self._store.blob(descriptor.digest))
+        return descriptor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One image as a folder in the OCI image layout. Once `index.json` is there, all that it names is too."""
+
+    root: Path
+
+    def blob(self, digest: str) -> Path:
+        return _blob(self.root, digest)
+
+    def add_blob(self, data: bytes, media_type: str) -> Descriptor:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        write_atomically(self.blob(digest), data)
+        return Descriptor(media_type, digest, len(data))
+
+    def add_file(self, path: Path, descriptor: Descriptor) -> None:
+        """Take in the blob in `path`: as a hard link, or as a copy from another file system."""
+        found = path.stat().st_size
+        if found != descriptor.size:
+            raise SeedbedError(
+                f"expected {descriptor.size} bytes, found {found} in {path}: delete that file and build again"
+            )
+        _link_or_copy(path, self.blob(descriptor.digest))
+
+    def write_image(
+        self,
+        store: Store,
+        layers: Sequence[Layer],
+        *,
+        config: Mapping[str, Any],
+        epoch: int,
+        architecture: str = "amd64",
+    ) -> Descriptor:
+        """Write the image made of `layers`, bottom first, and return the descriptor of its manifest.
+
+        `config` is the container's configuration (Env, WorkingDir, User, ...); `epoch` (seconds since 1970)
+        dates the image and every entry of its history.
+        """
+        for layer in layers:
+            self.add_file(store.blob(layer.descriptor.digest), layer.descriptor)
+        image = _image_config(layers, config, epoch, architecture)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": self.add_blob(canonical_json(image), CONFIG_TYPE).to_json(),
+            "layers": [layer.descriptor.to_json() for layer in layers],
+        }
+        descriptor = self.add_blob(canonical_json(manifest), MANIFEST_TYPE)
+        platform = {"architecture": architecture, "os": "linux"}
+        index = {
+            "schemaVersion": 2,
+            "mediaType": INDEX_TYPE,
+            "manifests": [descriptor.to_json() | {"platform": platform}],
+        }
+        write_atomically(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
+        write_atomically(self.root / "index.json", canonical_json(index))
+        return descriptor
+
+    def descriptor(self) -> Descriptor:
+        """The manifest's descriptor. Raises SeedbedError where the folder holds no image or more than one."""
+        try:
+            manifests = json.loads((self.root / "index.json").read_bytes())["manifests"]
+        except FileNotFoundError:
+            raise SeedbedError(f"expected an OCI image layout, found no index.json in {self.root}") from None
+        if len(manifests) != 1:
+            raise SeedbedError(f"expected one image, found {len(manifests)} in {self.root / 'index.json'}")
+        return Descriptor.from_json(manifests[0])
+
+    def manifest(self) -> dict[str, Any]:
+        return self._json(self.descriptor().digest)
+
+    def config(self) -> dict[str, Any]:
+        return self._json(self.manifest()["config"]["digest"])
+
+    def _json(self, digest: str) -> dict[str, Any]:
+        return json.loads(self.blob(digest).read_bytes())
+
+
+def canonical_json(data: Any) -> bytes:
+    """The one way to write `data`: keys sorted, no white space, UTF-8."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that no reader ever sees a part of it."""
+    with _temporary(path.parent) as file:
+        file.write(data)
+        file.flush()
+        Path(file.name).replace(path)
+
+
+def _image_config(layers: Sequence[Layer], config: Mapping[str, Any], epoch: int, architecture: str) -> dict[str, Any]:
+    created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "architecture": architecture,
+        "os": "linux",
+        "created": created,
+        "config": dict(config),
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [{"created": created, "created_by": layer.what} for layer in layers],
+    }
+
+
+def _blob(root: Path, digest: str) -> Path:
+    return root / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[IO[bytes]]:
+    """A file in `folder`, locked while it is written, that vanishes at the end unless it was renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=_WRITING, delete=False) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            os.fchmod(file.fileno(), 0o644)
+            yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what writers that were killed left in `folder`: nobody holds the lock on it any more."""
+    for path in folder.glob(f"{_WRITING}*"):
+        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A file that is empty may be another writer's, born a moment ago and not yet locked.
+            if path.stat().st_size:
+                path.unlink()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    with _temporary(target.parent) as file:
+        Path(file.name).unlink()
+        try:
+            os.link(source, file.name)
+        except OSError:
+            shutil.copyfile(source, file.name)
+        Path(file.name).replace(target)

@@ -1,0 +1,177 @@
+"""Bytecode: compiled by the base's own interpreter, and a function of the sources alone."""
+
+import importlib.util
+import io
+import marshal
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from builder import bytecode
+from builder.bytecode import Sources, bytecode_layers
+from builder.errors import SeedbedError
+from builder.oci import Layer, Store
+from builder.tar import Entry, directory, file, symlink, write_layer
+
+EPOCH = 1_700_000_000
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+TAG = sys.implementation.cache_tag
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> list[Entry]:
+    """This test's own Python, laid out as a Debian base has it."""
+    binary = os.path.realpath(sys.executable)
+    linked = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", linked)}
+    entries = [file(f"usr/bin/python{PYTHON}", Path(binary).read_bytes(), mode=0o755)]
+    entries += [
+        file(f"usr/lib/x86_64-linux-gnu/{path.name}", path.read_bytes(), mode=0o755) for path in sorted(libraries)
+    ]
+    modules = Path(sysconfig.get_path("stdlib"))
+    for pattern in ("*.py", "encodings/*.py", "importlib/*.py", "collections/*.py"):
+        entries += [
+            file(f"usr/lib/python{PYTHON}/{path.relative_to(modules)}", path.read_bytes())
+            for path in modules.glob(pattern)
+        ]
+    return entries
+
+
+@pytest.fixture
+def base(store, interpreter) -> Layer:
+    elsewhere = [symlink(f"usr/lib/python{PYTHON}/sitecustomize.py", "/etc/python/sitecustomize.py"), directory("var")]
+    return write_layer(store, [*interpreter, *elsewhere], epoch=EPOCH, level=1, what="base")
+
+
+def compiled(store: Store, base: Layer, sources: Sources) -> Layer:
+    [layer] = bytecode_layers({"bytecode": sources}, store=store, base=base, epoch=EPOCH, level=1, python=PYTHON)
+    return layer
+
+
+def contents(store: Store, layer: Layer) -> dict[str, bytes]:
+    with store.blob(layer.descriptor.digest).open("rb") as blob:
+        data = zstandard.ZstdDecompressor().stream_reader(blob).read()
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive if member.isreg()}
+
+
+SOURCES = [
+    file("opt/app/one.py", b"WORDS = {'a', 'b'} | frozenset('xyz')\ndef f():\n    return 'one'\n"),
+    file("opt/app/two.py", b"from one import f\n"),
+]
+
+
+def test_bytecode_is_found_beside_its_source_and_believed_without_looking_at_it(store, base, tmp_path):
+    pycs = contents(store, compiled(store, base, Sources(files=SOURCES)))
+    assert list(pycs) == [f"opt/app/__pycache__/{name}.{TAG}.pyc" for name in ("one", "two")]
+    pyc = pycs[f"opt/app/__pycache__/one.{TAG}.pyc"]
+    source = b"".join(SOURCES[0].content())
+    assert pyc[:4] == importlib.util.MAGIC_NUMBER
+    assert int.from_bytes(pyc[4:8], "little") == 0b01, "hash-based, unchecked"
+    assert pyc[8:16] == importlib.util.source_hash(source)
+    assert marshal.loads(pyc[16:]).co_filename == "/opt/app/one.py"
+
+    for path, data in pycs.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "opt/app/one.py").write_text("raise SystemExit('compiled anew')")
+    script = "import one; print(one.f())"
+    printed = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path / "opt/app", capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == "one\n"
+
+
+def test_the_order_of_sources_and_the_number_of_cpus_do_not_matter(base, tmp_path, store, monkeypatch):
+    many = [file(f"opt/app/m{number}.py", f"X = {number}, 'x{number % 7}'\n".encode()) for number in range(300)]
+    first = compiled(store, base, Sources(files=many))
+    monkeypatch.setattr(bytecode, "cpus", lambda: 1)
+    (store.root / "layers").rename(tmp_path / "forgotten")
+    assert compiled(store, base, Sources(files=many[::-1])) == first
+
+
+def test_what_does_not_compile_has_no_bytecode(store, base):
+    broken = [
+        file("a/python2.py", b"print 'hi'\n"),
+        file("a/null.py", b"\0"),
+        file("a/latin.py", b"# \xe9\nx = '\xe9'\n"),
+        file("a/deep.py", b"(" * 3000 + b")" * 3000),
+        file("a/good.py", b"x = 1\n"),
+    ]
+    assert list(contents(store, compiled(store, base, Sources(files=broken)))) == [f"a/__pycache__/good.{TAG}.pyc"]
+
+
+def test_only_python_files_are_compiled(store, base):
+    files = [file("a/run", b"#!python\n"), file("a/data.txt", b"x = 1\n"), file("a/x.py", b"")]
+    assert list(contents(store, compiled(store, base, Sources(files=files)))) == [f"a/__pycache__/x.{TAG}.pyc"]
+
+
+def test_the_standard_library_can_be_among_the_sources(store, base):
+    pycs = contents(store, compiled(store, base, Sources(standard_library=True)))
+    code = marshal.loads(pycs[f"usr/lib/python{PYTHON}/__pycache__/abc.{TAG}.pyc"][16:])
+    assert code.co_filename == f"/usr/lib/python{PYTHON}/abc.py"
+    assert f"usr/lib/python{PYTHON}/encodings/__pycache__/utf_8.{TAG}.pyc" in pycs
+    assert not any("sitecustomize" in path for path in pycs)
+
+
+def test_nothing_of_the_host_is_loaded(store, base, tmp_path, monkeypatch):
+    spy = tmp_path / "compiler.py"
+    spy.write_text(
+        "import os, sys\n"
+        "root = sys.executable.partition('/usr/bin/')[0]\n"
+        "mapped = {line.split()[-1] for line in open('/proc/self/maps') if '/' in line} | {os.__file__}\n"
+        "raise SystemExit(f'{len(mapped) > 2} {[path for path in mapped if not path.startswith(root)]}')"
+    )
+    monkeypatch.setattr(bytecode, "COMPILER", spy)
+    with pytest.raises(SeedbedError, match=r": True \[\]$"):
+        compiled(store, base, Sources(files=SOURCES))
+
+
+def test_another_base_has_its_bytecode_made_anew(store, base, interpreter):
+    compiled(store, base, Sources(files=SOURCES))
+    other = write_layer(store, [file("etc/issue", b"")], epoch=EPOCH, level=1, what="another base")
+    with pytest.raises(SeedbedError):
+        compiled(store, other, Sources(files=SOURCES))
+
+
+def test_a_base_without_the_interpreter_is_refused_and_told_what_to_add(store):
+    base = write_layer(store, [file("etc/issue", b"")], epoch=EPOCH, level=1, what="base")
+    with pytest.raises(SeedbedError, match=rf"expected /usr/bin/python{re.escape(PYTHON)} in the base layer"):
+        compiled(store, base, Sources(files=SOURCES))
+
+
+def test_an_interpreter_that_fails_is_an_error_and_leaves_no_layer(store, base, tmp_path, monkeypatch):
+    failing = tmp_path / "compiler.py"
+    failing.write_text("raise SystemExit('out of luck')")
+    monkeypatch.setattr(bytecode, "COMPILER", failing)
+    before = sorted(store.root.rglob("*"))
+    with pytest.raises(SeedbedError, match=r"could not compile opt/app/one\.py to opt/app/two\.py .*: out of luck"):
+        compiled(store, base, Sources(files=SOURCES))
+    assert sorted(store.root.rglob("*")) == before
+
+
+def test_bytecode_that_is_known_takes_no_work(store, base):
+    first = compiled(store, base, Sources(files=SOURCES))
+    store.blob(base.descriptor.digest).unlink()
+    assert compiled(store, base, Sources(files=SOURCES)) == first
+
+
+def test_a_link_in_the_base_cannot_lead_out_of_the_scratch_folder(store, interpreter, tmp_path):
+    target = tmp_path / "outside"
+    target.mkdir()
+    trap = [symlink(f"usr/lib/python{PYTHON}/trap", str(target)), file(f"usr/lib/python{PYTHON}/x.py", b"x = 1\n")]
+    base = write_layer(store, [*interpreter, *trap], epoch=EPOCH, level=1, what="base")
+    compiled(store, base, Sources(files=SOURCES))
+    assert list(target.iterdir()) == []

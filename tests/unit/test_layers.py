@@ -1,0 +1,444 @@
+"""Wheels to layers: the tree an installer would write, checked file by file, in bytes that nothing else decides."""
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import random
+import re
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from builder import install, layers
+from builder.errors import SeedbedError
+from builder.install import Target, Wheel, installed_files
+from builder.layers import wheel_layer, wheel_layers
+from builder.oci import Layer, Store
+from builder.tar import CHUNK
+
+EPOCH = 1_700_000_000
+SITE = "opt/venv/lib/python3.11/site-packages"
+NOTES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
+"""What installers write about themselves; it differs between them and nothing depends on it."""
+
+
+@dataclass
+class Recipe:
+    """A wheel to be made for a test: file name to content, and what to do wrong."""
+
+    name: str = "demo"
+    version: str = "1.0"
+    files: Mapping[str, bytes] = field(default_factory=lambda: {"demo/__init__.py": b"ANSWER = 42\n"})
+    entry_points: str = ""
+    executable: set[str] = field(default_factory=set)
+    record: Mapping[str, tuple[str, str, str] | None] = field(default_factory=dict)
+    compression: int = zipfile.ZIP_DEFLATED
+    wheel_version: str = "1.0"
+
+    def make(self, folder: Path) -> Wheel:
+        info = f"{self.name}-{self.version}.dist-info"
+        files = dict(self.files)
+        files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n".encode()
+        files[f"{info}/WHEEL"] = (
+            f"Wheel-Version: {self.wheel_version}\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n".encode()
+        )
+        if self.entry_points:
+            files[f"{info}/entry_points.txt"] = self.entry_points.encode()
+        files[f"{info}/RECORD"] = self._record(files, info)
+        path = folder / f"{self.name}-{self.version}-py3-none-any.whl"
+        folder.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", self.compression) as archive:
+            for name, data in files.items():
+                member = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+                member.external_attr = (stat.S_IFREG | (0o755 if name in self.executable else 0o644)) << 16
+                archive.writestr(member, data, self.compression)
+        return wheel_at(path, self.name.replace("_", "-"), self.version)
+
+    def _record(self, files: Mapping[str, bytes], info: str) -> bytes:
+        rows = {name: (name, record_hash(data), str(len(data))) for name, data in files.items()}
+        rows |= {f"{info}/RECORD": (f"{info}/RECORD", "", "")} | self.record
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(row for row in rows.values() if row)
+        return text.getvalue().encode()
+
+
+def record_hash(data: bytes, algorithm: str = "sha256") -> str:
+    return f"{algorithm}={base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).decode().rstrip('=')}"
+
+
+def wheel_at(path: Path, name: str = "demo", version: str = "1.0") -> Wheel:
+    return Wheel(name, version, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "wheels"
+
+
+def layer(store: Store, *wheels: Wheel, **options: object) -> Layer:
+    return wheel_layer(wheels, store=store, what="wheels", epoch=EPOCH, level=1, **options)
+
+
+def contents(store: Store, made: Layer) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of every file in a layer, by path."""
+    with store.blob(made.descriptor.digest).open("rb") as blob:
+        data = zstandard.ZstdDecompressor().stream_reader(blob).read()
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {member.name: (member.mode, archive.extractfile(member).read()) for member in archive if member.isreg()}
+
+
+RICH = Recipe(
+    name="rich_demo",
+    files={
+        "rich_demo/__init__.py": b"def main(): pass\n",
+        "rich_demo/data.bin": random.Random(1).randbytes(3_000_000),
+        "rich_demo/zeros.bin": bytes(5_000_000),
+        "rich_demo/empty.py": b"",
+        "rich_demo/lib.so": b"\x7fELF",
+        "rich_demo/naïve.txt": b"not ASCII",
+        "rich_demo-1.0.data/purelib/rich_demo/more.py": b"MORE = 1\n",
+        "rich_demo-1.0.data/platlib/rich_demo/fast.so": b"\x7fELF",
+        "rich_demo-1.0.data/scripts/rich-script": b"#!python\nprint('hi')\n",
+        "rich_demo-1.0.data/scripts/rich-binary": b"\x7fELF" + bytes(100),
+        "rich_demo-1.0.data/scripts/rich-main": b"#!python\n# an old-style launcher, replaced by the entry point\n",
+        "rich_demo-1.0.data/data/share/rich_demo/notes.txt": b"notes",
+        "rich_demo-1.0.data/headers/rich.h": b"#pragma once\n",
+        "rich_demo-1.0.dist-info/licenses/LICENSE": b"free",
+    },
+    entry_points="[console_scripts]\nrich-main = rich_demo:main\nrich-sub = rich_demo.more:a.b [extra]\n"
+    "[gui_scripts]\nrich-gui = rich_demo:main\n",
+    executable={"rich_demo/lib.so", "rich_demo-1.0.data/scripts/rich-binary"},
+)
+
+
+# The tree
+
+
+def test_a_layer_holds_what_uv_installs(tmp_path, folder, store):
+    wheels = [RICH.make(folder), Recipe().make(folder)]
+    venv = tmp_path / "venv"
+    uv = [sys.executable, "-m", "uv", "--offline", "--no-config", "--quiet"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(venv)], check=True)
+    before = tree(venv)
+    paths = [str(wheel.path) for wheel in wheels]
+    subprocess.run([*uv, "pip", "install", "--python", str(venv / "bin/python"), "--no-deps", *paths], check=True)
+    expected = {path: file for path, file in tree(venv).items() if path not in before}
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    made = contents(store, layer(store, *wheels, prefix=str(venv), python=python))
+    found = {path.removeprefix(f"{venv}/".lstrip("/")): file for path, file in made.items()}
+    assert comparable(found, venv) == comparable(expected, venv)
+    assert recorded(found) == recorded(expected)
+
+
+def tree(root: Path) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.relative_to(root).as_posix(): (path.stat().st_mode & 0o777, path.read_bytes()) for path in files}
+
+
+def comparable(files: Mapping[str, tuple[int, bytes]], venv: Path) -> dict[str, tuple[int, object]]:
+    """The files without installers' notes; of a launcher, what it starts and with what."""
+    launchers = {"bin/rich-main", "bin/rich-sub", "bin/rich-gui"}
+    kept = {path: file for path, file in files.items() if path.rpartition("/")[2] not in NOTES and path != ".lock"}
+    return {path: (mode, started(data) if path in launchers else data) for path, (mode, data) in sorted(kept.items())}
+
+
+def started(launcher: bytes) -> list[str]:
+    return re.findall(r"^#!.*|^from .*|sys\.exit\(.*\)", launcher.decode(), re.MULTILINE)
+
+
+def recorded(files: Mapping[str, tuple[int, bytes]]) -> set[str]:
+    """The paths that the RECORDs name: no installers' notes, and no launcher that uv lists without installing it."""
+    texts = (data.decode() for path, (_, data) in files.items() if path.endswith("/RECORD"))
+    names = {row[0] for text in texts for row in csv.reader(text.splitlines())}
+    return {name for name in names if name.rpartition("/")[2] not in NOTES and ".data/" not in name}
+
+
+def test_scripts_start_the_image_s_python(store, folder):
+    made = contents(store, layer(store, RICH.make(folder)))
+    assert made["opt/venv/bin/rich-script"] == (0o755, b"#!/opt/venv/bin/python\nprint('hi')\n")
+    assert made["opt/venv/bin/rich-binary"] == (0o755, b"\x7fELF" + bytes(100))
+    mode, launcher = made["opt/venv/bin/rich-main"]
+    assert mode == 0o755
+    assert launcher.startswith(b"#!/opt/venv/bin/python\n")
+    assert b"from rich_demo import main" in launcher
+
+
+def test_record_lists_every_file_with_its_hash_and_size(store, folder):
+    made = contents(store, layer(store, RICH.make(folder)))
+    info = f"{SITE}/rich_demo-1.0.dist-info"
+    rows = list(csv.reader(made[f"{info}/RECORD"][1].decode().splitlines()))
+    listed = {os.path.normpath(f"{SITE}/{name}"): (digest, size) for name, digest, size in rows}
+    assert listed.keys() == made.keys()
+    del listed[f"{info}/RECORD"]
+    assert listed == {path: (record_hash(data), str(len(data))) for path, (_, data) in made.items() if path in listed}
+
+
+def test_bytecode_and_signatures_in_a_wheel_stay_out(store, folder):
+    extra = {
+        "demo/__pycache__/x.cpython-311.pyc": b"?",
+        "demo-1.0.dist-info/RECORD.jws": b"?",
+        "demo-1.0.dist-info/RECORD.p7s": b"?",
+    }
+    plain, extended = Recipe().make(folder / "first").path, Recipe(files=Recipe().files | extra).make(folder)
+    assert contents(store, layer(store, wheel_at(plain))) == contents(store, layer(store, extended))
+
+
+def test_stored_and_deflated_wheels_give_the_same_layer(store, folder):
+    stored = replace(RICH, compression=zipfile.ZIP_STORED).make(folder / "first")
+    assert layer(store, stored) == layer(store, RICH.make(folder))
+
+
+# The same bytes
+
+
+def test_the_order_of_wheels_does_not_matter(folder, tmp_path):
+    wheels = [RICH.make(folder), Recipe().make(folder), Recipe(name="other", files={"other.py": b""}).make(folder)]
+    stores = [Store(tmp_path / name) for name in "ab"]
+    assert layer(stores[0], *wheels) == layer(stores[1], *wheels[::-1])
+
+
+def test_umask_time_zone_and_checkout_do_not_matter(folder, tmp_path, monkeypatch):
+    first = layer(Store(tmp_path / "a"), RICH.make(folder))
+    before = os.umask(0o077)
+    try:
+        monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        assert layer(Store(tmp_path / "b"), RICH.make(tmp_path / "elsewhere")) == first
+    finally:
+        os.umask(before)
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_zlib_and_isal_inflate_alike(folder, tmp_path, monkeypatch):
+    first = layer(Store(tmp_path / "a"), RICH.make(folder))
+    monkeypatch.setattr(install, "decompressobj", zlib.decompressobj)
+    assert layer(Store(tmp_path / "b"), RICH.make(folder)) == first
+
+
+def test_the_number_of_processes_does_not_matter(folder, tmp_path):
+    groups = {"the big one": [RICH.make(folder)], "the small one": [Recipe().make(folder)]}
+    one, two = (
+        wheel_layers(groups, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
+        for count in (1, 2)
+    )
+    assert one == two
+    assert [made.what for made in two] == ["the big one", "the small one"]
+
+
+def test_a_layer_does_not_depend_on_the_other_groups(folder, tmp_path):
+    shared, other = [RICH.make(folder)], [Recipe().make(folder)]
+    alone = wheel_layers({"shared": shared}, store=Store(tmp_path / "a"), epoch=EPOCH, level=1)
+    among = wheel_layers({"other": other, "shared": shared}, store=Store(tmp_path / "b"), epoch=EPOCH, level=1)
+    assert among[1] == alone[0]
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "epoch", "prefix"])
+def test_what_goes_in_decides_the_layer(store, folder, change):
+    changed = {
+        "content": Recipe(files={"demo/__init__.py": b"ANSWER = 43\n"}),
+        "mode": Recipe(executable={"demo/__init__.py"}),
+    }.get(change, Recipe())
+    options = {"epoch": EPOCH + (change == "epoch"), "prefix": "/opt/other" if change == "prefix" else "/opt/venv"}
+    first = layer(store, Recipe().make(folder / "first"))
+    other = wheel_layer([changed.make(folder)], store=store, what="wheels", level=1, **options)
+    assert first.diff_id != other.diff_id
+
+
+# The cache
+
+
+def test_a_layer_that_is_known_takes_no_work(store, folder, monkeypatch):
+    groups = {"all": [RICH.make(folder)]}
+    first = wheel_layers(groups, store=store, epoch=EPOCH, level=1)
+    groups["all"][0].path.unlink()
+    monkeypatch.setattr(layers, "write_layer", None)
+    monkeypatch.setattr(layers, "installed_files", None)
+    assert wheel_layers(groups, store=store, epoch=EPOCH, level=1) == first
+
+
+def test_another_installer_makes_layers_anew(store, folder, monkeypatch):
+    wheel = RICH.make(folder)
+    layer(store, wheel)
+    monkeypatch.setattr(layers, "version", lambda package: "0.0")
+    monkeypatch.setattr(layers, "write_layer", lambda *_, **__: pytest.fail("made anew"))
+    with pytest.raises(pytest.fail.Exception, match="made anew"):
+        layer(store, wheel)
+
+
+# What is refused
+
+
+def refused(store: Store, match: str, *wheels: Wheel) -> None:
+    with pytest.raises(SeedbedError, match=match) as error:
+        layer(store, *wheels)
+    assert "\n" not in str(error.value)
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused_and_named(store, folder):
+    wheel = Recipe().make(folder)
+    wheel.path.write_bytes(wheel.path.read_bytes() + b"x")
+    refused(store, rf"demo 1\.0: expected sha256 {wheel.sha256}, as locked, found [0-9a-f]{{64}} in .*demo-1\.0", wheel)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_file_that_is_not_as_record_says_is_refused_and_named(store, folder, compression, size):
+    record = {"demo/a.bin": ("demo/a.bin", record_hash(b"what was signed"), str(size))}
+    wheel = Recipe(files={"demo/a.bin": bytes(size)}, record=record, compression=compression).make(folder)
+    refused(store, r"demo 1\.0: expected demo/a.bin in .*\.whl to be as RECORD says sha256=.*, found sha256=", wheel)
+
+
+def test_a_script_that_is_not_as_record_says_is_refused_and_named(store, folder):
+    name, data = "demo-1.0.data/scripts/run", b"#!python\n"
+    wheel = Recipe(files={name: data}, record={name: (name, record_hash(b"else"), str(len(data)))}).make(folder)
+    refused(store, "demo-1.0.data/scripts/run", wheel)
+
+
+def test_a_file_with_broken_compression_is_refused_and_named(store, folder):
+    wheel = Recipe(files={"demo/a.bin": random.Random(1).randbytes(1000) * 3}).make(folder)
+    data = bytearray(wheel.path.read_bytes())
+    start = data.index(b"demo/a.bin") + len(b"demo/a.bin")
+    data[start : start + 40] = b"\xff" * 40
+    wheel.path.write_bytes(data)
+    refused(store, r"demo 1\.0: expected demo/a\.bin .*found broken data", wheel_at(wheel.path))
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (None, "no sha256/sha384/sha512 in RECORD for demo/a.py"),
+        (("demo/a.py", "", "1"), "no sha256/sha384/sha512 in RECORD for demo/a.py"),
+        (("demo/a.py", record_hash(b"1", "md5"), "1"), "no sha256/sha384/sha512 in RECORD for demo/a.py"),
+        (("demo/a.py", record_hash(b"1"), "2"), "1 bytes of demo/a.py, which RECORD gives 2"),
+        (("demo/a.py", record_hash(b"1"), ""), "1 bytes of demo/a.py, which RECORD gives None"),
+        (("demo/a.py", "nonsense", "1"), "`hash` does not follow the required format"),
+    ],
+    ids=["not listed", "no hash", "weak hash", "other size", "no size", "no form"],
+)
+def test_a_file_that_record_does_not_vouch_for_is_refused(store, folder, row, complaint):
+    wheel = Recipe(files={"demo/a.py": b"1"}, record={"demo/a.py": row}).make(folder)
+    refused(store, rf"{re.escape(complaint)} in .*demo-1\.0-py3-none-any\.whl", wheel)
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
+def test_the_stronger_hashes_are_checked_too(store, folder, algorithm):
+    good = {"demo/a.py": ("demo/a.py", record_hash(b"1", algorithm), "1")}
+    bad = {"demo/a.py": ("demo/a.py", record_hash(b"2", algorithm), "1")}
+    refused(store, "as RECORD says", Recipe(files={"demo/a.py": b"1"}, record=bad).make(folder))
+    assert layer(store, Recipe(files={"demo/a.py": b"1"}, record=good).make(folder))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "demo/../../../../../../../etc/passwd",
+        "/etc/passwd",
+        "demo/./a.py",
+        "demo//a.py",
+        "demo-1.0.data/data/../../evil",
+        "demo-1.0.data/scripts/../../evil",
+    ],
+)
+def test_a_file_that_reaches_outside_is_refused_and_the_wheel_named(store, folder, name):
+    refused(store, r"expected a well-formed wheel, found .* in .*demo-1\.0", Recipe(files={name: b"evil"}).make(folder))
+
+
+def test_a_launcher_that_reaches_outside_is_refused(store, folder):
+    recipe = Recipe(entry_points="[console_scripts]\n../../../usr/bin/sh = demo:main\n")
+    refused(store, "which may lead out of /opt/venv/bin", recipe.make(folder))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "complaint"),
+    [
+        (Recipe(wheel_version="2.0"), "only support version 1.x wheels"),
+        (Recipe(files={"demo-1.0.data/elsewhere/a": b""}), "not contained in a valid .data subdirectory"),
+        (Recipe(files={"other-2.0.dist-info/METADATA": b""}), "2 .dist-info folders"),
+        (Recipe(entry_points="[console_scripts]\nrun = not a module\n"), "well-formed wheel"),
+        (Recipe(entry_points="nonsense"), "no section headers"),
+        (Recipe(files={"demo-1.0.data/purelib/a.py": b"", "a.py": b""}), "/opt/venv/.*/a.py twice"),
+    ],
+    ids=["version", "scheme", "two wheels", "entry point", "entry points", "twice"],
+)
+def test_a_malformed_wheel_is_refused_and_named(store, folder, recipe, complaint):
+    refused(store, complaint, recipe.make(folder))
+
+
+def test_what_is_no_zip_is_refused_and_named(store, folder):
+    folder.mkdir()
+    page = folder / "demo.whl"
+    page.write_bytes(b"<html>404</html>")
+    refused(
+        store,
+        r"well-formed wheel, found File is not a zip file in .*demo\.whl",
+        wheel_at(page),
+    )
+
+
+def test_wheels_that_disagree_about_a_file_are_refused_and_both_are_named(store, folder):
+    one = Recipe(name="one", files={"shared/__init__.py": b"1"}).make(folder)
+    two = Recipe(name="two", files={"shared/__init__.py": b"2"}).make(folder)
+    complaint = rf"/{SITE}/shared/__init__\.py, found two, in one 1\.0 and two 1\.0"
+    refused(store, complaint, one, two)
+    refused(store, complaint, two, one)
+
+
+def test_wheels_that_disagree_about_a_mode_are_refused(store, folder):
+    one = Recipe(name="one", files={"run.sh": b"1"}).make(folder)
+    two = Recipe(name="two", files={"run.sh": b"1"}, executable={"run.sh"}).make(folder)
+    refused(store, "run.sh, found two", one, two)
+
+
+def test_wheels_that_agree_about_a_file_bring_it_once(store, folder):
+    wheels = [Recipe(name=name, files={"shared/__init__.py": b""}).make(folder) for name in ("one", "two")]
+    assert contents(store, layer(store, *wheels))[f"{SITE}/shared/__init__.py"] == (0o644, b"")
+
+
+def test_wheels_of_two_groups_that_disagree_are_refused_even_if_both_layers_are_known(store, folder):
+    groups = {name: [Recipe(name=name, files={"shared.py": name.encode()}).make(folder)] for name in ("one", "two")}
+    for name, wheels in groups.items():
+        wheel_layers({name: wheels}, store=store, epoch=EPOCH, level=1)
+    for _ in range(2):
+        with pytest.raises(SeedbedError, match=r"shared\.py, found two, in one 1\.0 and two 1\.0"):
+            wheel_layers(groups, store=store, epoch=EPOCH, level=1)
+
+
+def test_an_error_in_another_process_arrives_as_one_line(store, folder):
+    good, bad = RICH.make(folder), Recipe().make(folder)
+    bad.path.write_bytes(bad.path.read_bytes() + b"x")
+    with pytest.raises(SeedbedError, match=r"demo 1\.0: expected sha256"):
+        wheel_layers({"good": [good], "bad": [bad]}, store=store, epoch=EPOCH, level=1, processes=2)
+
+
+# Memory
+
+
+def test_however_well_a_file_is_compressed_it_is_inflated_in_small_pieces(folder):
+    wheel = Recipe(files={"demo/zeros.bin": bytes(64 << 20)}).make(folder)
+    [zeros] = [
+        file for file in installed_files(wheel, Target("/opt/venv", "3.11")) if file.entry.path.endswith("zeros.bin")
+    ]
+    sizes = [len(chunk) for chunk in zeros.entry.content()]
+    assert sum(sizes) == 64 << 20
+    assert max(sizes) <= CHUNK
