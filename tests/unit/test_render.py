@@ -1,0 +1,56 @@
+"""Rendering is pure, checked against what is committed, and strict about names."""
+
+import jinja2
+import pytest
+
+from builder import catalog, paths, render
+from builder.render import quoted
+
+
+@pytest.mark.parametrize("root", [paths.IMAGES, paths.ROOT / "tests" / "images"])
+def test_what_is_committed_is_what_renders(root):
+    loaded = catalog.load(root)
+    for image in loaded.images.values():
+        assert render.render(loaded, image).diff() == ""
+
+
+def test_a_changed_input_shows_as_a_diff(edit, load):
+    edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
+    loaded = load()
+    diff = render.render(loaded, loaded.image("tiny")).diff()
+    assert "-# Tiny 2.4.6-py311" in diff and "+# Teeny 2.4.6-py311" in diff
+
+
+def test_writing_makes_the_diff_empty_and_happens_once(edit, load):
+    edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
+    loaded = load()
+    rendered = render.render(loaded, loaded.image("tiny"))
+    assert rendered.write() and not rendered.write()
+    assert rendered.diff() == ""
+
+
+def test_a_template_that_names_an_unknown_fact_fails(monkeypatch, tmp_path, load):
+    (tmp_path / "Dockerfile.j2").write_text("{{ image.titel }}")
+    monkeypatch.setattr(paths, "TEMPLATES", tmp_path)
+    loaded = load()
+    with pytest.raises(jinja2.UndefinedError, match="titel"):
+        render.render(loaded, loaded.image("tiny"))
+
+
+def test_every_locked_wheel_stands_in_the_recipe_with_its_hash(load):
+    loaded = load()
+    image = loaded.image("tiny")
+    text = render.render(loaded, image).text
+    assert all(str(wheel) in text for wheel in render.lock.read(image).wheels)
+
+
+def test_the_final_stage_only_sets_metadata(load):
+    loaded = load()
+    text = render.render(loaded, loaded.image("tiny")).text
+    _, _, final = text.partition("FROM env AS final\n")
+    words = {line.split()[0] for line in final.splitlines()}
+    assert words <= {"ENV", "LABEL", "USER", "ENTRYPOINT", "CMD"}
+
+
+def test_values_are_quoted_so_that_docker_reads_them_back():
+    assert quoted('a "b" $c \\d') == '"a \\"b\\" \\$c \\\\d"'
