@@ -1,0 +1,114 @@
+"""What the environment asks for, and what a mode makes of it. Used by the hook, `seedbed run` and the build.
+
+`entrypoint.sh` does the same in shell, from `settings.sh`, which `runtime/generate.py` writes.
+"""
+
+import os
+
+from seedbed.settings import DEFAULT_MODE, DEFAULT_SEED, LARGEST_SEED, MODES, RANK_VARIABLES, VARIABLES, Setting
+
+CGROUP = "/sys/fs/cgroup"
+
+
+def mode(environ: dict[str, str]) -> str:
+    """The mode asked for. ValueError: it is none."""
+    found = environ.get("SEEDBED_MODE", DEFAULT_MODE)
+    if found not in MODES:
+        raise ValueError(f"SEEDBED_MODE={found}: expected strict, warn or off")
+    return found
+
+
+def seed(environ: dict[str, str]) -> int:
+    """The seed asked for, rank included where SEEDBED_RANK_OFFSET=1. ValueError: it is none."""
+    found = environ.get("SEEDBED_SEED", str(DEFAULT_SEED))
+    if not (found.isascii() and found.isdigit() and len(found) <= 10 and int(found) <= LARGEST_SEED):
+        raise ValueError(f"SEEDBED_SEED={found}: expected a whole number from 0 to {LARGEST_SEED}")
+    return (int(found) + rank_offset(environ)) % (LARGEST_SEED + 1)
+
+
+def rank_offset(environ: dict[str, str]) -> int:
+    """What this rank adds to the seed: 0 unless SEEDBED_RANK_OFFSET=1."""
+    if environ.get("SEEDBED_RANK_OFFSET") != "1":
+        return 0
+    return next((int(environ[name]) for name in RANK_VARIABLES if environ.get(name, "").isdigit()), 0)
+
+
+def adjust(environ: dict[str, str], mode: str, libraries: tuple[str, ...] = ()) -> None:
+    """Make `environ` what `mode` wants for any Python and for `libraries`; a value that is not ours stays.
+
+    In mode off the libraries do not matter: nothing that was ours is left.
+    """
+    now = words(environ)
+    for setting in VARIABLES:
+        found, wanted = environ.get(setting.name), setting.values[mode]
+        ours = found in our_values(setting, environ)
+        if wanted is None:
+            if ours:
+                del environ[setting.name]
+        elif ours or (found is None and concerns(setting, libraries)):
+            environ[setting.name] = wanted.format(**now)
+
+
+def our_values(setting: Setting, environ: dict[str, str]) -> set[str]:
+    """What the image, the entrypoint or the hook may have set it to."""
+    baked = {"seed": DEFAULT_SEED, "threads": available_cpus()}
+    here = {"seed": environ.get("SEEDBED_SEED"), "threads": share_of_cpus(environ)}
+    return {value.format(**words) for value in setting.values.values() if value for words in (baked, here)}
+
+
+def concerns(setting: Setting, libraries: tuple[str, ...]) -> bool:
+    """Whether the setting is for any Python, or for one of `libraries`."""
+    return not setting.libraries or any(library in setting.libraries for library in libraries)
+
+
+def baked_environment(libraries: tuple[str, ...]) -> dict[str, str]:
+    """The ENV of an image with `libraries`: the defaults, and what mode strict sets but for the number of threads."""
+    environ = {"SEEDBED_SEED": str(DEFAULT_SEED), "SEEDBED_MODE": DEFAULT_MODE}
+    for setting in VARIABLES:
+        value = setting.values[DEFAULT_MODE]
+        if value and "{threads}" not in value and concerns(setting, libraries):
+            environ[setting.name] = value.format(seed=DEFAULT_SEED)
+    return environ
+
+
+def words(environ: dict[str, str]) -> dict[str, str]:
+    """What `{seed}` and `{threads}` stand for in this run."""
+    return {"seed": environ.get("SEEDBED_SEED", str(DEFAULT_SEED)), "threads": str(threads(environ))}
+
+
+def threads(environ: dict[str, str]) -> int:
+    """The user's OMP_NUM_THREADS, otherwise this process's share of the CPUs."""
+    asked = environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) != available_cpus():
+        return int(asked)
+    return share_of_cpus(environ)
+
+
+def share_of_cpus(environ: dict[str, str]) -> int:
+    """The CPUs, divided among the ranks that torchrun has started on this machine; at least 1."""
+    ranks_here = environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, available_cpus() // max(1, int(ranks_here) if ranks_here.isdigit() else 1))
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may use: its affinity, or less where a control group sets a quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(affinity, quota_cpus() or affinity)
+
+
+def quota_cpus() -> int | None:
+    """The control group's quota in whole CPUs, rounded up; None where there is none."""
+    try:
+        quota, period = read_words(f"{CGROUP}/cpu.max")
+    except OSError:
+        try:
+            (quota,), (period,) = (read_words(f"{CGROUP}/cpu/cpu.cfs_{word}_us") for word in ("quota", "period"))
+        except OSError:
+            return None
+    return None if quota in ("max", "-1") else -(-int(quota) // int(period))
+
+
+def read_words(path: str) -> list[str]:
+    """The words of a small file."""
+    with open(path) as file:  # noqa: PTH123 - pathlib would cost every Python process milliseconds
+        return file.read().split()

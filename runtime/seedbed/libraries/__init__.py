@@ -1,0 +1,39 @@
+"""One module for each library: `configure(module)` seeds it and sets its flags, right after it has run.
+
+`state(module)` reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
+"""
+
+import os
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from seedbed import boot, environment
+
+NUMERIC = ("numpy", "torch", "tensorflow", "jax")
+_said = False
+
+
+def prepare(name: str) -> None:
+    """Set what the library will read from the environment, and say once what comes too late to be set."""
+    global _said
+    if name not in NUMERIC:
+        return
+    environment.adjust(os.environ, environment.mode(os.environ), (name,))
+    if not _said and not hash_seed_is_fixed():
+        _said = True
+        boot.say(
+            "Python started without PYTHONHASHSEED (or with -E or -I, which ignore it): sets of strings vary in order"
+        )
+
+
+def configure(library: str, module: ModuleType) -> None:
+    """Have the module that has just run configured."""
+    import_module(f"seedbed.libraries.{library}").configure(module)
+    if os.environ.get("SEEDBED_AUDIT") == "1":
+        import_module("seedbed.audit").watch(library, module)
+
+
+def hash_seed_is_fixed() -> bool:
+    """Whether sets of strings have the same order in every run."""
+    return boot.hash_seed.isdigit() and not sys.flags.ignore_environment

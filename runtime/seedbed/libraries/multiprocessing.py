@@ -1,0 +1,30 @@
+"""`multiprocessing`: every process it starts afresh is told its lineage, before anything is imported there.
+
+Forked children learn theirs in `seedbed.boot`. This serves spawn, the fork server and loky (joblib) alike.
+"""
+
+import os
+from types import ModuleType
+
+from seedbed import boot
+
+
+def configure(multiprocessing_process: ModuleType) -> None:
+    """Children inherit the environment, so it holds the lineage while one starts (start no two at the same moment)."""
+    start = multiprocessing_process.BaseProcess.start
+
+    def start_with_lineage(self):
+        os.environ[boot.LINEAGE_VARIABLE] = f"{boot.lineage}/s{self._identity[-1]}"
+        try:
+            start(self)
+        finally:
+            os.environ.pop(boot.LINEAGE_VARIABLE, None)
+
+    start_with_lineage.__doc__ = start.__doc__
+    multiprocessing_process.BaseProcess.start = start_with_lineage
+
+
+def state(multiprocessing_process: ModuleType) -> dict[str, str]:
+    """What is in force, in the table's words."""
+    derived = multiprocessing_process.BaseProcess.start.__module__ == __name__
+    return {"multiprocessing.Process.start": "derived from the seed" if derived else "random"}

@@ -1,0 +1,52 @@
+"""Python's `random`: the global generator, generators made without a seed, and forked children.
+
+CPython reseeds the global generator of every forked child from the operating system's entropy. Ours is registered
+later and so runs after it; it starts from the parent's state, so that a seed the user has set reaches the children.
+"""
+
+import os
+from types import ModuleType
+
+from seedbed import boot, process
+
+
+def configure(random: ModuleType) -> None:
+    derive_missing_seeds(random)
+    random.seed(process.seed())
+    reseed_forked_children(random)
+
+
+def derive_missing_seeds(random: ModuleType) -> None:
+    """`Random()` and `seed()` without a seed take the next number of a stream; SystemRandom has a `seed` of its own."""
+    with_seed = random.Random.seed
+    missing = process.stream("random.Random")
+
+    def seed(self, a=None, version=2):
+        with_seed(self, missing.getrandbits(128) if a is None else a, version)
+
+    seed.__doc__ = with_seed.__doc__
+    random.Random.seed = seed
+    random.seed = random._inst.seed
+
+
+def reseed_forked_children(random: ModuleType) -> None:
+    """A child's global generator follows from its parent's state and from which fork it is."""
+    parent = 0
+
+    def remember() -> None:
+        nonlocal parent
+        parent = hash(random.getstate()[1])
+
+    def reseed() -> None:
+        random.seed(f"{parent} {boot.lineage}")
+
+    os.register_at_fork(before=remember, after_in_child=reseed)
+
+
+def state(random: ModuleType) -> dict[str, str]:
+    """What is in force, in the table's words. The seed cannot be read back: it is as old as the import."""
+    derived = random.Random.seed.__module__ == __name__
+    return {
+        "random.seed": str(process.seed()) if derived else "random",
+        "random.Random()": "derived from the seed" if derived else "random",
+    }

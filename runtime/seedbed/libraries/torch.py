@@ -1,0 +1,41 @@
+"""torch: seeds, deterministic algorithms, cuDNN and oneDNN, without starting CUDA."""
+
+import os
+from types import ModuleType
+
+from seedbed import process
+
+
+def configure(torch: ModuleType) -> None:
+    torch.manual_seed(process.seed())  # GPUs included: their part waits until CUDA starts
+    torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.mkldnn.deterministic = True
+    torch.utils.deterministic.fill_uninitialized_memory = os.environ.get("SEEDBED_FILL_UNINITIALIZED") == "1"
+    derive_missing_seed(torch)
+
+
+def derive_missing_seed(torch: ModuleType) -> None:
+    """`torch.seed()` takes the next number of a stream."""
+    missing = process.stream("torch.seed")
+
+    def seed() -> int:
+        return torch.manual_seed(missing.getrandbits(64)).initial_seed()
+
+    seed.__doc__ = torch.seed.__doc__
+    torch.seed = torch.random.seed = seed
+
+
+def state(torch: ModuleType) -> dict[str, str]:
+    """What is in force, in the table's words."""
+    algorithms = ("False", "True, warn_only=True", "True")[torch.get_deterministic_debug_mode()]
+    return {
+        "torch.manual_seed": str(torch.initial_seed()),
+        "torch.seed()": "derived from the seed" if torch.seed.__module__ == __name__ else "random",
+        "torch.use_deterministic_algorithms": algorithms,
+        "torch.backends.cudnn.deterministic": str(torch.backends.cudnn.deterministic),
+        "torch.backends.cudnn.benchmark": str(torch.backends.cudnn.benchmark),
+        "torch.backends.mkldnn.deterministic": str(torch.backends.mkldnn.deterministic),
+        "torch.utils.deterministic.fill_uninitialized_memory": str(torch.utils.deterministic.fill_uninitialized_memory),
+    }

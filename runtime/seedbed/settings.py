@@ -1,0 +1,337 @@
+"""The one table of everything Seedbed sets; the image's ENV, entrypoint, hook, `seedbed info` and docs all read it.
+
+Every process that imports a library reads it, hence plain classes and no imports.
+"""
+
+MODES = ("strict", "warn", "off")
+DEFAULT_MODE = "strict"
+DEFAULT_SEED = 42
+LARGEST_SEED = 2**32 - 1  # PYTHONHASHSEED and numpy take no more
+GPU = ("torch", "tensorflow", "jax")
+RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+
+
+class Option:
+    """A variable that users set to tell Seedbed something."""
+
+    def __init__(self, name: str, default: str, meaning: str) -> None:
+        self.name = name
+        self.default = default
+        self.meaning = meaning
+
+
+class Setting:
+    """One thing that Seedbed sets: an environment variable, or a call made when a library is imported.
+
+    `strict`, `warn` and `off` hold the value in each mode; None: left alone (a variable: removed if it was ours).
+    `{seed}` and `{threads}` stand for this run's. `libraries` are the import names it is for; none: any Python.
+    `legal` lists the user's other choices that keep the guarantee; `undone_by` says what breaks it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *libraries: str,
+        strict: str | None,
+        warn: str | None,
+        off: str | None = None,
+        legal: tuple[str, ...] = (),
+        why: str,
+        evidence: str,
+        undone_by: str,
+    ) -> None:
+        self.name = name
+        self.libraries = libraries
+        self.values = {"strict": strict, "warn": warn, "off": off}
+        self.legal = legal
+        self.why = why
+        self.evidence = evidence
+        self.undone_by = undone_by
+
+
+OPTIONS = (
+    Option("SEEDBED_SEED", str(DEFAULT_SEED), f"the seed, 0 to {LARGEST_SEED}"),
+    Option("SEEDBED_MODE", DEFAULT_MODE, "strict, warn or off"),
+    Option("SEEDBED_QUIET", "", "1: the entrypoint logs no line"),
+    Option("SEEDBED_RANK_OFFSET", "", "1: each rank of a distributed job adds its rank to the seed"),
+    Option("SEEDBED_AUDIT", "", "1: each Python says at exit what in the user's code stays unrepeatable, and where"),
+    Option("SEEDBED_FILL_UNINITIALIZED", "", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
+)
+
+VARIABLES = (
+    Setting(
+        "PYTHONHASHSEED",
+        strict="{seed}",
+        warn="{seed}",
+        why="order of sets of strings",
+        evidence="Python docs, PYTHONHASHSEED: read once, before any Python code",
+        undone_by="python -E or -I, which ignore it; PYTHONHASHSEED=random",
+    ),
+    Setting(
+        "OMP_NUM_THREADS",
+        strict="{threads}",
+        warn="{threads}",
+        why="sums on the CPU are split by thread, so their number changes the bits",
+        evidence="pytorch #88718",
+        undone_by="another number of CPUs, torch.set_num_threads",
+    ),
+    Setting(
+        "OMP_DYNAMIC",
+        strict="FALSE",
+        warn="FALSE",
+        why="OpenMP may otherwise change the number of threads while running",
+        evidence="Intel oneMKL developer guide, Reproducibility Conditions",
+        undone_by="OMP_DYNAMIC=TRUE",
+    ),
+    Setting(
+        "MKL_DYNAMIC",
+        strict="FALSE",
+        warn="FALSE",
+        why="MKL may otherwise change the number of threads while running",
+        evidence="Intel oneMKL developer guide, Reproducibility Conditions",
+        undone_by="MKL_DYNAMIC=TRUE",
+    ),
+    Setting(
+        "CUBLAS_WORKSPACE_CONFIG",
+        *GPU,
+        strict=":4096:8",
+        warn=":4096:8",
+        legal=(":4096:8", ":16:8"),
+        why="cuBLAS otherwise shares its workspace between streams; torch refuses to multiply matrices without it",
+        evidence="cuBLAS docs, Results reproducibility; torch 2.7.1 Context.cpp",
+        undone_by="any value but :4096:8 and :16:8; setting it after CUDA has started",
+    ),
+    Setting(
+        "NCCL_ALGO",
+        *GPU,
+        strict="Ring",
+        warn="Ring",
+        legal=("Ring", "CollnetDirect", "CollnetChain", "^NVLS"),
+        why="the order in which gradients of several GPUs are summed must not depend on the topology found",
+        evidence="Megatron-LM, deterministic training",
+        undone_by="Tree or NVLS; another number or mapping of ranks",
+    ),
+    Setting(
+        "NCCL_NVLS_ENABLE",
+        *GPU,
+        strict="0",
+        warn="0",
+        why="NVSwitch sums inside the network, not in the same order each time",
+        evidence="NVIDIA/nccl #1497",
+        undone_by="NCCL_NVLS_ENABLE=1",
+    ),
+    Setting(
+        "TORCHINDUCTOR_SHAPE_PADDING",
+        "torch",
+        strict="0",
+        warn="0",
+        why="torch.compile otherwise times padded against plain matrix products and keeps the faster",
+        evidence="torch 2.7.1 _inductor/config.py; pytorch PR #163589",
+        undone_by='torch.compile(mode="max-autotune"), torch._inductor.config.shape_padding = True',
+    ),
+    Setting(
+        "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK",
+        "torch",
+        strict="0",
+        warn="0",
+        why="torch.compile otherwise tunes the block size of reductions on the device",
+        evidence="torch 2.7.1 _inductor/config.py; pytorch PR #163589",
+        undone_by='torch.compile(mode="max-autotune")',
+    ),
+    Setting(
+        "FLASH_ATTENTION_DETERMINISTIC",
+        "torch",
+        strict="1",
+        warn="1",
+        why="the flash-attn package follows this variable and not torch's flag",
+        evidence="transformers trainer_utils.py, enable_full_determinism",
+        undone_by="calling it with deterministic=False",
+    ),
+    Setting(
+        "NVTE_ALLOW_NONDETERMINISTIC_ALGO",
+        "torch",
+        strict="0",
+        warn=None,
+        why="Transformer Engine follows this variable and not torch's flag; it raises where it has no such kernel",
+        evidence="Megatron-LM, deterministic training",
+        undone_by="NVTE_ALLOW_NONDETERMINISTIC_ALGO=1",
+    ),
+    Setting(
+        "TF_DETERMINISTIC_OPS",
+        "tensorflow",
+        strict="1",
+        warn=None,
+        why="deterministic kernels from TensorFlow's first look on; it has no mode that only warns",
+        evidence="TensorFlow xla/tsl/util/determinism.cc",
+        undone_by="tf.config.experimental's private disable_op_determinism",
+    ),
+    Setting(
+        "TF_NUM_INTRAOP_THREADS",
+        "tensorflow",
+        strict="{threads}",
+        warn="{threads}",
+        why="TensorFlow has a thread pool of its own, which does not follow OMP_NUM_THREADS",
+        evidence="TensorFlow core/common_runtime/process_util.cc",
+        undone_by="tf.config.threading.set_intra_op_parallelism_threads",
+    ),
+    Setting(
+        "XLA_FLAGS",
+        "jax",
+        strict="--xla_gpu_deterministic_ops=true",
+        warn=None,
+        why="XLA otherwise uses atomics and picks algorithms by timing them",
+        evidence="openxla/xla PR #12520",
+        undone_by="XLA_FLAGS of your own: add this flag to them",
+    ),
+)
+
+CALLS = (
+    Setting(
+        "random.seed",
+        "random",
+        strict="{seed}",
+        warn="{seed}",
+        why="Python's generator starts from the operating system's entropy; Keras 3 draws its seeds from it",
+        evidence="CPython Lib/random.py; Keras seed_generator.py",
+        undone_by="seeding it from the clock",
+    ),
+    Setting(
+        "random.Random()",
+        "random",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="generators made without a seed, random.seed() without one, and forked children, which CPython reseeds",
+        evidence="CPython Lib/random.py, os.register_at_fork",
+        undone_by="random.SystemRandom, on purpose left random; threads that race to make generators",
+    ),
+    Setting(
+        "numpy.random.seed",
+        "numpy",
+        strict="{seed}",
+        warn="{seed}",
+        why="numpy's global generator starts from the operating system's entropy",
+        evidence="numpy docs, Legacy random generation",
+        undone_by="seeding it from the clock",
+    ),
+    Setting(
+        "numpy.random.default_rng()",
+        "numpy",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="generators made without a seed do not follow numpy.random.seed",
+        evidence="numpy/random/bit_generator.pyx, SeedSequence",
+        undone_by="threads that race to make generators",
+    ),
+    Setting(
+        "torch.manual_seed",
+        "torch",
+        strict="{seed}",
+        warn="{seed}",
+        why="seeds the CPU and, once it starts, every GPU",
+        evidence="torch 2.7.1 random.py; CUDA's part waits in cuda._lazy_call",
+        undone_by="torch.Generator() of your own, whose seed is a constant",
+    ),
+    Setting(
+        "torch.seed()",
+        "torch",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="seeds every device from the operating system's entropy",
+        evidence="torch 2.7.1 random.py",
+        undone_by="torch.Generator().seed()",
+    ),
+    Setting(
+        "torch.use_deterministic_algorithms",
+        "torch",
+        strict="True",
+        warn="True, warn_only=True",
+        why="deterministic kernels, and an error (or a warning) naming the operation that has none",
+        evidence="torch 2.7.1 torch/__init__.py; no environment variable turns it on",
+        undone_by="torch.use_deterministic_algorithms(False); in warn, attention's backward stays nondeterministic",
+    ),
+    Setting(
+        "torch.backends.cudnn.deterministic",
+        "torch",
+        strict="True",
+        warn="True",
+        why="cuDNN picks among deterministic convolutions only",
+        evidence="torch 2.7.1 aten/src/ATen/Context.h",
+        undone_by="setting it False",
+    ),
+    Setting(
+        "torch.backends.cudnn.benchmark",
+        "torch",
+        strict="False",
+        warn="False",
+        why="timing decides which convolution is used, and timing varies",
+        evidence="torch 2.7.1 aten/src/ATen/Context.h",
+        undone_by="setting it True",
+    ),
+    Setting(
+        "torch.backends.mkldnn.deterministic",
+        "torch",
+        strict="True",
+        warn="True",
+        why="oneDNN picks deterministic CPU kernels",
+        evidence="torch 2.7.1 backends/mkldnn",
+        undone_by="setting it False",
+    ),
+    Setting(
+        "torch.utils.deterministic.fill_uninitialized_memory",
+        "torch",
+        strict="False",
+        warn="False",
+        legal=("True",),
+        why="deterministic mode would write NaN into all fresh memory: costly, and no use to a valid program",
+        evidence="pytorch #109802; Megatron-LM PR #7093 (15 % down to 2 %)",
+        undone_by="SEEDBED_FILL_UNINITIALIZED=1, which keeps the bits equal",
+    ),
+    Setting(
+        "tensorflow.random.set_seed",
+        "tensorflow",
+        strict="{seed}",
+        warn="{seed}",
+        why="TensorFlow's global seed; op seeds then follow from it",
+        evidence="TensorFlow framework/random_seed.py",
+        undone_by="setting it None",
+    ),
+    Setting(
+        "tensorflow.config.experimental.enable_op_determinism",
+        "tensorflow",
+        strict="True",
+        warn=None,
+        why="deterministic kernels, and an error naming the operation that has none",
+        evidence="TensorFlow 2.20 framework/config.py",
+        undone_by="the private disable_op_determinism",
+    ),
+    Setting(
+        "tensorflow.random.get_global_generator",
+        "tensorflow",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="TensorFlow refuses to make its global generator under op determinism unless one was set",
+        evidence="TensorFlow stateful_random_ops.py",
+        undone_by="tf.random.set_global_generator with an unseeded one",
+    ),
+    Setting(
+        "multiprocessing.Process.start",
+        "multiprocessing",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="spawned children must differ from one another and not from run to run",
+        evidence="CPython Lib/multiprocessing/process.py",
+        undone_by="pools: which worker gets which task is a race",
+    ),
+)
+
+# Set by nobody in an image; each makes a promise of strict void where a user sets it.
+CONTRARY = {
+    "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS": "lets nondeterministic segment reductions pass",
+    "TF_DISABLE_SCATTER_OP_DETERMINISM": "lets nondeterministic scatters pass",
+    "TORCHINDUCTOR_MAX_AUTOTUNE": "picks kernels by timing them",
+    "TORCHINDUCTOR_MAX_AUTOTUNE_GEMM": "picks kernels by timing them",
+    "TORCHINDUCTOR_MAX_AUTOTUNE_POINTWISE": "picks kernels by timing them",
+    "TORCHINDUCTOR_COORDINATE_DESCENT_TUNING": "picks kernels by timing them",
+    "TORCHINDUCTOR_BENCHMARK_FUSION": "picks kernels by timing them",
+    "TORCHINDUCTOR_MULTI_KERNEL": "picks kernels by timing them",
+}

@@ -1,0 +1,140 @@
+"""What stays unrepeatable is found and located; what is in order is not mentioned."""
+
+import pytest
+from seedbed import lint
+
+CODE = """
+import os, random, secrets, time, uuid
+for _ in range(3):
+    random.Random()
+random.seed(int(time.time()))
+uuid.uuid4(); secrets.token_hex()
+for thing in {object(), object()}: pass
+os.listdir(".")
+random.Random(3); random.seed(1); sorted(os.listdir(".")); sorted({1, 2})
+"""
+
+
+def places(stderr: str) -> list[tuple[int, str]]:
+    """The lines found and what is said of each."""
+    rows = (line.split(":", 1)[1].split("  ", 1) for line in stderr.splitlines() if "script.py:" in line)
+    return [(int(number), what) for number, what in rows]
+
+
+def test_each_place_is_named_once_with_how_often_it_was_passed(run) -> None:
+    done = run(CODE, SEEDBED_AUDIT="1")
+    assert done.returncode == 0
+    assert places(done.stderr) == [
+        (4, "3 times  generator made without a seed; repeats only thanks to Seedbed"),
+        (5, "seeded from the clock: another result in every run"),
+        (6, "2 times  os.urandom, uuid4 or secrets: random on purpose"),
+        (7, "loops over a set: only strings and numbers have a fixed order in it; sort it"),
+        (8, "directory listing in the file system's order; sort it"),
+    ]
+
+
+def test_without_the_option_nothing_is_said(run) -> None:
+    assert run(CODE).stderr == ""
+
+
+def test_watching_changes_no_number(output) -> None:
+    code = "import random; print(random.random(), random.Random().random())"
+    assert output(code) == output(code, SEEDBED_AUDIT="1")
+
+
+def test_numpys_generators_are_watched(run) -> None:
+    pytest.importorskip("numpy")
+    code = """
+import time
+import numpy as np
+np.random.default_rng()
+np.random.seed(int(time.time()))
+np.random.default_rng(1); np.random.seed(1)
+"""
+    assert places(run(code, SEEDBED_AUDIT="1").stderr) == [
+        (4, "numpy generator made without a seed; repeats only thanks to Seedbed"),
+        (5, "seeded from the clock: another result in every run"),
+    ]
+
+
+TORCH = {
+    "torch/__init__.py": """
+class Flags: pass
+random, backends = Flags(), Flags()
+backends.cudnn, backends.mkldnn = Flags(), Flags()
+from torch import utils
+algorithms = None
+def manual_seed(seed): pass
+def initial_seed(): return 42
+def seed(): pass
+def use_deterministic_algorithms(mode, warn_only=False): global algorithms; algorithms = mode
+def get_deterministic_debug_mode(): return 2 if algorithms else 0
+class Generator:
+    seed = 67280421310721
+    def initial_seed(self): return self.seed
+    def manual_seed(self, seed): self.seed = seed; return self
+""",
+    "torch/utils/__init__.py": "class deterministic: pass",
+    "torch/utils/data/__init__.py": "",
+    "torch/utils/data/distributed.py": """
+class DistributedSampler:
+    def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0): pass
+""",
+}
+
+
+def test_constant_seeds_of_torch_and_undone_flags_are_found(run, install) -> None:
+    install(TORCH)
+    code = """
+import torch
+from torch.utils.data.distributed import DistributedSampler
+torch.Generator()
+torch.Generator().manual_seed(3)
+DistributedSampler([], seed=0)
+DistributedSampler([], seed=3); DistributedSampler([], shuffle=False)
+torch.backends.cudnn.benchmark = True
+torch.use_deterministic_algorithms(False)
+"""
+    done = run(code, SEEDBED_AUDIT="1")
+    assert places(done.stderr) == [
+        (4, "torch.Generator() never given a seed: the same numbers under every SEEDBED_SEED"),
+        (6, "DistributedSampler(seed=0): the same order under every SEEDBED_SEED"),
+    ]
+    assert done.stderr.splitlines()[-2:] == [
+        "  torch.use_deterministic_algorithms is False at exit, was set True",
+        "  torch.backends.cudnn.benchmark is True at exit, was set False",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for x in set(names): pass",
+        "[x for x in {a, b}]",
+        "list({x for x in names})",
+        "for i, x in enumerate(frozenset(names)): pass",
+        "os.listdir('.')",
+        "list(Path('.').glob('*'))",
+    ],
+)
+def test_an_order_that_varies_is_found(tmp_path, line: str) -> None:
+    (tmp_path / "a.py").write_text(f"\n{line}\n")
+    assert [number for number, _ in lint.unordered(str(tmp_path / "a.py"))] == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for x in sorted(set(names)): pass",
+        "x in {a, b}",
+        "len(set(names))",
+        "for x in names: pass",
+        "sorted(os.listdir('.'))",
+        "len(os.listdir('.'))",
+        "set(glob('*'))",
+        "not python",
+    ],
+)
+def test_an_order_that_does_not_matter_is_not(tmp_path, line: str) -> None:
+    (tmp_path / "a.py").write_text(line)
+    assert lint.unordered(str(tmp_path / "a.py")) == []

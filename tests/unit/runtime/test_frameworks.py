@@ -1,0 +1,107 @@
+"""What is called on each framework, by stand-ins that print their calls; the images' tests have the real ones."""
+
+import pytest
+
+TORCH = """
+class Flags: pass
+class Seeded:
+    def __init__(self, seed): self.seed = seed
+    def initial_seed(self): return self.seed
+def manual_seed(seed):
+    print("manual_seed", seed)
+    return Seeded(seed)
+def seed(): raise AssertionError("asks the operating system")
+def use_deterministic_algorithms(mode, *, warn_only=False): print("algorithms", mode, warn_only)
+class cuda:
+    def __getattr__(self, name): raise AssertionError("touches CUDA")
+cuda = cuda()
+random, backends, utils = Flags(), Flags(), Flags()
+backends.cudnn, backends.mkldnn, utils.deterministic = Flags(), Flags(), Flags()
+"""
+FLAGS = """
+import torch
+print(vars(torch.backends.cudnn), vars(torch.backends.mkldnn), vars(torch.utils.deterministic))"""
+
+TENSORFLOW = {
+    "tensorflow/__init__.py": """
+class Calls:
+    def __init__(self, **calls): self.__dict__ |= calls
+random = Calls(set_seed=lambda seed: print("set_seed", seed), experimental=Calls())
+config = Calls(experimental=Calls(enable_op_determinism=lambda: print("deterministic ops")))
+""",
+    "tensorflow/python/__init__.py": "",
+    "tensorflow/python/ops/__init__.py": "",
+    "tensorflow/python/ops/stateful_random_ops.py": """
+global_generator = None
+class Generator:
+    from_seed = staticmethod(lambda seed: f"generator {seed}")
+def set_global_generator(generator):
+    global global_generator
+    global_generator = generator
+def get_global_generator():
+    assert global_generator, "refuses to make one under op determinism"
+    return global_generator
+""",
+}
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(install) -> None:
+    install({"torch/__init__.py": TORCH, **TENSORFLOW})
+
+
+def test_torch_is_seeded_and_strict_without_touching_cuda(output) -> None:
+    assert output("import torch") == "manual_seed 42\nalgorithms True False\n"
+
+
+def test_torch_in_warn_only_warns(output) -> None:
+    assert output("import torch", SEEDBED_MODE="warn", SEEDBED_SEED="7") == "manual_seed 7\nalgorithms True True\n"
+
+
+def test_torch_in_off_is_left_alone(output) -> None:
+    assert output(FLAGS, SEEDBED_MODE="off") == "{} {} {}\n"
+
+
+def test_torchs_flags(output) -> None:
+    flags = "{'deterministic': True, 'benchmark': False} {'deterministic': True} {'fill_uninitialized_memory': "
+    assert output(FLAGS).endswith(flags + "False}\n")
+    assert output(FLAGS, SEEDBED_FILL_UNINITIALIZED="1").endswith(flags + "True}\n")
+
+
+def test_torch_seed_follows_from_the_seed(output) -> None:
+    code = "import torch; print(torch.seed(), torch.random.seed())"
+    assert output(code) == output(code)
+    assert output(code) != output(code, SEEDBED_SEED="7")
+
+
+def test_ranks_can_have_seeds_of_their_own(output) -> None:
+    assert output("import torch", RANK="3").startswith("manual_seed 42\n")
+    assert output("import torch", RANK="3", SEEDBED_RANK_OFFSET="1").startswith("manual_seed 45\n")
+
+
+def test_tensorflow_is_seeded_and_strict(output) -> None:
+    assert output("import tensorflow") == "set_seed 42\ndeterministic ops\n"
+    assert output("import tensorflow", SEEDBED_MODE="off") == ""
+
+
+def test_tensorflow_in_warn_is_seeded_only_and_its_variable_is_gone_in_time(output) -> None:
+    code = "import tensorflow, os; print(os.environ.get('TF_DETERMINISTIC_OPS'))"
+    assert output(code, SEEDBED_MODE="warn", TF_DETERMINISTIC_OPS="1") == "set_seed 42\nNone\n"
+    assert output(code, TF_DETERMINISTIC_OPS="1").endswith("\n1\n")
+
+
+def test_tensorflows_global_generator_is_made_on_demand(output) -> None:
+    code = """
+import tensorflow
+from tensorflow.python.ops import stateful_random_ops as ops
+print(ops.global_generator, tensorflow.random.get_global_generator(), ops.get_global_generator())"""
+    assert output(code).splitlines()[-1] == "None generator 42 generator 42"
+
+
+def test_tensorflows_global_generator_may_be_the_users_own(output) -> None:
+    code = """
+import tensorflow
+from tensorflow.python.ops import stateful_random_ops as ops
+ops.set_global_generator("theirs")
+print(tensorflow.random.get_global_generator())"""
+    assert output(code).splitlines()[-1] == "theirs"

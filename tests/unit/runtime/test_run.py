@@ -1,0 +1,66 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SEEDBED = "from seedbed.cli import main; raise SystemExit(main())"
+
+
+@pytest.fixture
+def seedbed(python: Path, environ: dict[str, str]):
+    """`seedbed` with arguments and variables of its own."""
+
+    def seedbed(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess:
+        command = [python, "-c", SEEDBED, *arguments]
+        return subprocess.run(command, env=environ | variables, capture_output=True, text=True)
+
+    return seedbed
+
+
+def variables(done: subprocess.CompletedProcess) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def test_the_command_line_wins_over_the_environment(seedbed) -> None:
+    done = seedbed("run", "--seed", "7", "--mode", "warn", "--", "env", SEEDBED_SEED="5", SEEDBED_MODE="strict")
+    asked = variables(done)
+    assert (asked["SEEDBED_SEED"], asked["SEEDBED_MODE"], asked["PYTHONHASHSEED"]) == ("7", "warn", "7")
+    assert done.stderr.startswith("seedbed: seed 7, mode warn (attention's backward stays nondeterministic), threads ")
+
+
+def test_without_options_the_environment_counts(seedbed) -> None:
+    done = seedbed("run", "env", SEEDBED_SEED="5", PYTHONHASHSEED="5")
+    assert variables(done)["SEEDBED_SEED"] == "5"
+    assert done.stderr.startswith("seedbed: seed 5, mode strict, threads ")
+
+
+def test_off_takes_out_what_an_outer_run_has_set(seedbed, python: Path) -> None:
+    inner = [python, "-c", SEEDBED, "run", "--mode", "off", "--", "env"]
+    left = variables(seedbed("run", "--seed", "7", "--", *inner))
+    assert not {"PYTHONHASHSEED", "OMP_NUM_THREADS", "OMP_DYNAMIC", "MKL_DYNAMIC"} & left.keys()
+
+
+def test_the_commands_own_options_are_its_own(seedbed) -> None:
+    assert seedbed("run", "--seed", "7", "printf", "%s|", "--seed", "8", "--", "-x").stdout == "--seed|8|--|-x|"
+
+
+def test_it_becomes_the_command(seedbed) -> None:
+    assert seedbed("run", "--", "sh", "-c", "exit 37").returncode == 37
+
+
+@pytest.mark.parametrize(
+    "arguments, status, message",
+    [
+        (("run",), 2, "run: expected a command, as in: seedbed run --seed 7 -- python train.py"),
+        (("run", "--seed", "-3", "true"), 2, "SEEDBED_SEED=-3: expected a whole number from 0 to 4294967295"),
+        (("run", "--mode", "x", "true"), 2, "SEEDBED_MODE=x: expected strict, warn or off"),
+        (("run", "--", "no-such-command"), 127, "no-such-command: no such command on PATH"),
+    ],
+)
+def test_wrong_use_is_one_line(seedbed, arguments: tuple[str, ...], status: int, message: str) -> None:
+    done = seedbed(*arguments)
+    assert (done.returncode, done.stderr, done.stdout) == (status, f"seedbed: {message}\n", "")
+
+
+def test_help_shows_an_example(seedbed) -> None:
+    assert "seedbed run --seed 7 -- python train.py" in seedbed("run", "--help").stdout
