@@ -1,0 +1,261 @@
+"""The container engine: the one module that talks to Docker. Builds go through buildx, all else through the SDK."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.models.containers import Container
+from docker.types import DeviceRequest
+
+from builder import paths
+from builder.embedded import EmbeddedEngine
+from builder.errors import SeedbedError
+
+CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+LARGEST_JSON = 1 << 20
+ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A container that ran to its end."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class SavedLayer:
+    """A layer of an image in the engine; `size` is compressed, in bytes, `what` the step that made it."""
+
+    digest: str
+    size: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing a build needs of its engine: what was found, and, where that is not enough, what to do."""
+
+    name: str
+    found: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine that answers. `environment` is what its command-line client needs."""
+
+    client: docker.DockerClient
+    environment: Mapping[str, str]
+    embedded: bool
+
+    def requirements(self) -> list[Requirement]:
+        """What builds need, as found here."""
+        return [self.image_store(), self.buildx()]
+
+    def image_store(self) -> Requirement:
+        info = self.client.info()
+        status = dict(info.get("DriverStatus") or [])
+        found = f"Docker {info['ServerVersion']}, {info['Driver']}"
+        if status.get("driver-type") == CONTAINERD_STORE:
+            return Requirement("image store", f"{found} (containerd)")
+        remedy = 'put {"features": {"containerd-snapshotter": true}} into its daemon.json and restart it'
+        return Requirement("image store", found, f"{remedy}, or set SEEDBED_ENGINE=embedded")
+
+    def buildx(self) -> Requirement:
+        asked = self.docker("buildx", "version")
+        if asked.returncode == 0:
+            return Requirement("buildx", asked.stdout.split()[1])
+        return Requirement("buildx", "missing", "install the docker-buildx plugin, or set SEEDBED_ENGINE=embedded")
+
+    def offers_gpus(self) -> bool:
+        """Whether a container may ask for NVIDIA GPUs: by a runtime of that name, or by CDI (Docker 28.3 or newer)."""
+        info = self.client.info()
+        devices = [device.get("ID", "") for device in info.get("DiscoveredDevices") or []]
+        return "nvidia" in info.get("Runtimes", {}) or any(device.startswith("nvidia.com/gpu") for device in devices)
+
+    def docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the engine's own command-line client and keep what it prints."""
+        command = [self.client_path(), *arguments]
+        return subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
+
+    def client_path(self) -> str:
+        found = shutil.which("docker", path=self.environment.get("PATH"))
+        if found is None:
+            raise SeedbedError("no docker command on PATH; install Docker's client, or set SEEDBED_ENGINE=embedded")
+        return found
+
+    def build(self, arguments: Sequence[str], *, epoch: int) -> str:
+        """`docker buildx build` to an image without a name; returns its manifest digest. Progress goes to stderr."""
+        with tempfile.TemporaryDirectory() as scratch:
+            metadata = Path(scratch, "metadata.json")
+            command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", str(metadata)]
+            environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
+            built = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
+            if built.returncode:
+                raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
+            return str(json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"])
+
+    def has(self, image: str) -> bool:
+        try:
+            self.client.images.get(image)
+        except ImageNotFound:
+            return False
+        return True
+
+    def tag(self, image: str, name: str) -> None:
+        self.client.images.get(image).tag(*name.rsplit(":", 1))
+
+    def remove(self, image: str) -> None:
+        """Take away one name, or an image by digest with all its names."""
+        try:
+            self.client.images.remove(image, force=True)
+        except ImageNotFound:
+            return
+
+    def diff_ids(self, image: str) -> list[str]:
+        return list(self.client.images.get(image).attrs["RootFS"]["Layers"])
+
+    def unpacked_size(self, image: str) -> int:
+        """Bytes that the image's layers take once unpacked."""
+        return sum(step["Size"] for step in self.client.images.get(image).history())
+
+    def layers(self, image: str) -> list["SavedLayer"]:
+        """The image's layers, as its manifest and its history have them.
+
+        The API has no call for either, so they are read out of what `docker save` streams: some seconds a gigabyte.
+        """
+        stream = io.BufferedReader(Chunks(self.client.images.get(image).save()), 1 << 20)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            small = (member for member in archive if member.isfile() and member.size < LARGEST_JSON)
+            blobs = {member.name.rpartition("/")[2]: read(archive, member) for member in small}
+        manifest = json.loads(blobs[image.removeprefix("sha256:")])
+        history = json.loads(blobs[manifest["config"]["digest"].removeprefix("sha256:")])["history"]
+        steps = [step.get("created_by", "") for step in history if not step.get("empty_layer")]
+        return [
+            SavedLayer(layer["digest"], layer["size"], step)
+            for layer, step in zip(manifest["layers"], steps, strict=True)
+        ]
+
+    def run(
+        self,
+        image: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, Path] | None = None,
+        gpus: bool = False,
+        **options: Any,
+    ) -> Finished:
+        """Run a container to its end. `files` are put into it before it starts; `options` are the SDK's own."""
+        requests = [ALL_GPUS] if gpus else None
+        try:
+            container = self.client.containers.create(
+                image, list(command), environment=dict(environment or {}), device_requests=requests, **options
+            )
+        except APIError as error:
+            raise SeedbedError(f"the engine cannot create a container: {error.explanation}") from None
+        try:
+            return finish(container, files or {})
+        finally:
+            container.remove(force=True, v=True)
+
+
+def finish(container: Container, files: Mapping[str, Path]) -> Finished:
+    if files:
+        container.put_archive("/", packed(files))
+    try:
+        container.start()
+    except APIError as error:
+        raise SeedbedError(f"the engine cannot start a container: {error.explanation}") from None
+    status = container.wait()["StatusCode"]
+    stdout, stderr = (container.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False))
+    return Finished(status, stdout, stderr)
+
+
+def packed(files: Mapping[str, Path]) -> bytes:
+    """A tar with the files or folders at the absolute paths given, readable by any user."""
+
+    def readable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return None if "__pycache__" in member.name else member
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for target, source in files.items():
+            archive.add(source, target.lstrip("/"), filter=readable)
+    return buffer.getvalue()
+
+
+def read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return file.read() if file else b""
+
+
+class Chunks(io.RawIOBase):
+    """What an iterator of bytes yields, as a file to read from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.chunks = iter(chunks)
+        self.rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.rest:
+            self.rest = memoryview(next(self.chunks, b""))
+        taken = min(len(buffer), len(self.rest))
+        buffer[:taken] = self.rest[:taken]
+        self.rest = self.rest[taken:]
+        return taken
+
+
+def embedded() -> EmbeddedEngine:
+    return EmbeddedEngine(paths.cache() / "engine")
+
+
+def connect(log: Callable[[str], None]) -> Engine:
+    """The engine to work with: the one Docker's client would reach, else the embedded one, started if need be.
+
+    `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second. Raises `SeedbedError` with a remedy
+    where there is none or where it lacks what builds need.
+    """
+    choice = os.environ.get("SEEDBED_ENGINE", "")
+    engine = None if choice == "embedded" else of_host()
+    if engine is None and choice == "host":
+        raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
+    engine = engine or of_embedded(log)
+    for requirement in engine.requirements():
+        if requirement.remedy:
+            raise SeedbedError(f"{requirement.name}: found {requirement.found}; {requirement.remedy}")
+    return engine
+
+
+def of_host() -> Engine | None:
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except DockerException:
+        return None
+    return Engine(client, dict(os.environ), embedded=False)
+
+
+def of_embedded(log: Callable[[str], None]) -> Engine:
+    engine = embedded()
+    if not engine.running():
+        engine.up(log)
+    environment = {**os.environ, **engine.environment()}
+    return Engine(docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600), environment, embedded=True)
