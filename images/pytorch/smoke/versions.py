@@ -1,0 +1,54 @@
+"""PyTorch, Python, CUDA and cuDNN are the locked ones, as compiled and as loaded."""
+
+import json
+import os
+import platform
+import re
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+import torchaudio
+import torchvision
+
+IMAGE = Path(os.environ.get("SEEDBED_IMAGE_JSON", "/etc/seedbed/image.json"))
+CUDA_LIBRARY = re.compile(r"\S+/lib(?:cudart|cublas|cudnn|cufft|curand|cusparse|nccl|nvrtc|nvJitLink)[^/\s]*\.so\S*")
+
+
+def main() -> None:
+    image = json.loads(IMAGE.read_text())
+    locked = image["versions"]
+    build = f"+cu{image['cuda'].replace('.', '')}"
+    compare("Python", image["python"], platform.python_version())
+    for package in (torch, torchvision, torchaudio):
+        compare(package.__name__, locked[package.__name__] + build, package.__version__)
+    compare("CUDA as compiled", image["cuda"], torch.version.cuda)
+    compare("cuDNN as compiled", image["cudnn"], dotted(torch._C._cudnn.getCompileVersion()))
+    compare("cuDNN as loaded", locked["nvidia-cudnn-cu12"], dotted(torch._C._cudnn.getRuntimeVersion()))
+    compare("NCCL as loaded", locked["nvidia-nccl-cu12"], dotted(torch.cuda.nccl.version()))
+    come_from_wheels(set(CUDA_LIBRARY.findall(Path("/proc/self/maps").read_text())))
+
+
+def compare(what: str, expected: str, found: str) -> None:
+    """End the check unless both versions agree in the parts that both of them give."""
+    if any(left != right for left, right in zip(expected.split("."), found.split("."), strict=False)):
+        sys.exit(f"{what}: expected {expected}, found {found}")
+    print(f"{what:18} {found}")
+
+
+def dotted(version: Iterable[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def come_from_wheels(loaded: set[str]) -> None:
+    """End the check unless PyTorch loaded its CUDA libraries, all of them, from the image's packages."""
+    strays = [path for path in sorted(loaded) if not path.startswith(sysconfig.get_path("purelib"))]
+    if strays or not loaded:
+        sys.exit(f"expected CUDA libraries from the locked wheels, PyTorch loaded: {', '.join(strays) or 'none'}")
+    print(f"{'CUDA as loaded':18} {len(loaded)} libraries, all from the wheels")
+
+
+if __name__ == "__main__":
+    main()
