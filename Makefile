@@ -1,0 +1,27 @@
+# Two commands from a bare clone: `make images` builds and tests the images, `make test` tests Seedbed itself.
+# Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
+
+.PHONY: images test test-images lint
+
+images:
+	./build.py lock --check
+	./build.py render --check
+	./build.py build
+	./build.py smoke
+
+test: lint
+	./build.py --catalog tests/images lock --check
+	./build.py --catalog tests/images render --check
+	.venv/bin/python -m pytest tests/unit tests/integration
+
+# What only the real images can show; needs `make images` first.
+test-images:
+	./build.py list
+	.venv/bin/python -m pytest tests/image
+
+lint:
+	./build.py render --check
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
+	.venv/bin/shellcheck runtime/*.sh .ci/run

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Build container images for training that build to the same digest and train to the same bits."""
+
+from builder import environment
+
+environment.enter()
+
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import click  # noqa: E402
+
+from builder import paths, verbs  # noqa: E402
+from builder.build import Options  # noqa: E402
+from builder.cli import VerbGroup, images_argument, json_option  # noqa: E402
+
+
+@click.group(cls=VerbGroup)
+@click.option(
+    "--catalog", type=click.Path(path_type=Path, file_okay=False), default=paths.IMAGES, help="Folder of image folders."
+)
+@click.pass_context
+def seedbed(context: click.Context, catalog: Path) -> None:
+    """Build container images for training that build to the same digest and train to the same bits."""
+    context.obj = catalog
+
+
+@seedbed.command("list", example="./build.py list --json")
+@json_option
+@click.pass_obj
+def list_(catalog: Path, as_json: bool) -> None:
+    """Show every image: tag, digest, size, layers, smoke tests."""
+    verbs.list_images(catalog, as_json)
+
+
+@seedbed.command(example="./build.py show pytorch")
+@click.argument("image")
+@json_option
+@click.pass_obj
+def show(catalog: Path, image: str, as_json: bool) -> None:
+    """Show one image: what image.yaml and its lock say, layer by layer."""
+    verbs.show(catalog, image, as_json)
+
+
+@seedbed.command(example="./build.py lock pytorch --cutoff 2026-11-20")
+@images_argument
+@click.option("--check", is_flag=True, help="Change nothing, ask no network; fail where a lock is stale.")
+@click.option("--cutoff", metavar="DATE", help="Consider only wheels published before this day (UTC); default: today.")
+@click.pass_obj
+def lock(catalog: Path, images: tuple[str, ...], check: bool, cutoff: str | None) -> None:
+    """Resolve Debian packages and wheels, and write down what to install, with hashes."""
+    verbs.lock(catalog, images, check, cutoff)
+
+
+@seedbed.command(example="./build.py render --check")
+@images_argument
+@click.option("--check", is_flag=True, help="Change nothing; show the difference and fail where there is one.")
+@click.pass_obj
+def render(catalog: Path, images: tuple[str, ...], check: bool) -> None:
+    """Render each image's Dockerfile from the templates, image.yaml and the locks."""
+    verbs.render(catalog, images, check)
+
+
+@seedbed.command(example="./build.py build pytorch")
+@images_argument
+@click.option("--locked", is_flag=True, help="Refuse to build where a locked Debian package can no longer be had.")
+@click.option("--recipe", is_flag=True, help="Run the Dockerfile's stages instead of assembling the layers.")
+@click.option(
+    "--base",
+    type=click.Choice(["bootstrap", "registry"]),
+    default="bootstrap",
+    help="Debian from its locked packages (default), or the image by digest from a registry (implies --recipe).",
+)
+@click.option("--no-cache", is_flag=True, help="Build although nothing changed.")
+@click.pass_obj
+def build(catalog: Path, images: tuple[str, ...], **options: Any) -> None:
+    """Build images. They have no tag until `smoke` has passed on them."""
+    verbs.build(catalog, images, Options.of(**options))
+
+
+@seedbed.command(example="./build.py smoke pytorch --gpu require")
+@images_argument
+@click.option(
+    "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: where the engine offers GPUs."
+)
+@click.pass_obj
+def smoke(catalog: Path, images: tuple[str, ...], gpu: str) -> None:
+    """Test images just built, and tag those that pass."""
+    verbs.smoke(catalog, images, gpu)
+
+
+@seedbed.command(example="./build.py doctor")
+@json_option
+def doctor(as_json: bool) -> None:
+    """Show at a glance what this host offers for builds, and what to do where it lacks something."""
+    verbs.doctor(as_json)
+
+
+@seedbed.group(example='eval "$(./build.py engine env)"')
+def engine() -> None:
+    """Start, stop and use the embedded engine, for hosts on which no Docker engine answers."""
+
+
+@engine.command(example="./build.py engine up")
+def up() -> None:
+    """Start it, unless it runs."""
+    verbs.engine_up()
+
+
+@engine.command(example="./build.py engine down")
+def down() -> None:
+    """Stop it and everything in it; images stay."""
+    verbs.engine_down()
+
+
+@engine.command(example='eval "$(./build.py engine env)"')
+def env() -> None:
+    """Print what a shell needs to use it: docker, docker compose and docker buildx then talk to it."""
+    verbs.engine_env()
+
+
+@seedbed.command(example="./build.py clean")
+@click.option("--all", "everything", is_flag=True, help="Downloads and the embedded engine's data too.")
+def clean(everything: bool) -> None:
+    """Delete what can be made again: layers, records, build cache; with --all also what must be downloaded again."""
+    verbs.clean(everything)
+
+
+if __name__ == "__main__":
+    seedbed()

@@ -1,0 +1,74 @@
+"""What was built: one small JSON file a build, found again by the hash of everything that went in."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from builder import paths
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class LayerRecord(Frozen):
+    """A layer as the manifest lists it; `size` is compressed, in bytes."""
+
+    digest: str
+    size: int
+    what: str
+
+
+class SmokeResult(Frozen):
+    """How one check ended; `detail` says why it failed or was skipped."""
+
+    check: str
+    outcome: Literal["passed", "failed", "skipped"]
+    detail: str = ""
+    seconds: float
+
+
+class Record(Frozen):
+    """One build of one image. `moved` names the locked Debian packages that could not be had; sizes in bytes."""
+
+    image: str
+    inputs: str
+    lock: str
+    digest: str
+    layers: tuple[LayerRecord, ...]
+    unpacked: int
+    moved: tuple[str, ...] = ()
+    seconds: float
+    smoke: tuple[SmokeResult, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def compressed(self) -> int:
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def locked(self) -> bool:
+        """Whether the image holds exactly what its locks say."""
+        return not self.moved
+
+    @property
+    def tested(self) -> bool:
+        return bool(self.smoke) and all(result.outcome != "failed" for result in self.smoke)
+
+    def save(self) -> None:
+        path = path_of(self.inputs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(self.model_dump_json(indent=2), encoding="utf-8")
+        partial.replace(path)
+
+
+def find(inputs: str) -> Record | None:
+    """The record of the build that had these inputs, None where there was none."""
+    path = path_of(inputs)
+    return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def path_of(inputs: str) -> Path:
+    return paths.cache() / "records" / f"{inputs}.json"

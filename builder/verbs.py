@@ -1,0 +1,112 @@
+"""What each verb does, in the order it does it. The logic is one floor down, one concern a file."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder import base as bases
+from builder import build as building
+from builder import catalog as catalogs
+from builder import cleaning, report
+from builder import doctor as diagnosis
+from builder import engine as engines
+from builder import lock as locks
+from builder import render as rendering
+from builder import smoke as testing
+from builder.build import Options
+from builder.console import log, print_json, print_table
+from builder.errors import SeedbedError
+
+
+def list_images(root: Path, as_json: bool) -> None:
+    catalog = catalogs.load(root)
+    summaries = {image.name: report.summary(catalog, image) for image in catalog.images.values()}
+    if as_json:
+        print_json({"images": summaries})
+    else:
+        print_table(report.COLUMNS, [report.row(name, summary) for name, summary in summaries.items()])
+
+
+def show(root: Path, name: str, as_json: bool) -> None:
+    catalog = catalogs.load(root)
+    details = report.details(catalog, catalog.image(name))
+    if as_json:
+        print_json(details)
+    else:
+        report.print_details(details)
+
+
+def lock(root: Path, names: Sequence[str], check: bool, cutoff: str | None) -> None:
+    catalog = catalogs.load(root)
+    moment = locks.moment(cutoff)
+    for base in catalog.select_bases(names):
+        if not check:
+            bases.write(base, bases.make(base, moment))
+        bases.check(base)
+        log(f"{base.name}: {base.lock_path.name} is fresh")
+    for image in catalog.select(names):
+        if not check:
+            locks.write(image, locks.make(catalog, image, moment))
+        locks.check(catalog, image)
+        log(f"{image.name}: {image.lock_path.name} is fresh")
+
+
+def render(root: Path, names: Sequence[str], check: bool) -> None:
+    catalog = catalogs.load(root)
+    drifted = []
+    for image in catalog.select(names):
+        rendered = rendering.render(catalog, image)
+        if check and (diff := rendered.diff()):
+            print(diff, end="")
+            drifted.append(image.name)
+        elif not check and rendered.write():
+            log(f"{image.name}: rendered")
+    if drifted:
+        raise SeedbedError(f"{', '.join(drifted)}: not as rendered, see above; run ./build.py render")
+
+
+def build(root: Path, names: Sequence[str], options: Options) -> None:
+    catalog = catalogs.load(root)
+    images = catalog.select(names)
+    engine = engines.connect(log)
+    for image in images:
+        building.build(catalog, image, engine, options, log)
+
+
+def smoke(root: Path, names: Sequence[str], gpu: testing.Gpu) -> None:
+    catalog = catalogs.load(root)
+    images = catalog.select(names)
+    engine = engines.connect(log)
+    tested = [testing.test(catalog, image, engine, gpu, log) for image in images]
+    print_table(report.COLUMNS, [report.row(image.name, report.summary(catalog, image)) for image in images])
+    if failed := [image.name for image, record in zip(images, tested, strict=True) if not record.tested]:
+        raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
+
+
+def doctor(as_json: bool) -> None:
+    findings = diagnosis.examine()
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        print_table(("", "", ""), [(finding.name, finding.found, finding.remedy or "ok") for finding in findings])
+    if any(finding.remedy for finding in findings):
+        raise SeedbedError("something is missing, see above")
+
+
+def engine_up() -> None:
+    started = engines.embedded().up(log)
+    log("the embedded engine " + ("is up" if started else "was up already"))
+
+
+def engine_down() -> None:
+    stopped = engines.embedded().down()
+    log("the embedded engine " + ("is down" if stopped else "was not running"))
+
+
+def engine_env() -> None:
+    for name, value in engines.embedded().environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def clean(everything: bool) -> None:
+    cleaning.clean(everything, log)
