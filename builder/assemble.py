@@ -92,10 +92,9 @@ def wheels_of(catalog: Catalog, image: Image, log: Log) -> dict[str, list[Wheel]
 
 
 def sources_of(image: Image, groups: Mapping[str, Sequence[Wheel]]) -> dict[str, Sources]:
-    """What is compiled, by what its layer is called; the first is the same for all images on one base."""
+    """What is compiled, by what its layer is called. Debian brings the standard library's bytecode."""
     modules = [installed for installed in contents.runtime_files(image) if installed.target.endswith(".py")]
     return {
-        "bytecode of Python's standard library": Sources(standard_library=True),
         "bytecode of the wheels": Sources(wheels=[wheel for group in groups.values() for wheel in group]),
         "bytecode of the runtime": Sources(files=[runtime_file(module) for module in modules]),
     }

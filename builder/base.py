@@ -161,7 +161,10 @@ def fetch(base: Base, lock: Lock, *, locked: bool, log: Log) -> tuple[Lock, tupl
         return lock, ()
     except SeedbedError as error:
         if locked:
-            raise SeedbedError(f"the Debian archive has dropped {names}, and {error}; or {remedy(base)}") from None
+            raise SeedbedError(
+                f"the Debian archive has dropped {names}, and {error}; "
+                f"name another snapshot archive in SEEDBED_SNAPSHOT, or {remedy(base)}"
+            ) from None
         log(f"{base.name}: {error}; going on with what the archive has now")
     newest = make(base, f"{lock.date:{DATE}}")
     archive.fetch([newest.mmdebstrap, *newest.packages], folder_of_packages())
@@ -197,7 +200,7 @@ def snapshot_of(base: Base, moment: datetime) -> Archive:
     """The archive as it stood then; raises `SeedbedError` where no snapshot archive is known."""
     address = os.environ.get("SEEDBED_SNAPSHOT") or noted_snapshot()
     if address is None:
-        raise SeedbedError("no snapshot archive is known: set SEEDBED_SNAPSHOT to the address of one")
+        raise SeedbedError("no snapshot archive is known (SEEDBED_SNAPSHOT is not set)")
     snapshot = Snapshot(address, f"{moment:%Y%m%dT%H%M%SZ}")
     return Archive(paths.cache() / "apt" / f"{base.suite}-{snapshot.timestamp}", suite=base.suite, snapshot=snapshot)
 

@@ -4,6 +4,7 @@ mmdebstrap runs from a scratch folder, under a clean environment and without a n
 packages, the epoch and RECIPE, and on nothing of the host: neither its release, its apt, its clock nor its locale.
 """
 
+import hashlib
 import platform
 import shlex
 import shutil
@@ -85,23 +86,44 @@ END
 
 LIST_INSTALLED = "chroot \"$1\" dpkg-query --show --showformat '${Package}=${Version}\\n'"
 
-RECIPE = (SETUP, CUSTOMIZE, LEFT_OUT, KEPT, TRACES)
+OPTIONS = ("--mode=root", "--variant=apt", "--format=tar", f"--setup-hook={SETUP}", f"--customize-hook={CUSTOMIZE}")
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PYTHONDONTWRITEBYTECODE": "1",  # what an import writes is dated, and stale once the layer sets the dates
+}
+"""What mmdebstrap and the packages' scripts see. SOURCE_DATE_EPOCH joins it: with that, Debian's Python writes bytecode
+that is checked by its source's hash, so it is the same in every build and outlives the dates."""
+
+RECIPE = (OPTIONS, ENVIRONMENT, LEFT_OUT, KEPT, TRACES)
 """All of this module that the root file system depends on."""
 
-# Its own network: there is none. Its own process tree: mounts and processes end with us, whatever ends us.
-CONFINED = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
+# Its own network: there is none. Its own processes and mounts: they end with us, whatever ends us.
+CONFINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True)
 class Debs:
-    """Packages on disk: `folder`/<sha256>.deb."""
+    """Packages on disk, as `folder`/<sha256>.deb."""
 
     folder: Path
     mmdebstrap: Package
     packages: Sequence[Package]
 
-    def path(self, package: Package) -> Path:
-        return self.folder / f"{package.sha256}.deb"
+    def file(self, package: Package) -> Path:
+        """The package's file, proven to have its sha256: what is in it runs as root."""
+        path = self.folder / f"{package.sha256}.deb"
+        with path.open("rb") as deb:
+            found = hashlib.file_digest(deb, "sha256").hexdigest()
+        if found != package.sha256:
+            raise SeedbedError(
+                f"{package.name}={package.version}: expected sha256:{package.sha256}, found sha256:{found} in {path}: "
+                f"delete that file, and it is fetched again"
+            )
+        return path
 
 
 def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
@@ -110,17 +132,15 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     `epoch` (seconds since 1970) stands for now. The tar still holds what `belongs` says no to. Raises SeedbedError
     where a package has other bytes than its sha256 says, or where the installation fails.
     """
-    debian.unpack(debs.path(debs.mmdebstrap), scratch / "mmdebstrap")
+    debian.unpack(debs.file(debs.mmdebstrap), scratch / "mmdebstrap")
     write_archive(debs, scratch / "archive")
     tar, installed = scratch / "root.tar", scratch / "installed"
-    command = [*CONFINED, scratch / "mmdebstrap/usr/bin/mmdebstrap", "--mode=root", "--variant=apt", "--format=tar"]
-    command += [f"--include={','.join(package.name for package in debs.packages)}"]
-    command += [f"--setup-hook={SETUP}", f"--customize-hook={CUSTOMIZE}"]
+    command = [*CONFINED, scratch / "mmdebstrap/usr/bin/mmdebstrap", *OPTIONS]
     command += [f"--customize-hook={LIST_INSTALLED} > {shlex.quote(str(installed))}"]
+    command += [f"--include={','.join(package.name for package in debs.packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
-    done = subprocess.run(
-        command, env=environment(epoch, scratch), umask=0o022, capture_output=True, text=True, check=False
-    )
+    environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
+    done = subprocess.run(command, env=environment, umask=0o022, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SeedbedError(f"mmdebstrap failed: {first_error(done.stderr)}")
     check_installed(debs.packages, installed.read_text(encoding="utf-8").split())
@@ -146,7 +166,7 @@ def unfit() -> str | None:
     """Why mmdebstrap cannot run here, and what to do; None where it can."""
     if platform.machine() != "x86_64":
         return f"expected an x86_64 processor, found {platform.machine()}"
-    if missing := [tool for tool in ("perl", "tar", "unshare") if shutil.which(tool) is None]:
+    if missing := [tool for tool in ("perl", "setpriv", "tar", "unshare") if shutil.which(tool) is None]:
         return f"this host has no {' and no '.join(missing)}: install it"
     if subprocess.run([*CONFINED, "true"], capture_output=True, check=False).returncode:
         return "this root may not make namespaces: run outside the container, or give it CAP_SYS_ADMIN"
@@ -154,30 +174,16 @@ def unfit() -> str | None:
 
 
 def write_archive(debs: Debs, folder: Path) -> None:
-    """An archive of just these packages. apt takes from it only files that have the hashes said here."""
+    """An archive of just these packages, for apt."""
     folder.mkdir()
     entries = []
     for package in debs.packages:
-        (folder / f"{package.name}.deb").symlink_to(debs.path(package))
-        fields = subprocess.run(
-            ["dpkg-deb", "--field", debs.path(package)], capture_output=True, text=True, check=False
-        ).stdout.strip()
+        deb = debs.file(package)
+        (folder / f"{package.name}.deb").symlink_to(deb)
+        control = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, text=True, check=True).stdout
         place = f"Filename: ./{package.name}.deb\nSize: {package.size}\nSHA256: {package.sha256}\n"
-        entries.append(f"{fields}\n{place}")
+        entries.append(control.rstrip("\n") + "\n" + place)
     (folder / "Packages").write_text("\n".join(entries), encoding="utf-8")
-
-
-def environment(epoch: int, scratch: Path) -> dict[str, str]:
-    """All that mmdebstrap and the packages' scripts see of ours."""
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "SOURCE_DATE_EPOCH": str(epoch),
-        "PYTHONDONTWRITEBYTECODE": "1",  # what importing writes is stale once the files' dates are set
-        "TMPDIR": str(scratch),
-    }
 
 
 def check_installed(packages: Sequence[Package], installed: Sequence[str]) -> None:

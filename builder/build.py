@@ -76,6 +76,11 @@ def check(catalog: Catalog, image: Image) -> None:
         raise SeedbedError(f"{shown(image.dockerfile_path)}: not as rendered; run ./build.py render {image.name}")
 
 
+def find(catalog: Catalog, image: Image) -> Record | None:
+    """The record of the image as it would be built now, None where that was not done yet."""
+    return record.find(inputs_of(catalog, image))
+
+
 def inputs_of(catalog: Catalog, image: Image, options: Options = Options()) -> str:
     """The hex sha256 of all that decides what a build makes: its record is found by it."""
     inputs = {

@@ -25,6 +25,7 @@ from builder.errors import SeedbedError
 APT_CONFIGURATION = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")
 APT_HELPER = "/usr/lib/apt/apt-helper"
+SPACE_FOR_LISTS = 200_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Archive:
 
     def update(self) -> None:
         """Read the archive's lists anew; cheap where they have not changed."""
+        if shutil.disk_usage(self.directory).free < SPACE_FOR_LISTS:  # on a full disk apt waits for ever
+            needed = f"{SPACE_FOR_LISTS // 1_000_000} MB"
+            raise SeedbedError(f"{self.directory} needs {needed} for the lists of {self.suite}: free some disk space")
         with _locked(self.directory / "lock"):
             self._apt("apt-get", "update", doing=f"read the lists of {self.suite}")
 
@@ -276,11 +280,10 @@ def _stanza(source: Source) -> str:
 
 def _entries(file: Path) -> list[dict[str, str]]:
     """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
-    match file.suffix:
-        case ".sources":
-            return _stanzas(file.read_text())
-        case ".list":
-            return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
+    if file.suffix == ".sources":
+        return _stanzas(file.read_text())
+    if file.suffix == ".list":
+        return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
     return []  # apt reads no other names either
 
 

@@ -50,10 +50,7 @@ OLDEST_RELEASE = 12  # trixie's Docker needs glibc 2.34
 # Each engine takes a part of both ranges. The first is set apart for benchmarks (RFC 2544), so no mirror stands
 # there; Docker turns to the second where the host has a route to the first.
 ADDRESS_RANGES = (IPv4Network("198.18.0.0/15"), IPv4Network("10.201.0.0/16"))
-OWN_NAMESPACES = (
-    *("unshare", "--mount", "--propagation=slave", "--mount-proc"),
-    *("--pid", "--fork", "--kill-child"),
-)
+OWN_NAMESPACES = ("unshare", "--mount", "--propagation=slave", "--mount-proc", "--pid", "--fork", "--kill-child")
 BUILD_CACHE_LIMIT = "50GB"
 START_TIMEOUT = 120.0  # seconds; a full data folder takes a while
 STOP_TIMEOUT = 30.0  # seconds; Docker gives a container 10 to end by itself
@@ -86,8 +83,9 @@ class EmbeddedEngine:
         with self._exclusive():
             if self.running():
                 return False
-            if reason := host_supported() or _unsuited(self.directory.parent):
-                raise SeedbedError(f"no Docker engine answers, and an embedded one cannot run here: {reason}")
+            self.directory.mkdir(exist_ok=True)
+            if reason := host_supported() or _unsuited(self.directory):
+                raise SeedbedError(f"the embedded engine cannot run here: {reason}")
             self._install(log)
             self._stop()
             self._start(log)
@@ -132,7 +130,6 @@ class EmbeddedEngine:
         if self._programs.exists():
             return
         log("fetching the embedded engine: Docker, containerd, buildx and Compose, about 95 MB, once")
-        self.directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".install-", dir=self.directory) as scratch:
             programs = Path(scratch, "programs")
             for deb in _fetch_packages(Path(scratch)):
@@ -207,15 +204,13 @@ class EmbeddedEngine:
             _remove_bridge(bridge)
         for hierarchy in ("", "*/"):  # cgroup v2, and v1
             for group in Path("/sys/fs/cgroup").glob(hierarchy + self.name):
-                _remove_empty(group)
+                _remove_cgroup(group)
         for shim in self._shim_sockets():
             shim.unlink(missing_ok=True)
-        for folder in (
-            "containerd",
-            "docker",
-            "runc",
-        ):  # where Docker's parts make folders whatever they are told
-            _remove_empty(Path("/run", folder))
+        # Docker's parts make these whatever they are told; an engine that needs one makes it anew.
+        for folder in ("containerd/s", "containerd", "docker/plugins", "docker", "runc"):
+            with suppress(OSError):
+                Path("/run", folder).rmdir()
         shutil.rmtree(self._state, ignore_errors=True)
 
     def _shim_sockets(self) -> list[Path]:
@@ -376,9 +371,8 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
-def _remove_empty(tree: Path) -> None:
-    """Remove the folders of this tree that hold nothing but such folders; control groups look so to rmdir."""
-    for folder in sorted(tree.glob("**/"), reverse=True):  # innermost first, the tree's root last
+def _remove_cgroup(group: Path) -> None:
+    for folder in sorted(group.glob("**/"), reverse=True):  # innermost first, the group itself last
         with suppress(OSError):
             folder.rmdir()
 

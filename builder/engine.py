@@ -193,7 +193,7 @@ def packed(files: Mapping[str, Path]) -> bytes:
         return None if "__pycache__" in member.name else member
 
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for target, source in files.items():
             archive.add(source, target.lstrip("/"), filter=readable)
     return buffer.getvalue()

@@ -248,7 +248,7 @@ class _Destination(WheelDestination):
             raise ValueError(f"the path {record.path!r}, which may lead out of {folder},")
         if path in self.files:
             raise ValueError(f"{path} twice")
-        mode = 0o755 if executable or scheme == "scripts" else 0o644
+        mode = 0o755 if executable else 0o644
         entry = Entry(path.lstrip("/"), mode=mode, size=cast(int, record.size), content=content)
         self.files[path] = InstalledFile(entry, self.wheel, str(record.hash_))
         return record

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from builder import build, lock, record, smoke
+from builder import build, lock, smoke
 from builder.catalog import Catalog, Image
 from builder.console import print_table, size
-from builder.record import Record
+from builder.record import Record, SmokeResult
 
 COLUMNS = ("image", "tag", "digest", "pull", "unpacked", "layers", "smoke tests")
 
 
-def summary(catalog: Catalog, image: Image) -> dict[str, Any]:
+def summary(catalog: Catalog, image: Image, built: Record | None) -> dict[str, Any]:
     """One image's entry in `list --json`. Sizes in bytes; `digest` is None until it is built."""
-    built = record.find(build.inputs_of(catalog, image))
     return {
         "title": image.title,
         "tag": image.full_tag,
@@ -35,20 +34,30 @@ def of_build(built: Record) -> dict[str, Any]:
     }
 
 
+def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
+    """The images as a table, and below it every check that did not pass, and why."""
+    print_table(COLUMNS, [row(name, summary) for name, summary in summaries.items()])
+    for name, summary in summaries.items():
+        for result in summary.get("smoke", ()):
+            if result["outcome"] != "passed":
+                print(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
+        for moved in summary.get("moved", ()):
+            print(f"{name}: unlocked: {moved}")
+
+
 def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
-    """The image as a line of the table that `list` prints."""
+    """The image as a line of that table."""
     if summary["digest"] is None:
         return name, summary["tag"], "not built", "", "", "", ""
-    locked = "" if summary["locked"] else " (unlocked)"
-    results = [record.SmokeResult(**result) for result in summary["smoke"]]
+    results = [SmokeResult(**result) for result in summary["smoke"]]
     return (
         name,
-        summary["tag"] + locked,
+        summary["tag"] + ("" if summary["locked"] else " (unlocked)"),
         summary["digest"],
         size(summary["compressed"]),
         size(summary["unpacked"]),
         str(len(summary["layers"])),
-        smoke.summary(results) if results else "not run",
+        smoke.summary(results) or "not run",
     )
 
 
@@ -57,7 +66,7 @@ def details(catalog: Catalog, image: Image) -> dict[str, Any]:
     groups = lock.layers_of(catalog, image, lock.read(image))
     return {
         "name": image.name,
-        **summary(catalog, image),
+        **summary(catalog, image, build.find(catalog, image)),
         "description": image.description,
         "base": image.base,
         "python": image.python,

@@ -20,7 +20,7 @@ from builder.errors import SeedbedError
 from builder.oci import LAYER_TYPE, Layer, Store, canonical_json
 
 FORMAT = 1
-"""Raise it with any change to the bytes this module writes: cached layers are then made anew."""
+"""Raise it with any change to the bytes of layers, here or in `install`: cached layers are then made anew."""
 
 CHUNK = 1 << 20
 """Bytes handled at once."""

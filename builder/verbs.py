@@ -20,11 +20,13 @@ from builder.errors import SeedbedError
 
 def list_images(root: Path, as_json: bool) -> None:
     catalog = catalogs.load(root)
-    summaries = {image.name: report.summary(catalog, image) for image in catalog.images.values()}
+    summaries = {
+        image.name: report.summary(catalog, image, building.find(catalog, image)) for image in catalog.select(())
+    }
     if as_json:
         print_json({"images": summaries})
     else:
-        print_table(report.COLUMNS, [report.row(name, summary) for name, summary in summaries.items()])
+        report.print_summaries(summaries)
 
 
 def show(root: Path, name: str, as_json: bool) -> None:
@@ -77,9 +79,9 @@ def smoke(root: Path, names: Sequence[str], gpu: testing.Gpu) -> None:
     catalog = catalogs.load(root)
     images = catalog.select(names)
     engine = engines.connect(log)
-    tested = [testing.test(catalog, image, engine, gpu, log) for image in images]
-    print_table(report.COLUMNS, [report.row(image.name, report.summary(catalog, image)) for image in images])
-    if failed := [image.name for image, record in zip(images, tested, strict=True) if not record.tested]:
+    tested = {image.name: testing.test(catalog, image, engine, gpu, log) for image in images}
+    report.print_summaries({image.name: report.summary(catalog, image, tested[image.name]) for image in images})
+    if failed := [name for name, result in tested.items() if not result.tested]:
         raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
 
 

@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="seedbed", description="Runs that repeat, bit for bit.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
-    info = verbs.add_parser("info", help="what is in force, and what breaks the promise (exit status 1)")
+    info = verbs.add_parser(
+        "info", help="what is in force, and what breaks it (exit status 1)", epilog="seedbed info --json"
+    )
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(verb=show_info)
 

@@ -38,22 +38,15 @@ def adjust(environ: dict[str, str], mode: str, libraries: tuple[str, ...] = ()) 
 
     In mode off the libraries do not matter: nothing that was ours is left.
     """
-    now = words(environ)
+    now, ever = words(environ), our_words(environ)
     for setting in VARIABLES:
         found, wanted = environ.get(setting.name), setting.values[mode]
-        ours = found in our_values(setting, environ)
+        ours = found in {value.format(**meaning) for value in setting.values.values() if value for meaning in ever}
         if wanted is None:
             if ours:
                 del environ[setting.name]
         elif ours or (found is None and concerns(setting, libraries)):
             environ[setting.name] = wanted.format(**now)
-
-
-def our_values(setting: Setting, environ: dict[str, str]) -> set[str]:
-    """What the image, the entrypoint or the hook may have set it to."""
-    baked = {"seed": DEFAULT_SEED, "threads": available_cpus()}
-    here = {"seed": environ.get("SEEDBED_SEED"), "threads": share_of_cpus(environ)}
-    return {value.format(**words) for value in setting.values.values() if value for words in (baked, here)}
 
 
 def concerns(setting: Setting, libraries: tuple[str, ...]) -> bool:
@@ -74,6 +67,12 @@ def baked_environment(libraries: tuple[str, ...]) -> dict[str, str]:
 def words(environ: dict[str, str]) -> dict[str, str]:
     """What `{seed}` and `{threads}` stand for in this run."""
     return {"seed": environ.get("SEEDBED_SEED", str(DEFAULT_SEED)), "threads": str(threads(environ))}
+
+
+def our_words(environ: dict[str, str]) -> tuple[dict[str, str], ...]:
+    """What they may have stood for where the image, the entrypoint or an earlier hook has set a variable."""
+    baked = {"seed": str(DEFAULT_SEED), "threads": str(available_cpus())}
+    return baked, {"seed": environ.get("SEEDBED_SEED", ""), "threads": str(share_of_cpus(environ))}
 
 
 def threads(environ: dict[str, str]) -> int:

@@ -114,12 +114,7 @@ def test_another_umask_clock_zone_locale_home_and_order_give_the_same_digest(
 def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
     model: Base, lock: base.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fixed = bootstrap.environment
-
-    def drifting(epoch: int, scratch: Path) -> dict[str, str]:
-        return {name: value for name, value in fixed(epoch, scratch).items() if name != "SOURCE_DATE_EPOCH"}
-
-    monkeypatch.setattr(bootstrap, "environment", drifting)
+    monkeypatch.setattr(bootstrap, "CONFINED", [*bootstrap.CONFINED, "env", "--unset=SOURCE_DATE_EPOCH"])
     layer, tar = again(model, lock, tmp_path)
     assert layer.descriptor != first[0].descriptor
     assert "etc/shadow" in differing(first[1], tar)
@@ -160,24 +155,22 @@ def test_the_top_folders_are_links_into_usr(files: tarfile.TarFile) -> None:
     assert links == {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 
 
+@pytest.mark.parametrize("name", ["tini", "mmdebstrap"])
 def test_a_package_with_other_bytes_is_refused_and_named(
-    model: Base, lock: base.Lock, first: tuple[Layer, Path], cache: Path
+    name: str, model: Base, lock: base.Lock, first: tuple[Layer, Path], cache: Path
 ) -> None:
-    deb = cache / "packages" / f"{next(p for p in lock.packages if p.name == 'tini').sha256}.deb"
+    package = next(package for package in (lock.mmdebstrap, *lock.packages) if package.name == name)
+    deb = cache / "packages" / f"{package.sha256}.deb"
     genuine = deb.read_bytes()
     deb.write_bytes(genuine[:-1] + bytes([genuine[-1] ^ 1]))
     try:
-        with pytest.raises(SeedbedError, match=r"tini\.deb.*Hash Sum mismatch"):
+        with pytest.raises(
+            SeedbedError, match=rf"{name}=\S+: expected sha256:{package.sha256}, found .* delete that file"
+        ):
             base.write_layer(model, lock, Store(cache), 1)
     finally:
         deb.write_bytes(genuine)
     assert not list(cache.glob("base-*"))
-
-
-def test_a_lock_that_lacks_a_dependency_is_refused(model: Base, lock: base.Lock, first: object, cache: Path) -> None:
-    lacking = replace(lock, packages=tuple(p for p in lock.packages if p.name != "libpython3.11-minimal"))
-    with pytest.raises(SeedbedError, match="mmdebstrap failed: "):
-        base.write_layer(model, lacking, Store(cache), 1)
 
 
 def test_the_installation_has_no_network() -> None:

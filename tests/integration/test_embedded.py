@@ -14,6 +14,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -161,6 +162,10 @@ def test_without_our_rules_containers_do_not_reach_the_network(engine: EmbeddedE
     host = urlsplit(debian.host_sources()[0].uri).hostname or ""
     assert docker(engine, "run", "--rm", image, "nslookup", host)
     engine._close_firewall()
+    others = re.findall(r"^-A FORWARD -s (\S+)", engine._iptables("--list-rules").stdout, re.MULTILINE)
+    if any(IPv4Network(engine._pools[0]).overlaps(IPv4Network(other)) for other in others):
+        engine._open_firewall()
+        pytest.skip("another engine of this host lets the same addresses out")
     try:
         with pytest.raises(AssertionError, match=r"timed out|Terminated"):
             docker(engine, "run", "--rm", image, "timeout", "5", "nslookup", host)

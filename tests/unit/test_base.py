@@ -335,7 +335,7 @@ def test_the_snapshot_archive_is_the_one_the_hosts_sources_note(noted: None) -> 
 
 def test_sources_without_that_note_give_no_snapshot_archive(model: Base) -> None:
     assert base.noted_snapshot() is None
-    with pytest.raises(SeedbedError, match="set SEEDBED_SNAPSHOT"):
+    with pytest.raises(SeedbedError, match="no snapshot archive is known"):
         base.snapshot_of(model, datetime(2026, 2, 3))
 
 

@@ -274,6 +274,14 @@ def test_an_archive_that_cannot_be_read_is_one_line_with_a_remedy(mirror: Path, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_full_disk_is_told_before_apt_would_wait_for_ever(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "SPACE_FOR_LISTS", 2**80)
+    with pytest.raises(SeedbedError, match="free some disk space"):
+        Archive(tmp_path / "view", suite="bookworm").update()
+
+
 @needs_apt
 def test_an_unsigned_archive_is_refused_unless_the_host_trusts_it(host: Path, mirror: Path, tmp_path: Path) -> None:
     sources = host / "sources.list"

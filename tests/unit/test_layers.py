@@ -191,7 +191,8 @@ def test_record_lists_every_file_with_its_hash_and_size(store, folder):
     assert listed == {path: (record_hash(data), str(len(data))) for path, (_, data) in made.items() if path in listed}
 
 
-def test_bytecode_and_signatures_in_a_wheel_stay_out(store, folder):
+@pytest.mark.filterwarnings("error")
+def test_bytecode_and_signatures_in_a_wheel_stay_out_without_a_word(store, folder):
     extra = {
         "demo/__pycache__/x.cpython-311.pyc": b"?",
         "demo-1.0.dist-info/RECORD.jws": b"?",
@@ -207,6 +208,14 @@ def test_stored_and_deflated_wheels_give_the_same_layer(store, folder):
 
 
 # The same bytes
+
+
+def test_the_layer_of_a_given_wheel_never_changes(store, folder):
+    """A golden value: whoever changes it raises FORMAT, and changes the digest of every image."""
+    assert (
+        layer(store, RICH.make(folder)).diff_id
+        == "sha256:6032037522ae48a902cb5e418c15c55b03aba358778f5f7dc56ac8cc567b6760"
+    )
 
 
 def test_the_order_of_wheels_does_not_matter(folder, tmp_path):

@@ -168,6 +168,16 @@ def test_a_damaged_layer_is_made_anew(store, damage):
     assert store.find("key", what="a layer") == made
 
 
+def test_others_may_read_what_is_in_the_store_whatever_the_umask(store):
+    before = os.umask(0o077)
+    try:
+        made = store.remember("key", layer(store))
+    finally:
+        os.umask(before)
+    paths = [store.blob(made.descriptor.digest), store.root / "layers" / "key.json"]
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o644, 0o644]
+
+
 def test_what_fails_while_it_is_written_leaves_nothing(store):
     with pytest.raises(RuntimeError), store.new_blob() as blob:
         blob.write(b"half of it")

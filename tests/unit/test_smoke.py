@@ -144,9 +144,9 @@ def test_any_other_status_of_a_script_fails_with_its_reason(subject, script):
         smoke.runs_inside(script)(replace(subject, engine=Engine(Finished(1, "", "AssertionError: cuDNN is 8\n"))))
 
 
-def test_a_summary_says_why_something_was_skipped():
+def test_a_summary_counts_what_was_skipped():
     results = [
         SmokeResult(check="a", outcome="passed", seconds=1),
         SmokeResult(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
     ]
-    assert smoke.summary(results) == "1 passed, 1 skipped (gpu: no GPU here)"
+    assert smoke.summary(results) == "1 passed, 1 skipped"

@@ -1,4 +1,4 @@
-"""CUDA libraries load from their wheels and have the locked versions.
+"""CUDA libraries load and are the locked ones.
 
 No GPU is needed. The same check serves every image with these wheels: another image links to this file.
 """

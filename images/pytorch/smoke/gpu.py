@@ -1,4 +1,4 @@
-"""PyTorch sees the GPU, computes on it, repeats bits and refuses what cannot repeat."""
+"""The GPU computes, repeats bits and refuses what cannot repeat."""
 
 import os
 import sys

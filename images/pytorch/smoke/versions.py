@@ -1,4 +1,4 @@
-"""PyTorch, Python, CUDA and cuDNN are the locked ones, as compiled and as loaded."""
+"""PyTorch, Python, CUDA and cuDNN are the locked ones."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TensorFlow, Keras, Python, CUDA and cuDNN are the locked ones, as compiled and as loaded.
+"""TensorFlow, Keras, Python, CUDA and cuDNN are the locked ones.
 
 TensorFlow 2.20.0 was compiled with CUDA 12.5.1 and runs with any CUDA 12 that is not older (NVIDIA calls that minor
 version compatibility), so of what it was compiled with, the check compares the major version.
@@ -8,7 +8,10 @@ import ctypes
 import json
 import os
 import platform
+import re
+import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -36,6 +39,7 @@ def main() -> None:
     compare("CUDA as loaded", image["cuda"], cuda_as_loaded())
     for package, function in LOADED.items():
         compare(f"{package} as loaded", locked[package], as_loaded(function))
+    compare("ptxas, which XLA runs", locked["nvidia-cuda-nvcc-cu12"], ptxas_version())
 
 
 def compare(what: str, expected: str, found: str) -> None:
@@ -66,6 +70,12 @@ def through_tensorflow(function: str, *arguments: int) -> int:
     if status := getattr(framework, function)(*arguments, ctypes.byref(value)):
         sys.exit(f"TensorFlow cannot load the CUDA library of {function} (status {status})")
     return value.value
+
+
+def ptxas_version() -> str:
+    (program,) = (file for file in metadata.files("nvidia-cuda-nvcc-cu12") or () if file.name == "ptxas")
+    said = subprocess.run([program.locate(), "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"V([0-9.]+)", said)[1]
 
 
 if __name__ == "__main__":

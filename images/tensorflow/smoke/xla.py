@@ -1,4 +1,4 @@
-"""XLA on the CPU trains like eager mode, and to the same bits each time."""
+"""XLA trains like eager mode, to the same bits (CPU)."""
 
 import sys
 from collections.abc import Callable

@@ -1,0 +1,59 @@
+"""What only the real images can show."""
+
+import csv
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder import lock, paths
+from tests.image.conftest import IMAGES
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_image_passed_its_smoke_tests_and_is_tagged(name, record_of, docker):
+    built = record_of(name)
+    assert built.tested
+    assert all(docker.has(tag) for tag in built.tags)
+
+
+def test_layers_that_are_shared_have_the_same_digests(real, record_of):
+    borrower = real.image("tensorflow")
+    layers = {name: {layer.what.partition(":")[0]: layer.digest for layer in record_of(name).layers} for name in IMAGES}
+    assert len(borrower.shared.layers) == 4
+    for shared in borrower.shared.layers:
+        assert layers["tensorflow"][shared] == layers["pytorch"][shared]
+    assert layers["tensorflow"]["python"] != layers["pytorch"]["python"]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_image_holds_no_trace_of_the_host_that_built_it(name, record_of, docker):
+    finished = docker.run(record_of(name).digest, ["sh", "-c", "env --unset=HOSTNAME; ls -aR ~ /workspace /tmp"])
+    assert finished.status == 0
+    assert str(paths.ROOT) not in finished.stdout
+    assert os.uname().nodename not in finished.stdout
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_docker_compose_up_ends_with_the_jobs_results(name, record_of, docker, tmp_path: Path):
+    """compose.yaml as it stands, in a folder of its own, so that the results are this run's."""
+    record_of(name)
+    shutil.copy(paths.ROOT / "compose.yaml", tmp_path)
+    shutil.copytree(paths.EXAMPLES, tmp_path / "examples")
+    compose = ["docker", "compose", "--project-name", f"seedbed-test-{name}"]
+    where = {"cwd": tmp_path, "env": dict(docker.environment), "capture_output": True, "text": True}
+    up = subprocess.run([*compose, "up", name], check=False, **where)
+    subprocess.run([*compose, "down"], check=True, **where)
+    assert up.returncode == 0, up.stderr
+    assert "seedbed: seed 42, mode strict" in up.stdout
+    with (tmp_path / "outputs" / name / "metrics.csv").open() as file:
+        assert len(list(csv.DictReader(file))) > 1
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_what_the_image_says_of_itself_is_what_its_lock_says(name, real, record_of, docker):
+    said = docker.run(record_of(name).digest, ["cat", "/etc/seedbed/image.json"]).stdout
+    for wheel in lock.read(real.image(name)).wheels:
+        assert f'"{wheel.name}": "{wheel.version}"' in said

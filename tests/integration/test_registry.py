@@ -1,0 +1,109 @@
+"""`--base registry`: the recipe from its first stage on, with Debian from a registry on loopback."""
+
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from builder import assemble, build, debian, render
+from builder.build import Options
+from builder.errors import SeedbedError
+
+pytestmark = pytest.mark.skipif(
+    debian.host_supported() is not None, reason=f"no registry to be had here: {debian.host_supported()}"
+)
+
+CONFIGURATION = """\
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {data}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry on loopback, from Debian's package docker-registry, which is not installed."""
+    folder = tmp_path_factory.mktemp("registry")
+    archive = debian.Archive(folder / "archive", suite=debian.host_codename())
+    archive.update()
+    [deb] = archive.fetch(archive.resolve(["docker-registry"], dependencies=False), folder / "debs")
+    debian.unpack(deb, folder / "root")
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "config.yml").write_text(CONFIGURATION.format(data=folder / "data", port=port))
+    with (folder / "log").open("w") as log:
+        command = [folder / "root/usr/bin/docker-registry", "serve", folder / "config.yml"]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/v2/")
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(address: str) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer")
+
+
+@pytest.fixture
+def debian_reference(registry, load, docker, log, run, tmp_path: Path) -> str:
+    """Debian with its packages, pushed to the registry, as NAME@DIGEST."""
+    base = next(iter(load().bases.values()))
+    (tmp_path / "Dockerfile").write_text("FROM base\n")
+    with assemble.base(base, locked=False, log=log).context() as context:
+        arguments = [
+            "--build-context",
+            f"base={context}",
+            "--provenance=false",
+            "--output",
+            build.OUTPUT,
+            str(tmp_path),
+        ]
+        digest = docker.build(arguments, epoch=base.source_date_epoch)
+    name = f"{registry}/debian:bookworm"
+    docker.tag(digest, name)
+    pushed = run("docker", "push", "--quiet", name)
+    assert pushed.returncode == 0, pushed.stderr
+    return f"{registry}/debian@{digest}"
+
+
+@pytest.fixture
+def from_registry(load, folder):
+    """The copied catalog with another image to take Debian from."""
+
+    def from_registry(reference: str):
+        path = folder / "base" / "image.yaml"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(f"registry: {reference}" if line.startswith("registry:") else line for line in lines))
+        loaded = load()
+        render.render(loaded, loaded.image("tiny")).write()
+        return loaded
+
+    return from_registry
+
+
+def test_an_image_is_built_from_debian_in_a_registry(from_registry, debian_reference, docker, log):
+    loaded = from_registry(debian_reference)
+    built = build.build(loaded, loaded.image("tiny"), docker, Options(registry=True, recipe=True), log)
+    assert docker.run(built.digest, ["python", "-c", "import numpy"]).status == 0
+    info = docker.run(built.digest, ["seedbed", "info"])
+    assert info.status == 0, info.stdout
+
+
+def test_a_digest_that_the_registry_lacks_fails_the_build(from_registry, registry, docker, log):
+    loaded = from_registry(f"{registry}/debian@sha256:{'0' * 64}")
+    with pytest.raises(SeedbedError, match="the build failed"):
+        build.build(loaded, loaded.image("tiny"), docker, Options(registry=True, recipe=True), log)
