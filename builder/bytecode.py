@@ -60,7 +60,7 @@ def bytecode_layers(
     Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
     """
     target = Target(prefix, python)
-    with _Interpreter(store.blob(base.descriptor.digest), python) as interpreter:
+    with _Interpreter(store, base, python) as interpreter:
 
         def make(sources: Sources, what: str) -> Layer:
             files = _python_files(sources, target, interpreter)
@@ -75,11 +75,12 @@ def bytecode_layers(
 class _Interpreter:
     """The Python of a base layer, unpacked into a temporary folder as soon as it is needed."""
 
-    def __init__(self, layer: Path, python: str) -> None:
-        self._layer, self._python = layer, python
+    def __init__(self, store: Store, base: Layer, python: str) -> None:
+        self._layer, self._python = store.blob(base.descriptor.digest), python
+        # Not in /tmp, from which hardened machines let nobody run a program.
+        self._scratch = tempfile.TemporaryDirectory(dir=store.root, prefix="python-")
 
     def __enter__(self) -> Self:
-        self._scratch = tempfile.TemporaryDirectory(prefix="seedbed-python-")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -6,7 +6,7 @@ set -eu
 
 default_seed=42
 largest_seed=4294967295
-here=${0%/*}
+case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 
 main() {
     seed=${SEEDBED_SEED-$default_seed} mode=${SEEDBED_MODE-strict}

@@ -39,7 +39,7 @@ def start() -> None:
         audit.start()
     os.register_at_fork(before=_count_fork, after_in_child=_become_child)
     sys.meta_path.insert(0, Finder())
-    for name in WAITED_FOR.keys() & sys.modules.keys():
+    for name in [name for name in WAITED_FOR if name in sys.modules]:
         _prepare(name)
         _configure(name, sys.modules[name])
 

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
     info = verbs.add_parser(
-        "info", help="what is in force, and what breaks it (exit status 1)", epilog="seedbed info --json"
+        "info", help="what is in force, and what breaks the promise (exit status 1)", epilog="seedbed info --json"
     )
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(verb=show_info)
@@ -68,9 +68,9 @@ def environment_for(environ: dict[str, str], seed: str | None, mode: str | None)
     """`environ` with what was set before taken out, and the seed's and the mode's put in. ValueError: no such."""
     environment.adjust(environ, "off")
     environ |= {name: value for name, value in (("SEEDBED_SEED", seed), ("SEEDBED_MODE", mode)) if value is not None}
-    environment.seed(environ)
     libraries = tuple(name for name in GPU if importlib.util.find_spec(name))
     environment.adjust(environ, environment.mode(environ), libraries)
+    environment.check(environ)
     return environ
 
 

@@ -21,9 +21,13 @@ def mode(environ: dict[str, str]) -> str:
 def seed(environ: dict[str, str]) -> int:
     """The seed asked for, rank included where SEEDBED_RANK_OFFSET=1. ValueError: it is none."""
     found = environ.get("SEEDBED_SEED", str(DEFAULT_SEED))
-    if not (found.isascii() and found.isdigit() and len(found) <= 10 and int(found) <= LARGEST_SEED):
+    if not is_seed(found):
         raise ValueError(f"SEEDBED_SEED={found}: expected a whole number from 0 to {LARGEST_SEED}")
     return (int(found) + rank_offset(environ)) % (LARGEST_SEED + 1)
+
+
+def is_seed(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST_SEED
 
 
 def rank_offset(environ: dict[str, str]) -> int:
@@ -31,6 +35,19 @@ def rank_offset(environ: dict[str, str]) -> int:
     if environ.get("SEEDBED_RANK_OFFSET") != "1":
         return 0
     return next((int(environ[name]) for name in RANK_VARIABLES if environ.get(name, "").isdigit()), 0)
+
+
+def check(environ: dict[str, str]) -> None:
+    """ValueError, in the entrypoint's words: it contradicts the mode, or is no seed or mode at all."""
+    seed(environ)
+    asked = mode(environ)
+    workspace, hash_seed = environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8"), environ.get("PYTHONHASHSEED", "random")
+    if asked != "off" and workspace not in (":4096:8", ":16:8"):
+        raise ValueError(f"CUBLAS_WORKSPACE_CONFIG={workspace}: expected :4096:8 or :16:8, or SEEDBED_MODE=off")
+    if not is_seed(hash_seed) and (asked == "strict" or hash_seed != "random"):
+        raise ValueError(
+            f"PYTHONHASHSEED={hash_seed}: expected a whole number from 0 to {LARGEST_SEED} in mode {asked}"
+        )
 
 
 def adjust(environ: dict[str, str], mode: str, libraries: tuple[str, ...] = ()) -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def test_it_becomes_the_command(seedbed) -> None:
 def test_wrong_use_is_one_line(seedbed, arguments: tuple[str, ...], status: int, message: str) -> None:
     done = seedbed(*arguments)
     assert (done.returncode, done.stderr, done.stdout) == (status, f"seedbed: {message}\n", "")
+
+
+REFUSED = {"CUBLAS_WORKSPACE_CONFIG": "garbage", "PYTHONHASHSEED": "random", "SEEDBED_MODE": "x", "SEEDBED_SEED": "-1"}
+
+
+@pytest.mark.parametrize("name, value", REFUSED.items())
+def test_it_refuses_what_the_entrypoint_refuses_in_the_same_words(seedbed, runtime, name: str, value: str) -> None:
+    environ = {"PATH": os.environ["PATH"], name: value}
+    told = subprocess.run(["dash", runtime / "entrypoint.sh", "true"], env=environ, capture_output=True, text=True)
+    done = seedbed("run", "true", **{name: value})
+    assert told.returncode == 2
+    assert (done.returncode, done.stderr) == (told.returncode, told.stderr)
 
 
 def test_help_shows_an_example(seedbed) -> None:
