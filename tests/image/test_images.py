@@ -47,7 +47,7 @@ def test_docker_compose_up_ends_with_the_jobs_results(name, record_of, docker, t
     up = subprocess.run([*compose, "up", name], check=False, **where)
     subprocess.run([*compose, "down"], check=True, **where)
     assert up.returncode == 0, up.stderr
-    assert "seedbed: seed 42, mode strict" in up.stdout
+    assert "seedbed: seed 42, mode strict" in up.stdout + up.stderr
     with (tmp_path / "outputs" / name / "metrics.csv").open() as file:
         assert len(list(csv.DictReader(file))) > 1
 
