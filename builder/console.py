@@ -2,19 +2,36 @@
 
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True)
 
 
 def log(message: str) -> None:
     """One line for the person at the terminal, or for the log."""
     stderr.print(message, markup=False)
+
+
+@contextmanager
+def step(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Something that takes a while, in `total` parts: call what is given after each of them.
+
+    A terminal sees a bar move; what stays, there and in a log, is one line with the seconds it took.
+    """
+    began = time.monotonic()
+    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()]
+    columns += [BarColumn(), MofNCompleteColumn()] if total else []
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda: bars.advance(task)
+    log(f"{what}: {time.monotonic() - began:.1f} s")
 
 
 def print_json(data: Any) -> None:
@@ -35,8 +52,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def size(count: int) -> str:
     """Bytes as people say them: `2.9 GB`, of 1000 each."""
     amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit in ("B", "kB", "MB") else f"{amount:.1f} GB"
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}"
         amount /= 1000
-    raise AssertionError
+    return f"{amount:.1f} GB"

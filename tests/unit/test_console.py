@@ -1,0 +1,39 @@
+"""Talk goes to stderr, data to stdout; numbers read as people say them."""
+
+import json
+
+import pytest
+
+from builder import console
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2_600_000_000, "2.6 GB"), (10**13, "10000.0 GB")]
+)
+def test_sizes_read_as_people_say_them(count, said):
+    assert console.size(count) == said
+
+
+def test_data_goes_to_stdout_and_talk_does_not(capsys):
+    console.print_json({"a": 1})
+    console.print_table(("image", "tag"), [("x", "[1.0]")])
+    printed = capsys.readouterr()
+    assert json.loads(printed.out.partition("}")[0] + "}") == {"a": 1}
+    assert "[1.0]" in printed.out and printed.err == ""
+
+
+def test_a_step_ends_as_one_line_with_its_seconds(monkeypatch):
+    said = []
+    monkeypatch.setattr(console, "log", said.append)
+    with console.step("fetching", total=2) as advance:
+        advance()
+        advance()
+    assert len(said) == 1 and said[0].startswith("fetching: ") and said[0].endswith(" s")
+
+
+def test_a_step_that_fails_claims_no_end(monkeypatch):
+    said = []
+    monkeypatch.setattr(console, "log", said.append)
+    with pytest.raises(ValueError), console.step("fetching"):
+        raise ValueError
+    assert said == []
