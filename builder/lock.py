@@ -34,8 +34,8 @@ PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha2
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """One locked wheel; `sha256` is of the file the index serves."""
+class Pin:
+    """One wheel as a line of the lock; `sha256` is of the file the index serves."""
 
     name: str
     version: str
@@ -51,7 +51,7 @@ class Lock:
 
     inputs: str
     cutoff: str
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[Pin, ...]
 
     def version(self, name: str) -> str | None:
         return next((wheel.version for wheel in self.wheels if wheel.name == name), None)
@@ -94,7 +94,7 @@ def read(image: Image) -> Lock:
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
         elif pin := PIN.fullmatch(line):
-            wheels.append(Wheel(**pin.groupdict()))
+            wheels.append(Pin(**pin.groupdict()))
         else:
             where = f"{shown(image.lock_path)}:{number}"
             raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy}")
@@ -134,7 +134,7 @@ def moment(cutoff: str | None) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def layers_of(catalog: Catalog, image: Image, lock: Lock) -> list[tuple[LayerGroup, tuple[Wheel, ...]]]:
+def layers_of(catalog: Catalog, image: Image, lock: Lock) -> list[tuple[LayerGroup, tuple[Pin, ...]]]:
     """The locked wheels of every layer, in the image's order; layers without a wheel are left out."""
     groups = catalog.groups_of(image)
     homes = {wheel: next((group for group in groups if group.holds(wheel.name)), None) for wheel in lock.wheels}
@@ -178,7 +178,7 @@ def versions(image: Image) -> list[str]:
     return [f"{name}=={version}" for name, version in sorted(image.versions.items())]
 
 
-def borrowed(catalog: Catalog, image: Image) -> list[Wheel]:
+def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
     """The wheels of the layers that the image takes from another."""
     if image.shared is None:
         return []
@@ -187,7 +187,7 @@ def borrowed(catalog: Catalog, image: Image) -> list[Wheel]:
     return [wheel for group, wheels in layers if group.name in image.shared.layers for wheel in wheels]
 
 
-def resolve(image: Image, constraints: Sequence[str], cutoff: str) -> tuple[Wheel, ...]:
+def resolve(image: Image, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
     """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
     with tempfile.TemporaryDirectory() as scratch:
         limits, answer = Path(scratch, "constraints.txt"), Path(scratch, "pylock.toml")
@@ -208,7 +208,7 @@ def uv_environment() -> dict[str, str]:
     return os.environ | ({"SSL_CERT_FILE": str(bundle)} if bundle else {})
 
 
-def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Wheel]:
+def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
     """PEP 751's packages as ours: of each, the wheel that an installer on the platform would choose."""
     ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
     found = []
@@ -217,7 +217,7 @@ def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Wheel]:
         rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
         if rank[0] == len(ranks):
             raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
-        found.append(Wheel(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
+        found.append(Pin(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
     return sorted(found, key=lambda wheel: wheel.name)
 
 

@@ -1,6 +1,7 @@
 """Locked wheels on disk, content addressed: `<cache>/wheels/<sha256>/<file name>`."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,38 +11,40 @@ from pathlib import Path
 
 from builder import paths
 from builder.errors import SeedbedError
-from builder.lock import Wheel, one_line, supported_tags
+from builder.install import Wheel
+from builder.lock import Pin, one_line, supported_tags
 
 DOWNLOADS_AT_ONCE = 4
 
 
-def fetch(wheels: Iterable[Wheel], python: str, log: Callable[[str], None]) -> dict[Wheel, Path]:
-    """The file of every wheel, downloaded where the cache lacks it; raises `SeedbedError` naming the package."""
-    wanted = list(wheels)
-    missing = [wheel for wheel in wanted if find(wheel) is None]
+def fetch(pins: Iterable[Pin], python: str, log: Callable[[str], None]) -> dict[Pin, Wheel]:
+    """Every wheel on disk, downloaded where the cache lacks it; raises `SeedbedError` naming the package."""
+    wanted = list(pins)
+    missing = [pin for pin in wanted if find(pin) is None]
     if missing:
         log(f"fetching {len(missing)} of {len(wanted)} wheels")
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        list(pool.map(lambda wheel: download(wheel, python), missing))
-    return {wheel: path for wheel in wanted if (path := find(wheel))}
+        list(pool.map(lambda pin: download(pin, python), missing))
+    return {pin: wheel for pin in wanted if (wheel := find(pin))}
 
 
-def find(wheel: Wheel) -> Path | None:
-    """The cached file; it was proven to have the wheel's hash when it got its name."""
-    return next(folder_of(wheel).glob("*.whl"), None)
+def find(pin: Pin) -> Wheel | None:
+    """The cached file; it was proven to have the locked hash when it got its name."""
+    path = next(folder_of(pin).glob("*.whl"), None)
+    return Wheel(pin.name, pin.version, pin.sha256, path) if path else None
 
 
-def folder_of(wheel: Wheel) -> Path:
-    return paths.cache() / "wheels" / wheel.sha256
+def folder_of(pin: Pin) -> Path:
+    return paths.cache() / "wheels" / pin.sha256
 
 
-def download(wheel: Wheel, python: str) -> None:
+def download(pin: Pin, python: str) -> None:
     """Let pip download one wheel, by hash, from the index the host is set up for."""
-    folder = folder_of(wheel)
+    folder = folder_of(pin)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as scratch:
         requirement = Path(scratch, "requirement.txt")
-        requirement.write_text(str(wheel), encoding="utf-8")
+        requirement.write_text(str(pin), encoding="utf-8")
         target = Path(scratch, "target")
         platforms = dict.fromkeys(tag.platform for tag in supported_tags(python) if tag.platform != "any")
         options = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:", "--no-cache-dir"]
@@ -50,17 +53,24 @@ def download(wheel: Wheel, python: str) -> None:
         command += ["--no-deps", "--require-hashes", "--requirement", str(requirement), "--dest", str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SeedbedError(f"{wheel.name}=={wheel.version}: not fetched: {one_line(done.stderr)[-600:]}")
-        check(wheel, next(target.glob("*.whl")))
-        if not folder.exists():
-            target.replace(folder)
+            raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
+        path = next(target.glob("*.whl"))
+        check(pin, path)
+        folder.mkdir(exist_ok=True)
+        path.replace(folder / path.name)
 
 
-def check(wheel: Wheel, path: Path) -> None:
+def reason(pin: Pin, stderr: str) -> str:
+    """Why pip did not fetch the wheel, in one line."""
+    if other := re.search(r"Got\s+([0-9a-f]{64})", stderr):
+        return f"the index serves a file with sha256 {other[1]}, the lock says {pin.sha256}; it was not used"
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    return f"not fetched: {errors[-1] if errors else one_line(stderr)}"
+
+
+def check(pin: Pin, path: Path) -> None:
     """Raise `SeedbedError` unless the file at `path` has the locked hash."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != wheel.sha256:
-        raise SeedbedError(
-            f"{wheel.name}=={wheel.version}: {path.name} has sha256 {found}, the lock says {wheel.sha256}"
-        )
+    if found != pin.sha256:
+        raise SeedbedError(f"{pin.name}=={pin.version}: {path.name} has sha256 {found}, the lock says {pin.sha256}")

@@ -6,7 +6,7 @@ import pytest
 
 from builder import catalog, lock, paths
 from builder.errors import SeedbedError, UsageError
-from builder.lock import Lock, Wheel
+from builder.lock import Lock, Pin
 
 YAML, REQUIREMENTS, LOCK = "tiny/image.yaml", "tiny/requirements.in", "tiny/requirements.lock"
 
@@ -88,7 +88,7 @@ def test_shared_layers_hold_the_same_wheels_in_both_images():
 
 def test_a_lock_reads_back_as_it_was_written(load):
     image = load().image("tiny")
-    written = Lock("ab" * 32, "2026-11-20T00:00:00Z", (Wheel("numpy", "2.4.6", "cd" * 32),))
+    written = Lock("ab" * 32, "2026-11-20T00:00:00Z", (Pin("numpy", "2.4.6", "cd" * 32),))
     lock.write(image, written)
     assert lock.read(image) == written
 
@@ -101,7 +101,7 @@ def test_of_several_wheels_the_one_an_installer_would_choose_is_locked():
         wheel("py3-none-any", "a"), wheel("cp311-cp311-manylinux_2_17_x86_64", "b"),
         wheel("cp311-cp311-manylinux_2_28_x86_64", "c"), wheel("cp312-cp312-manylinux_2_28_x86_64", "d"),
     ]}  # fmt: skip
-    assert lock.wheels_in([package], "3.11") == [Wheel("x", "1.0", "c" * 64)]
+    assert lock.wheels_in([package], "3.11") == [Pin("x", "1.0", "c" * 64)]
 
 
 def test_a_package_without_a_fitting_wheel_is_named():

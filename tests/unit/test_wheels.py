@@ -57,7 +57,9 @@ def test_a_wheel_is_fetched_once_and_kept_under_its_hash(pin, index):
 def test_a_tampered_wheel_is_refused_and_named(pin, index):
     with (index / "sprout-1.0-py3-none-any.whl").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(SeedbedError, match=r"^sprout==1\.0: the index serves a file with sha256 \w+, the lock says ") as refused:
+    with pytest.raises(
+        SeedbedError, match=r"^sprout==1\.0: the index serves a file with sha256 \w+, the lock says "
+    ) as refused:
         fetch(pin)
     assert "\n" not in str(refused.value)
     assert cached() == []
