@@ -42,6 +42,15 @@ def show(catalog: Path, image: str, as_json: bool) -> None:
     verbs.show(catalog, image, as_json)
 
 
+@seedbed.command(example="./build.py report pytorch")
+@images_argument
+@json_option
+@click.pass_obj
+def report(catalog: Path, images: tuple[str, ...], as_json: bool) -> None:
+    """Show what images weigh, layer by layer and package by package; fail where one is over its budget."""
+    verbs.weigh(catalog, images, as_json)
+
+
 @seedbed.command(example="./build.py lock pytorch --cutoff 2026-11-20")
 @images_argument
 @click.option("--check", is_flag=True, help="Change nothing, ask no network; fail where a lock is stale.")

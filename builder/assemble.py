@@ -2,19 +2,20 @@
 
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import zstandard
 
 from builder import base as bases
 from builder import contents, lock, paths, wheels
-from builder.bytecode import Sources, bytecode_layers
-from builder.catalog import Base, Catalog, Image
-from builder.install import Wheel
-from builder.layers import wheel_layers
+from builder.bytecode import bytecode, bytecode_layers, compiler_key
+from builder.catalog import Base, Catalog, Image, LayerGroup
+from builder.install import Target, Wheel, installed_files
+from builder.layers import Part, wheel_layers
 from builder.oci import Layer, Layout, Store
 from builder.tar import Entry, directory, file, layer_key, symlink, write_layer
 
@@ -22,6 +23,9 @@ Log = Callable[[str], None]
 
 LEVEL = 3
 """zstd's compression level."""
+
+WORTH_A_LAYER = 1_000_000
+"""Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -59,49 +63,73 @@ def base(model: Base, *, locked: bool, log: Log) -> Stage:
 
 
 def env(catalog: Catalog, image: Image, below: Stage, *, log: Log) -> Stage:
-    """Stage `env` on stage `base`: a layer for each group of wheels, their bytecode, then the runtime and the user."""
-    groups = wheels_of(catalog, image, log)
-    log(f"{image.name}: assembling {len(groups)} layers of wheels, and their bytecode")
-    epoch = below.base.source_date_epoch
-    installed = wheel_layers(groups, store=store(), epoch=epoch, level=LEVEL, prefix=contents.VENV, python=image.python)
-    compiled = bytecode_layers(
-        sources_of(image, groups),
-        store=store(),
-        base=below.layers[0],
-        epoch=epoch,
-        level=LEVEL,
-        prefix=contents.VENV,
-        python=image.python,
-    )
-    runtime = runtime_layer(catalog, image, below.layers[0], epoch)
-    return Stage(
-        below.base, [*below.layers, *installed, *compiled, runtime], below.moved, working_folder=contents.WORKING_FOLDER
-    )
+    """Stage `env` on stage `base`: wheels, each bundle of groups under its bytecode, then the runtime and the user."""
+    groups = groups_of(catalog, image, log)
+    log(f"{image.name}: assembling the layers of {len(groups)} groups of wheels, and their bytecode")
+    settings = {"epoch": below.base.source_date_epoch, "level": LEVEL, "prefix": contents.VENV, "python": image.python}
+    parts = {what: part for group in groups for what, part in group.parts().items()}
+    installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
+    bundles = bundles_of(groups, Target(contents.VENV, image.python))
+    compiled = bytecode_layers(sources_of(bundles), store=store(), base=below.layers[0], **settings)
+    layers = list(below.layers)
+    for bundle, code in zip(bundles, compiled, strict=True):
+        layers += [*(installed[what] for group in bundle for what in group.parts()), code]
+    runtime = runtime_layer(catalog, image, below.layers[0], below.base.source_date_epoch)
+    return Stage(below.base, [*layers, runtime], below.moved, working_folder=contents.WORKING_FOLDER)
 
 
-def wheels_of(catalog: Catalog, image: Image, log: Log) -> dict[str, list[Wheel]]:
-    """The wheels of every layer, fetched, by what the layer is called."""
+@dataclass(frozen=True)
+class Group:
+    """A group of image.yaml and its wheels on disk."""
+
+    model: LayerGroup
+    wheels: Sequence[Wheel]
+
+    def parts(self) -> dict[str, Part]:
+        """Its layers, by what they are called: two where image.yaml splits it."""
+        name, split, wheels = self.model.name, self.model.split, ", ".join(map(str, self.wheels))
+        if not split:
+            return {f"{name}: {wheels}": Part(self.wheels)}
+        return {
+            f"{name}, {' '.join(split)}: {wheels}": Part(self.wheels, only=split),
+            f"{name}, the rest: {wheels}": Part(self.wheels, without=split),
+        }
+
+    def python_size(self, target: Target) -> int:
+        """The bytes of its Python sources."""
+        files = [file.entry for wheel in self.wheels for file in installed_files(wheel, target)]
+        return sum(entry.size for entry in files if entry.path.endswith(".py"))
+
+
+def groups_of(catalog: Catalog, image: Image, log: Log) -> list[Group]:
+    """The image's groups of wheels, bottom first, fetched."""
     locked = lock.read(image)
     files = wheels.fetch(locked.wheels, image.python, log)
-    return {
-        f"{group.name}: {', '.join(f'{wheel.name} {wheel.version}' for wheel in members)}": [
-            Wheel(wheel.name, wheel.version, wheel.sha256, files[wheel]) for wheel in members
-        ]
-        for group, members in lock.layers_of(catalog, image, locked)
-    }
+    return [Group(model, [files[pin] for pin in pins]) for model, pins in lock.layers_of(catalog, image, locked)]
 
 
-def sources_of(image: Image, groups: Mapping[str, Sequence[Wheel]]) -> dict[str, Sources]:
+def bundles_of(groups: Iterable[Group], target: Target) -> list[list[Group]]:
+    """The groups whose bytecode is one layer each: a group with hardly any Python waits for the next that has some."""
+    bundles: list[list[Group]] = [[]]
+    for group in groups:
+        bundles[-1].append(group)
+        if group.python_size(target) >= WORTH_A_LAYER:
+            bundles.append([])
+    return [bundle for bundle in bundles if bundle]
+
+
+def sources_of(bundles: Iterable[Iterable[Group]]) -> dict[str, list[Wheel]]:
     """What is compiled, by what its layer is called. Debian brings the standard library's bytecode."""
-    modules = [installed for installed in contents.runtime_files(image) if installed.target.endswith(".py")]
     return {
-        "bytecode of the wheels": Sources(wheels=[wheel for group in groups.values() for wheel in group]),
-        "bytecode of the runtime": Sources(files=[runtime_file(module) for module in modules]),
+        f"bytecode of {', '.join(group.model.name for group in bundle)}": [
+            wheel for group in bundle for wheel in group.wheels
+        ]
+        for bundle in bundles
     }
 
 
 def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> Layer:
-    """All that is neither Debian nor a wheel: kilobytes, and the layer that changes most."""
+    """All that is neither Debian nor a wheel, with its bytecode: kilobytes, and the layer that changes most."""
     locked = lock.read(image)
     texts = {
         contents.DESCRIPTION: contents.description(image, locked, lock.digest(catalog, image)),
@@ -111,11 +139,23 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
     links = contents.venv_links(image)
     files = {module.target: [module.mode, module.read().decode()] for module in contents.runtime_files(image)}
     users = {"passwd": contents.PASSWD, "group": contents.GROUP}
+    inputs = {
+        "texts": texts,
+        "links": links,
+        "files": files,
+        "users": users,
+        "base": debian.diff_id,
+        "compiler": compiler_key(),
+        "epoch": epoch,
+        "level": LEVEL,
+    }
+    what = "runtime: what seeds every process, the user, the working folder"
 
     def make() -> Layer:
         entries = [file(path.lstrip("/"), text.encode()) for path, text in texts.items()]
         entries += [symlink(path.lstrip("/"), target) for path, target in links.items()]
-        entries += [runtime_file(installed) for installed in contents.runtime_files(image)]
+        modules = [runtime_file(installed) for installed in contents.runtime_files(image)]
+        entries += [*modules, *bytecode(modules, store=store(), base=debian, python=image.python)]
         entries += [
             directory(path.lstrip("/"), mode=0o777, uid=contents.USER_ID, gid=contents.USER_ID)
             for path in contents.OPEN_FOLDERS
@@ -123,8 +163,6 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
         entries += user_database(debian, users)
         return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=what)
 
-    what = "runtime: what seeds every process, the user, the working folder"
-    inputs = {"texts": texts, "links": links, "files": files, "users": users, "base": debian.diff_id, "epoch": epoch}
     return store().layer(layer_key("runtime", inputs), make, what=what)
 
 
@@ -134,14 +172,20 @@ def runtime_file(installed: contents.Installed) -> Entry:
 
 def user_database(debian: Layer, users: Mapping[str, str]) -> list[Entry]:
     """Debian's /etc/passwd and /etc/group with the image's user at the end."""
-    wanted = {f"etc/{name}": line for name, line in users.items()}
-    entries = []
+    lines = {f"etc/{name}": f"{line}\n".encode() for name, line in users.items()}
+    found = files_in(debian.descriptor.digest, lines.keys())
+    return [file(path, data + lines[path]) for path, data in found.items()]
+
+
+def files_in(layer: str, paths: Collection[str]) -> dict[str, bytes]:
+    """Those of the files at `paths` that a layer has, by its digest; none where the store has no such layer."""
+    blob = store().blob(layer)
+    if not blob.exists():
+        return {}
     with (
-        store().blob(debian.descriptor.digest).open("rb") as blob,
-        zstandard.ZstdDecompressor().stream_reader(blob) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as archive,
+        blob.open("rb") as compressed,
+        zstandard.ZstdDecompressor().stream_reader(compressed) as stream,
+        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
     ):
-        for member in archive:
-            if member.name in wanted and (found := archive.extractfile(member)):
-                entries.append(file(member.name, found.read() + f"{wanted[member.name]}\n".encode()))
-    return entries
+        members = (member for member in archive if member.name in paths)
+        return {member.name: data.read() for member in members if (data := archive.extractfile(member))}

@@ -13,7 +13,7 @@ from builder import assemble, base, contents, debian, lock, network, paths, reco
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size
-from builder.engine import Engine
+from builder.engine import Digests, Engine
 from builder.errors import SeedbedError
 from builder.oci import canonical_json
 from builder.record import LayerRecord, Record
@@ -51,20 +51,21 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
     check_space(image)
     began = time.monotonic()
     made = made_stages(catalog, image, options, log)
-    digest = run(catalog, image, engine, made)
+    digests = run(catalog, image, engine, made, options)
     built = Record(
         image=image.name,
         inputs=inputs,
         lock=lock.digest(catalog, image),
-        digest=digest,
-        layers=layers_of(engine, digest, made.get("env")),
-        unpacked=engine.unpacked_size(digest),
+        digest=digests.manifest,
+        config=digests.config,
+        layers=layers_of(engine, digests.manifest, made.get("env")),
+        unpacked=engine.unpacked_size(digests.manifest),
         moved=made["base"].moved if "base" in made else (),
         seconds=round(time.monotonic() - began, 1),
     )
     check_budget(image, built)
     built.save()
-    log(f"{image.name}: built in {built.seconds:.0f} s as {digest}")
+    log(f"{image.name}: built in {built.seconds:.0f} s as {built.digest}")
     return built
 
 
@@ -107,11 +108,12 @@ def made_stages(catalog: Catalog, image: Image, options: Options, log: Log) -> d
     return {"base": base_stage, "env": assemble.env(catalog, image, base_stage, log=log)}
 
 
-def run(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage]) -> str:
-    """Let the engine run the stages that are left; returns the digest of the image's manifest."""
+def run(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], options: Options) -> Digests:
+    """Let the engine run the stages that are left."""
     with ExitStack() as stack:
         arguments = ["--file", str(image.dockerfile_path), "--target", "final", "--platform", "linux/amd64"]
         arguments += ["--provenance=false", "--sbom=false", "--output", OUTPUT]
+        arguments += [] if options.cached else ["--no-cache"]
         for name, stage in made.items():
             arguments += ["--build-context", f"{name}={stack.enter_context(stage.context())}"]
         if "base" in made and made["base"].moved:
@@ -146,7 +148,10 @@ def layers_of(engine: Engine, digest: str, env: Stage | None) -> tuple[LayerReco
     if engine.diff_ids(digest) != [layer.diff_id for layer in env.layers]:
         raise SeedbedError(f"{digest}: stage final added a layer or changed one; it may only set metadata")
     return tuple(
-        LayerRecord(digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what) for layer in env.layers
+        LayerRecord(
+            digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=layer.raw_size
+        )
+        for layer in env.layers
     )
 
 
@@ -164,10 +169,11 @@ def check_space(image: Image) -> None:
 
 
 def check_budget(image: Image, built: Record) -> None:
-    """Raise `SeedbedError` where the image weighs more than image.yaml allows."""
-    for name, found in (("compressed", built.compressed), ("unpacked", built.unpacked)):
+    """Raise `SeedbedError` where the image, or a layer of it, weighs more than image.yaml allows."""
+    layer = max(layer.raw_size or 0 for layer in built.layers)
+    for name, found in (("compressed", built.compressed), ("unpacked", built.unpacked), ("layer", layer)):
         if found > (allowed := getattr(image.size_budget, name)):
             where = image.where("size_budget", name)
             raise SeedbedError(
-                f"{where}: allows {size(allowed)}, the image has {size(found)}; see ./build.py show {image.name}"
+                f"{where}: allows {size(allowed)}, the image has {size(found)}; see ./build.py report {image.name}"
             )

@@ -1,4 +1,4 @@
-"""Bytecode for an image, in layers of its own, compiled by the image's own interpreter.
+"""Bytecode for an image, compiled by the image's own interpreter.
 
 The interpreter is taken out of the base layer and run through the base's own dynamic loader: no root, no container,
 and never the host's Python. Python 3.11.2 and 3.11.7 have one magic number and still compile some files differently.
@@ -10,9 +10,8 @@ import posixpath
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Self, cast
@@ -35,17 +34,8 @@ FILES_A_PROCESS = 100
 (https://github.com/python/cpython/issues/78274): each process gets so many files, in the order of their paths."""
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What one layer is compiled from: the .py files of `wheels`, of `files` and of the base's `standard_library`."""
-
-    wheels: Sequence[Wheel] = ()
-    files: Sequence[Entry] = ()
-    standard_library: bool = False
-
-
 def bytecode_layers(
-    groups: Mapping[str, Sources],
+    groups: Mapping[str, Sequence[Wheel]],
     *,
     store: Store,
     base: Layer,
@@ -54,7 +44,7 @@ def bytecode_layers(
     prefix: str = PREFIX,
     python: str = PYTHON,
 ) -> list[Layer]:
-    """One layer of `__pycache__` folders for each group, in the order given; the keys of `groups` say what each is.
+    """One layer of `__pycache__` folders for each group of wheels, in the order given; the keys say what each is.
 
     `base` is the layer with the interpreter, /usr/bin/python{python}. Sources that do not compile get no bytecode.
     Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
@@ -62,14 +52,26 @@ def bytecode_layers(
     target = Target(prefix, python)
     with _Interpreter(store, base, python) as interpreter:
 
-        def make(sources: Sources, what: str) -> Layer:
-            files = _python_files(sources, target, interpreter)
-            return write_layer(store, _compiled(files, interpreter), epoch=epoch, level=level, what=what)
+        def make(wheels: Sequence[Wheel], what: str) -> Layer:
+            return write_layer(
+                store, _compiled(_modules(wheels, target), interpreter), epoch=epoch, level=level, what=what
+            )
 
         return [
-            store.layer(_key(sources, base, target, epoch, level), partial(make, sources, what), what=what)
-            for what, sources in groups.items()
+            store.layer(_key(wheels, base, target, epoch, level), partial(make, wheels, what), what=what)
+            for what, wheels in groups.items()
         ]
+
+
+def bytecode(files: Iterable[Entry], *, store: Store, base: Layer, python: str = PYTHON) -> list[Entry]:
+    """The `__pycache__` entries of `files`, for a layer that holds more; raises as `bytecode_layers` does."""
+    with _Interpreter(store, base, python) as interpreter:
+        return _compiled(files, interpreter)
+
+
+def compiler_key() -> list[object]:
+    """What bytecode depends on beside its sources and the base: part of the key of every layer that holds some."""
+    return [hashlib.sha256(COMPILER.read_bytes()).hexdigest(), FILES_A_PROCESS]
 
 
 class _Interpreter:
@@ -110,11 +112,6 @@ class _Interpreter:
             )
         return [str(loader), "--library-path", str(loader.parent), str(binary), "-I", "-S", "-B", "-W", "ignore"]
 
-    def standard_library(self) -> Iterator[Entry]:
-        for path in self.root.glob(f"usr/lib/python{self._python}/**/*.py"):
-            if path.is_file():
-                yield file(path.relative_to(self.root).as_posix(), path.read_bytes())
-
     def _needs(self, member: tarfile.TarInfo) -> bool:
         """The interpreter and its libraries: files, and links to a neighbour, since no other link is among them."""
         folder, base = posixpath.split(member.name)
@@ -125,18 +122,17 @@ class _Interpreter:
         ) and (member.isreg() or (member.issym() and "/" not in member.linkname))
 
 
-def _python_files(sources: Sources, target: Target, interpreter: _Interpreter) -> list[Entry]:
-    """Every source, sorted by path, none of them read yet if it comes from a wheel."""
+def _modules(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
+    """What `wheels` install below site-packages, each path once."""
     modules = target.folder("purelib", "").lstrip("/") + "/"
-    entries = [file.entry for wheel in sources.wheels for file in installed_files(wheel, target)]
-    entries = [entry for entry in entries if entry.path.startswith(modules)] + list(sources.files)
-    entries += interpreter.standard_library() if sources.standard_library else ()
-    by_path = {entry.path: entry for entry in entries if entry.path.endswith(".py")}
-    return [by_path[path] for path in sorted(by_path)]
+    entries = [file.entry for wheel in wheels for file in installed_files(wheel, target)]
+    return list({entry.path: entry for entry in entries if entry.path.startswith(modules)}.values())
 
 
-def _compiled(files: Sequence[Entry], interpreter: _Interpreter) -> list[Entry]:
-    chunks = [files[start : start + FILES_A_PROCESS] for start in range(0, len(files), FILES_A_PROCESS)]
+def _compiled(files: Iterable[Entry], interpreter: _Interpreter) -> list[Entry]:
+    """The bytecode of those files that are Python's; files of wheels are not read before this."""
+    sources = sorted((entry for entry in files if entry.path.endswith(".py")), key=lambda entry: entry.path)
+    chunks = [sources[start : start + FILES_A_PROCESS] for start in range(0, len(sources), FILES_A_PROCESS)]
     with ThreadPoolExecutor(cpus()) as pool:
         return [entry for entries in pool.map(partial(_compile, interpreter.command), chunks) for entry in entries]
 
@@ -160,19 +156,13 @@ def _cached(path: str, cache_tag: str) -> str:
     return f"{folder}/__pycache__/{base.removesuffix('.py')}.{cache_tag}.pyc"
 
 
-def _key(sources: Sources, base: Layer, target: Target, epoch: int, level: int) -> str:
+def _key(wheels: Sequence[Wheel], base: Layer, target: Target, epoch: int, level: int) -> str:
     inputs = {
-        "wheels": sorted(wheel.sha256 for wheel in sources.wheels),
-        "files": sorted((entry.path, _sha256(entry.content())) for entry in sources.files),
-        "standard_library": sources.standard_library,
+        "wheels": sorted(wheel.sha256 for wheel in wheels),
         "base": base.diff_id,
         "target": [target.prefix, target.python],
-        "compiler": [_sha256([COMPILER.read_bytes()]), FILES_A_PROCESS],
+        "compiler": compiler_key(),
         "epoch": epoch,
         "level": level,
     }
     return layer_key("bytecode", inputs)
-
-
-def _sha256(chunks: Iterable[bytes]) -> str:
-    return hashlib.sha256(b"".join(chunks)).hexdigest()

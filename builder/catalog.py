@@ -39,20 +39,25 @@ class Shared(Strict):
 
 
 class LayerGroup(Strict):
-    """The wheels of one layer, by name; `*` matches any text. A wheel goes to the first group that names it."""
+    """The wheels of one layer, by name; `*` matches any text. A wheel goes to the first group that names it.
+
+    `split` makes two layers of it: files whose path below site-packages matches a pattern there, and all others.
+    """
 
     name: Name
     packages: tuple[Text, ...] = Field(min_length=1)
+    split: tuple[Text, ...] = ()
 
     def holds(self, package: str) -> bool:
         return any(fnmatchcase(package, pattern) for pattern in self.packages)
 
 
 class SizeBudget(Strict):
-    """The most an image may weigh, in bytes (`3.5GB` in the file)."""
+    """The most an image may weigh, and each of its layers unpacked, in bytes (`3.5GB` in the file)."""
 
     compressed: ByteSize
     unpacked: ByteSize
+    layer: ByteSize = ByteSize(1_500_000_000)
 
 
 class Located(Strict):

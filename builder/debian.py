@@ -118,7 +118,7 @@ class Archive:
     def _describe(self, names: Sequence[str]) -> list[Package]:
         shown = self._run("apt-cache", "show", "--no-all-versions", *names).stdout
         # One version may stand in two archives: apt shows first the one it would take.
-        packages = {entry["Package"]: _package(entry) for entry in reversed(_stanzas(shown))}
+        packages = {entry["Package"]: _package(entry) for entry in reversed(stanzas(shown))}
         if unknown := sorted({name.partition("=")[0] for name in names} - packages.keys()):
             raise SeedbedError(
                 f"Debian {self.suite} has no package {', '.join(unknown)}: check the spelling and the suite"
@@ -281,7 +281,7 @@ def _stanza(source: Source) -> str:
 def _entries(file: Path) -> list[dict[str, str]]:
     """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
     if file.suffix == ".sources":
-        return _stanzas(file.read_text())
+        return stanzas(file.read_text())
     if file.suffix == ".list":
         return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
     return []  # apt reads no other names either
@@ -323,7 +323,7 @@ def _resolved(uri: str) -> str:
     return uri.rstrip("/")
 
 
-def _stanzas(text: str) -> list[dict[str, str]]:
+def stanzas(text: str) -> list[dict[str, str]]:
     """The entries of a deb822 text; continuation lines stay as they are written."""
     text = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
     blocks = re.split(r"\n(?:[ \t]*\n)+", text.strip())

@@ -8,9 +8,10 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -33,6 +34,14 @@ class Finished:
     status: int
     stdout: str
     stderr: str
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What names an image: its manifest; and its config, which knows nothing of how layers are compressed."""
+
+    manifest: str
+    config: str
 
 
 @dataclass(frozen=True)
@@ -97,8 +106,8 @@ class Engine:
             raise SeedbedError("no docker command on PATH; install Docker's client, or set SEEDBED_ENGINE=embedded")
         return found
 
-    def build(self, arguments: Sequence[str], *, epoch: int) -> str:
-        """`docker buildx build` to an image without a name; returns its manifest digest. Progress goes to stderr."""
+    def build(self, arguments: Sequence[str], *, epoch: int) -> Digests:
+        """`docker buildx build` to an image without a name. Progress goes to stderr."""
         with tempfile.TemporaryDirectory() as scratch:
             metadata = Path(scratch, "metadata.json")
             command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", str(metadata)]
@@ -106,7 +115,8 @@ class Engine:
             built = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
             if built.returncode:
                 raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
-            return str(json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"])
+            facts = json.loads(metadata.read_text(encoding="utf-8"))
+            return Digests(facts["containerimage.digest"], facts["containerimage.config.digest"])
 
     def has(self, image: str) -> bool:
         try:
@@ -114,6 +124,26 @@ class Engine:
         except ImageNotFound:
             return False
         return True
+
+    def digest(self, image: str) -> str:
+        """The digest of the image's manifest, by which the containerd store knows it."""
+        return str(self.client.images.get(image).id)
+
+    def digests(self) -> frozenset[str]:
+        """Every image there is, with a name or without."""
+        return frozenset(str(image.id) for image in self.client.images.list(all=True))
+
+    def labels(self, image: str) -> dict[str, str]:
+        return dict(self.client.images.get(image).labels)
+
+    def names_registry(self, image: str) -> bool:
+        """Whether the name starts with a registry's, other than the one that Docker takes where none is named."""
+        return bool(docker.auth.resolve_repository_name(image)[0] != docker.auth.INDEX_NAME)
+
+    def pull(self, image: str) -> None:
+        pulled = self.docker("pull", "--quiet", image)
+        if pulled.returncode:
+            raise SeedbedError(f"{image}: cannot be pulled: {' '.join(pulled.stderr.split())}")
 
     def tag(self, image: str, name: str) -> None:
         self.client.images.get(image).tag(*name.rsplit(":", 1))
@@ -133,21 +163,41 @@ class Engine:
         return sum(step["Size"] for step in self.client.images.get(image).history())
 
     def layers(self, image: str) -> list["SavedLayer"]:
-        """The image's layers, as its manifest and its history have them.
-
-        The API has no call for either, so they are read out of what `docker save` streams: some seconds a gigabyte.
-        """
-        stream = io.BufferedReader(Chunks(self.client.images.get(image).save()), 1 << 20)
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            small = (member for member in archive if member.isfile() and member.size < LARGEST_JSON)
-            blobs = {member.name.rpartition("/")[2]: read(archive, member) for member in small}
-        manifest = json.loads(blobs[image.removeprefix("sha256:")])
-        history = json.loads(blobs[manifest["config"]["digest"].removeprefix("sha256:")])["history"]
+        """The image's layers, as its manifest and its history have them: some seconds a gigabyte."""
+        documents = self.documents(image)
+        manifest = json.loads(documents[f"blobs/{image.replace(':', '/')}"])
+        history = json.loads(documents[f"blobs/{manifest['config']['digest'].replace(':', '/')}"])["history"]
         steps = [step.get("created_by", "") for step in history if not step.get("empty_layer")]
         return [
             SavedLayer(layer["digest"], layer["size"], step)
             for layer, step in zip(manifest["layers"], steps, strict=True)
         ]
+
+    def documents(self, image: str) -> dict[str, bytes]:
+        """Index, manifest, config and whatever else is small, by its path in the image's OCI layout.
+
+        The API has no call for them, so they are picked out of what `docker save` streams.
+        """
+        with self.saved(image) as archive:
+            small = (member for member in archive if member.isfile() and member.size < LARGEST_JSON)
+            return {member.name: read(archive, member) for member in small}
+
+    @contextmanager
+    def saved_file(self, image: str, path: str) -> Iterator[BinaryIO]:
+        """One file of the image's OCI layout, to be read from front to back."""
+        with self.saved(image) as archive:
+            for member in archive:
+                if member.name == path and (file := archive.extractfile(member)):
+                    yield cast(BinaryIO, file)
+                    return
+        raise SeedbedError(f"{image}: the engine saves it without {path}")
+
+    @contextmanager
+    def saved(self, image: str) -> Iterator[tarfile.TarFile]:
+        """The image's OCI layout as a tar, as `docker save` streams it."""
+        stream = io.BufferedReader(Chunks(self.client.images.get(image).save()), 1 << 20)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            yield archive
 
     def run(
         self,

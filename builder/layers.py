@@ -7,8 +7,11 @@ again without any work. Layers do not depend on each other: images that share a 
 import hashlib
 import multiprocessing
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 
@@ -21,8 +24,23 @@ PREFIX = "/opt/venv"
 PYTHON = "3.11"
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one layer holds: of all that `wheels` install, what matches a pattern of `only` and none of `without`.
+
+    Patterns match paths below site-packages; `*` matches slashes too.
+    """
+
+    wheels: Sequence[Wheel]
+    only: tuple[str, ...] = ("*",)
+    without: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        return _matches(path, self.only) and not _matches(path, self.without)
+
+
 def wheel_layers(
-    groups: Mapping[str, Sequence[Wheel]],
+    parts: Mapping[str, Part],
     *,
     store: Store,
     epoch: int,
@@ -31,27 +49,27 @@ def wheel_layers(
     python: str = PYTHON,
     processes: int | None = None,
 ) -> list[Layer]:
-    """One layer for each group of wheels, in the order given; the keys of `groups` say what each is.
+    """One layer for each part, in the order given; the keys of `parts` say what each is.
 
     Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first. Raises
-    SeedbedError as `wheel_layer` does, and where wheels of two groups would write different files to one path.
+    SeedbedError as `wheel_layer` does, and where wheels of two parts would write different files to one path.
     """
     target = Target(prefix, python)
-    wheels = [wheel for group in groups.values() for wheel in group]
-    store.once(_key("together", wheels, target), partial(_together, wheels, target))
+    together = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
+    store.once(_key("together", together, target), partial(_together, together.wheels, target))
     make = partial(wheel_layer, store=store, epoch=epoch, level=level, prefix=prefix, python=python)
     missing = {
-        what: sum(wheel.path.stat().st_size for wheel in group)
-        for what, group in groups.items()
-        if store.find(_key("wheels", group, target, epoch, level), what=what) is None
+        what: sum(wheel.path.stat().st_size for wheel in part.wheels)
+        for what, part in parts.items()
+        if store.find(_key("wheels", part, target, epoch, level), what=what) is None
     }
     largest_first = sorted(missing, key=missing.__getitem__, reverse=True)
-    _in_parallel([partial(make, groups[what], what=what) for what in largest_first], processes or cpus())
-    return [make(group, what=what) for what, group in groups.items()]
+    _in_parallel([partial(make, parts[what], what=what) for what in largest_first], processes or cpus())
+    return [make(part, what=what) for what, part in parts.items()]
 
 
 def wheel_layer(
-    wheels: Sequence[Wheel],
+    part: Part,
     *,
     store: Store,
     what: str,
@@ -60,25 +78,42 @@ def wheel_layer(
     prefix: str = PREFIX,
     python: str = PYTHON,
 ) -> Layer:
-    """All that `wheels` install into the virtual environment `prefix`, as one layer.
+    """What `part` holds of its wheels, installed into the virtual environment `prefix`, as one layer.
 
     The files are those an installer would write, bytecode apart; `epoch` (seconds since 1970) dates them, `level` is
     zstd's. Raises SeedbedError, naming wheel and file, where a wheel is malformed or not the one that was locked,
-    where a file is not as its RECORD says, and where two wheels would write different files to one path.
+    where a file is not as its RECORD says, where two wheels would write different files to one path, and where the
+    part holds no file at all.
     """
     target = Target(prefix, python)
 
     def make() -> Layer:
-        for wheel in wheels:
+        for wheel in part.wheels:
             _refuse_altered(wheel)
-        return write_layer(store, _together(wheels, target), epoch=epoch, level=level, what=what)
+        return write_layer(store, _entries(part, target), epoch=epoch, level=level, what=what)
 
-    return store.layer(_key("wheels", wheels, target, epoch, level), make, what=what)
+    return store.layer(_key("wheels", part, target, epoch, level), make, what=what)
 
 
 def cpus() -> int:
     """The CPUs this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _entries(part: Part, target: Target) -> list[Entry]:
+    modules = target.folder("purelib", "")
+    entries = _together(part.wheels, target)
+    held = [entry for entry in entries if part.holds(posixpath.relpath(f"/{entry.path}", modules))]
+    if not held:
+        raise SeedbedError(
+            f"expected files that match {', '.join(part.only)} in {', '.join(map(str, part.wheels))}, found none: "
+            "correct `split` in image.yaml"
+        )
+    return held
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def _together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
@@ -105,12 +140,12 @@ def _refuse_altered(wheel: Wheel) -> None:
         )
 
 
-def _key(kind: str, wheels: Iterable[Wheel], target: Target, *settings: int) -> str:
-    locked = sorted((wheel.name, wheel.version, wheel.sha256) for wheel in wheels)
+def _key(kind: str, part: Part, target: Target, *settings: int) -> str:
     return layer_key(
         kind,
         {
-            "wheels": locked,
+            "wheels": sorted((wheel.name, wheel.version, wheel.sha256) for wheel in part.wheels),
+            "files": [part.only, part.without],
             "target": [target.prefix, target.python],
             "settings": settings,
             "installer": version("installer"),

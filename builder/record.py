@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import paths
 
@@ -13,11 +13,12 @@ class Frozen(BaseModel):
 
 
 class LayerRecord(Frozen):
-    """A layer as the manifest lists it; `size` is compressed, in bytes."""
+    """A layer as the manifest lists it; `size` is compressed, `raw_size` is not, and is known of assembled ones."""
 
     digest: str
     size: int
     what: str
+    raw_size: int | None = None
 
 
 class SmokeResult(Frozen):
@@ -30,12 +31,16 @@ class SmokeResult(Frozen):
 
 
 class Record(Frozen):
-    """One build of one image. `moved` names the locked Debian packages that could not be had; sizes in bytes."""
+    """One build of one image; `digest` is its manifest's, `config` its config's, sizes are in bytes.
+
+    `moved` names the locked Debian packages that could not be had.
+    """
 
     image: str
     inputs: str
     lock: str
     digest: str
+    config: str
     layers: tuple[LayerRecord, ...]
     unpacked: int
     moved: tuple[str, ...] = ()
@@ -65,9 +70,12 @@ class Record(Frozen):
 
 
 def find(inputs: str) -> Record | None:
-    """The record of the build that had these inputs, None where there was none."""
+    """The record of the build that had these inputs, None where there was none or another version wrote it."""
     path = path_of(inputs)
-    return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    try:
+        return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValidationError:
+        return None
 
 
 def path_of(inputs: str) -> Path:

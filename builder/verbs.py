@@ -7,7 +7,7 @@ from pathlib import Path
 from builder import base as bases
 from builder import build as building
 from builder import catalog as catalogs
-from builder import cleaning, report
+from builder import cleaning, report, weight
 from builder import doctor as diagnosis
 from builder import engine as engines
 from builder import lock as locks
@@ -36,6 +36,22 @@ def show(root: Path, name: str, as_json: bool) -> None:
         print_json(details)
     else:
         report.print_details(details)
+
+
+def weigh(root: Path, names: Sequence[str], as_json: bool) -> None:
+    catalog = catalogs.load(root)
+    images = catalog.select(names)
+    records = {image.name: built for image in catalog.select(()) if (built := building.find(catalog, image))}
+    if missing := [image.name for image in images if image.name not in records]:
+        raise SeedbedError(f"{', '.join(missing)}: not built; run ./build.py build {' '.join(missing)}")
+    weights = {image.name: weight.weigh(catalog, image, records) for image in images}
+    if as_json:
+        print_json({"images": weights})
+    else:
+        for name, weighed in weights.items():
+            weight.print_weight(name, weighed)
+    for image in images:
+        building.check_budget(image, records[image.name])
 
 
 def lock(root: Path, names: Sequence[str], check: bool, cutoff: str | None) -> None:

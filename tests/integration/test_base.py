@@ -121,7 +121,7 @@ def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
 
 
 def test_exactly_the_locked_packages_are_installed(lock: base.Lock, files: tarfile.TarFile) -> None:
-    status = debian._stanzas(content(files, "var/lib/dpkg/status"))
+    status = debian.stanzas(content(files, "var/lib/dpkg/status"))
     installed = {entry["Package"]: entry["Version"] for entry in status if entry["Status"] == "install ok installed"}
     assert installed == {package.name: package.version for package in lock.packages}
 

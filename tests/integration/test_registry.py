@@ -72,7 +72,7 @@ def debian_reference(registry, load, docker, log, run, tmp_path: Path) -> str:
             build.OUTPUT,
             str(tmp_path),
         ]
-        digest = docker.build(arguments, epoch=base.source_date_epoch)
+        digest = docker.build(arguments, epoch=base.source_date_epoch).manifest
     name = f"{registry}/debian:bookworm"
     docker.tag(digest, name)
     pushed = run("docker", "push", "--quiet", name)

@@ -88,5 +88,7 @@ def test_an_image_over_its_budget_gets_no_record(load, edit, docker, log):
 def test_too_little_disk_is_said_before_anything_is_done(load, docker, log, monkeypatch):
     monkeypatch.setattr(build.shutil, "disk_usage", lambda folder: build.shutil._ntuple_diskusage(1, 1, 0))
     loaded = load()
-    with pytest.raises(SeedbedError, match=r"tiny: needs up to [\d.]+ GB of disk, .* has 0 B free; run ./build.py clean"):
+    with pytest.raises(
+        SeedbedError, match=r"tiny: needs up to [\d.]+ GB of disk, .* has 0 B free; run ./build.py clean"
+    ):
         build.build(loaded, loaded.image("tiny"), docker, Options(cached=False), log)

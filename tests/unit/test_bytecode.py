@@ -9,16 +9,19 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from builder import bytecode
-from builder.bytecode import Sources, bytecode_layers
+from builder import bytecode as module
+from builder.bytecode import bytecode, bytecode_layers
 from builder.errors import SeedbedError
+from builder.install import Wheel
 from builder.oci import Layer, Store
 from builder.tar import Entry, file, symlink, write_layer
+from tests.wheels import Recipe
 
 EPOCH = 1_700_000_000
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -54,9 +57,26 @@ def base(store, interpreter) -> Layer:
     return write_layer(store, interpreter, epoch=EPOCH, level=1, what="base")
 
 
-def compiled(store: Store, base: Layer, sources: Sources) -> Layer:
-    [layer] = bytecode_layers({"bytecode": sources}, store=store, base=base, epoch=EPOCH, level=1, python=PYTHON)
-    return layer
+@pytest.fixture
+def compiled(store, base) -> Callable[[list[Entry]], dict[str, bytes]]:
+    """The bytecode of these files, by path."""
+
+    def compiled(files: list[Entry], base: Layer = base) -> dict[str, bytes]:
+        entries = bytecode(files, store=store, base=base, python=PYTHON)
+        return {entry.path: b"".join(entry.content()) for entry in entries}
+
+    return compiled
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Wheel:
+    return Recipe(files={"demo/one.py": b"x = 1\n", "demo/data.txt": b""}).make(tmp_path)
+
+
+def layer(store: Store, base: Layer, *wheels: Wheel) -> Layer:
+    options = {"epoch": EPOCH, "level": 1, "python": PYTHON}
+    [made] = bytecode_layers({"bytecode": wheels}, store=store, base=base, **options)
+    return made
 
 
 def contents(store: Store, layer: Layer) -> dict[str, bytes]:
@@ -72,8 +92,8 @@ SOURCES = [
 ]
 
 
-def test_bytecode_is_found_beside_its_source_and_believed_without_looking_at_it(store, base, tmp_path):
-    pycs = contents(store, compiled(store, base, Sources(files=SOURCES)))
+def test_bytecode_is_found_beside_its_source_and_believed_without_looking_at_it(compiled, tmp_path):
+    pycs = compiled(SOURCES)
     assert list(pycs) == [f"opt/app/__pycache__/{name}.{TAG}.pyc" for name in ("one", "two")]
     pyc = pycs[f"opt/app/__pycache__/one.{TAG}.pyc"]
     source = b"".join(SOURCES[0].content())
@@ -93,15 +113,14 @@ def test_bytecode_is_found_beside_its_source_and_believed_without_looking_at_it(
     assert printed.stdout == "one\n"
 
 
-def test_the_order_of_sources_and_the_number_of_cpus_do_not_matter(base, tmp_path, store, monkeypatch):
+def test_the_order_of_sources_and_the_number_of_cpus_do_not_matter(compiled, monkeypatch):
     many = [file(f"opt/app/m{number}.py", f"X = {number}, 'x{number % 7}'\n".encode()) for number in range(300)]
-    first = compiled(store, base, Sources(files=many))
-    monkeypatch.setattr(bytecode, "cpus", lambda: 1)
-    (store.root / "layers").rename(tmp_path / "forgotten")
-    assert compiled(store, base, Sources(files=many[::-1])) == first
+    first = compiled(many)
+    monkeypatch.setattr(module, "cpus", lambda: 1)
+    assert compiled(many[::-1]) == first
 
 
-def test_what_does_not_compile_has_no_bytecode(store, base):
+def test_what_does_not_compile_has_no_bytecode(compiled):
     broken = [
         file("a/python2.py", b"print 'hi'\n"),
         file("a/null.py", b"\0"),
@@ -109,22 +128,20 @@ def test_what_does_not_compile_has_no_bytecode(store, base):
         file("a/deep.py", b"(" * 3000 + b")" * 3000),
         file("a/good.py", b"x = 1\n"),
     ]
-    assert list(contents(store, compiled(store, base, Sources(files=broken)))) == [f"a/__pycache__/good.{TAG}.pyc"]
+    assert list(compiled(broken)) == [f"a/__pycache__/good.{TAG}.pyc"]
 
 
-def test_only_python_files_are_compiled(store, base):
+def test_only_python_files_are_compiled(compiled):
     files = [file("a/run", b"#!python\n"), file("a/data.txt", b"x = 1\n"), file("a/x.py", b"")]
-    assert list(contents(store, compiled(store, base, Sources(files=files)))) == [f"a/__pycache__/x.{TAG}.pyc"]
+    assert list(compiled(files)) == [f"a/__pycache__/x.{TAG}.pyc"]
 
 
-def test_the_standard_library_can_be_among_the_sources(store, base):
-    pycs = contents(store, compiled(store, base, Sources(standard_library=True)))
-    code = marshal.loads(pycs[f"usr/lib/python{PYTHON}/__pycache__/abc.{TAG}.pyc"][16:])
-    assert code.co_filename == f"/usr/lib/python{PYTHON}/abc.py"
-    assert f"usr/lib/python{PYTHON}/encodings/__pycache__/utf_8.{TAG}.pyc" in pycs
+def test_a_layer_holds_the_bytecode_of_what_its_wheels_install(store, base, wheel):
+    folder = f"opt/venv/lib/python{PYTHON}/site-packages/demo"
+    assert list(contents(store, layer(store, base, wheel))) == [f"{folder}/__pycache__/one.{TAG}.pyc"]
 
 
-def test_nothing_of_the_host_is_loaded(store, base, tmp_path, monkeypatch):
+def test_nothing_of_the_host_is_loaded(compiled, tmp_path, monkeypatch):
     spy = tmp_path / "compiler.py"
     spy.write_text(
         "import os, sys\n"
@@ -132,55 +149,69 @@ def test_nothing_of_the_host_is_loaded(store, base, tmp_path, monkeypatch):
         "mapped = {line.split()[-1] for line in open('/proc/self/maps') if '/' in line} | {os.__file__}\n"
         "raise SystemExit(f'{len(mapped) > 2} {[path for path in mapped if not path.startswith(root)]}')"
     )
-    monkeypatch.setattr(bytecode, "COMPILER", spy)
+    monkeypatch.setattr(module, "COMPILER", spy)
     with pytest.raises(SeedbedError, match=r": True \[\]$"):
-        compiled(store, base, Sources(files=SOURCES))
+        compiled(SOURCES)
 
 
-def test_another_base_has_its_bytecode_made_anew(store, base, interpreter):
-    compiled(store, base, Sources(files=SOURCES))
+def test_another_base_has_its_bytecode_made_anew(store, base, wheel):
+    layer(store, base, wheel)
     other = write_layer(store, [file("etc/issue", b"")], epoch=EPOCH, level=1, what="another base")
     with pytest.raises(SeedbedError):
-        compiled(store, other, Sources(files=SOURCES))
+        layer(store, other, wheel)
 
 
-def test_a_base_without_the_interpreter_is_refused_and_told_what_to_add(store):
+def test_a_base_without_the_interpreter_is_refused_and_told_what_to_add(store, compiled):
     base = write_layer(store, [file("etc/issue", b"")], epoch=EPOCH, level=1, what="base")
     with pytest.raises(SeedbedError, match=rf"expected /usr/bin/python{re.escape(PYTHON)} in the base layer"):
-        compiled(store, base, Sources(files=SOURCES))
+        compiled(SOURCES, base)
 
 
-def test_an_interpreter_that_fails_is_an_error_and_leaves_no_layer(store, base, tmp_path, monkeypatch):
+def test_an_interpreter_that_fails_is_an_error_and_leaves_no_layer(store, base, wheel, tmp_path, monkeypatch):
     failing = tmp_path / "compiler.py"
     failing.write_text("raise SystemExit('out of luck')")
-    monkeypatch.setattr(bytecode, "COMPILER", failing)
+    monkeypatch.setattr(module, "COMPILER", failing)
     before = sorted(store.root.rglob("*"))
-    with pytest.raises(SeedbedError, match=r"could not compile opt/app/one\.py to opt/app/two\.py .*: out of luck"):
-        compiled(store, base, Sources(files=SOURCES))
+    with pytest.raises(SeedbedError, match=r"could not compile \S+/demo/one\.py to \S+/demo/one\.py .*: out of luck"):
+        layer(store, base, wheel)
     assert sorted(store.root.rglob("*")) == before
 
 
-def test_bytecode_that_is_known_takes_no_work(store, base):
-    first = compiled(store, base, Sources(files=SOURCES))
+def test_bytecode_that_is_known_takes_no_work(store, base, wheel):
+    first = layer(store, base, wheel)
     store.blob(base.descriptor.digest).unlink()
-    assert compiled(store, base, Sources(files=SOURCES)) == first
+    assert layer(store, base, wheel) == first
 
 
-def test_a_link_in_the_base_does_not_bring_in_a_file_of_the_host(store, interpreter, tmp_path):
-    of_the_host = tmp_path / "host.py"
+def test_another_compiler_makes_bytecode_anew(store, base, wheel, tmp_path, monkeypatch):
+    layer(store, base, wheel)
+    other = tmp_path / "compiler.py"
+    other.write_text("raise SystemExit('asked')")
+    monkeypatch.setattr(module, "COMPILER", other)
+    with pytest.raises(SeedbedError, match="asked"):
+        layer(store, base, wheel)
+
+
+def test_a_link_in_the_base_does_not_bring_in_a_file_of_the_host(store, compiled, interpreter, tmp_path, monkeypatch):
+    of_the_host, path = tmp_path / "host.py", f"usr/lib/python{PYTHON}/sitecustomize.py"
     of_the_host.write_text("x = 1\n")
-    link = symlink(f"usr/lib/python{PYTHON}/sitecustomize.py", str(of_the_host))
-    base = write_layer(store, [*interpreter, link], epoch=EPOCH, level=1, what="base")
-    pycs = contents(store, compiled(store, base, Sources(standard_library=True)))
-    assert f"usr/lib/python{PYTHON}/__pycache__/site.{TAG}.pyc" in pycs
-    assert not [path for path in pycs if "sitecustomize" in path]
+    base = write_layer(store, [*interpreter, symlink(path, str(of_the_host))], epoch=EPOCH, level=1, what="base")
+    spy = tmp_path / "compiler.py"
+    spy.write_text(
+        "import os, sys\n"
+        "root = sys.executable.partition('/usr/bin/')[0]\n"
+        f"raise SystemExit(f'{{os.path.lexists(os.__file__)}} {{os.path.lexists(root + \"/{path}\")}}')"
+    )
+    monkeypatch.setattr(module, "COMPILER", spy)
+    with pytest.raises(SeedbedError, match=r": True False$"):
+        compiled(SOURCES, base)
 
 
-def test_sources_are_compiled_in_the_order_of_their_paths(store, base, tmp_path, monkeypatch):
+def test_sources_are_compiled_in_the_order_of_their_paths(compiled, tmp_path, monkeypatch):
     """From Python 3.12 on, bytecode depends on it."""
     spy = tmp_path / "compiler.py"
     spy.write_text("import marshal, sys\nraise SystemExit(str([path for path, _ in marshal.load(sys.stdin.buffer)]))")
-    monkeypatch.setattr(bytecode, "COMPILER", spy)
+    monkeypatch.setattr(module, "COMPILER", spy)
     for files in (SOURCES, SOURCES[::-1]):
         with pytest.raises(SeedbedError, match=r": \['/opt/app/one\.py', '/opt/app/two\.py'\]"):
-            compiled(store, base, Sources(files=files))
+            compiled(files)

@@ -16,7 +16,9 @@ def build_py(*arguments: str, catalog=CATALOG) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("verb", ["list", "show", "lock", "render", "build", "smoke", "doctor", "clean", "engine"])
+@pytest.mark.parametrize(
+    "verb", ["list", "show", "report", "lock", "render", "build", "smoke", "doctor", "clean", "engine"]
+)
 def test_every_verb_has_help_with_an_example(verb):
     asked = build_py(verb, "--help")
     assert asked.returncode == 0

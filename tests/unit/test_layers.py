@@ -1,13 +1,10 @@
 """Wheels to layers: the tree an installer would write, checked file by file, in bytes that nothing else decides."""
 
-import base64
 import csv
-import hashlib
 import io
 import os
 import random
 import re
-import stat
 import subprocess
 import sys
 import tarfile
@@ -15,7 +12,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,62 +21,15 @@ import zstandard
 from builder import install, layers
 from builder.errors import SeedbedError
 from builder.install import Target, Wheel, installed_files
-from builder.layers import wheel_layer, wheel_layers
+from builder.layers import Part, wheel_layer, wheel_layers
 from builder.oci import Layer, Store
 from builder.tar import CHUNK
+from tests.wheels import Recipe, record_hash, wheel_at
 
 EPOCH = 1_700_000_000
 SITE = "opt/venv/lib/python3.11/site-packages"
 NOTES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
 """What installers write about themselves; it differs between them and nothing depends on it."""
-
-
-@dataclass
-class Recipe:
-    """A wheel to be made for a test: file name to content, and what to do wrong."""
-
-    name: str = "demo"
-    version: str = "1.0"
-    files: Mapping[str, bytes] = field(default_factory=lambda: {"demo/__init__.py": b"ANSWER = 42\n"})
-    entry_points: str = ""
-    executable: set[str] = field(default_factory=set)
-    record: Mapping[str, tuple[str, str, str] | None] = field(default_factory=dict)
-    compression: int = zipfile.ZIP_DEFLATED
-    wheel_version: str = "1.0"
-
-    def make(self, folder: Path) -> Wheel:
-        info = f"{self.name}-{self.version}.dist-info"
-        files = dict(self.files)
-        files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n".encode()
-        files[f"{info}/WHEEL"] = (
-            f"Wheel-Version: {self.wheel_version}\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n".encode()
-        )
-        if self.entry_points:
-            files[f"{info}/entry_points.txt"] = self.entry_points.encode()
-        files[f"{info}/RECORD"] = self._record(files, info)
-        path = folder / f"{self.name}-{self.version}-py3-none-any.whl"
-        folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(path, "w", self.compression) as archive:
-            for name, data in files.items():
-                member = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-                member.external_attr = (stat.S_IFREG | (0o755 if name in self.executable else 0o644)) << 16
-                archive.writestr(member, data, self.compression)
-        return wheel_at(path, self.name.replace("_", "-"), self.version)
-
-    def _record(self, files: Mapping[str, bytes], info: str) -> bytes:
-        rows = {name: (name, record_hash(data), str(len(data))) for name, data in files.items()}
-        rows |= {f"{info}/RECORD": (f"{info}/RECORD", "", "")} | self.record
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(row for row in rows.values() if row)
-        return text.getvalue().encode()
-
-
-def record_hash(data: bytes, algorithm: str = "sha256") -> str:
-    return f"{algorithm}={base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).decode().rstrip('=')}"
-
-
-def wheel_at(path: Path, name: str = "demo", version: str = "1.0") -> Wheel:
-    return Wheel(name, version, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
 @pytest.fixture
@@ -93,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def layer(store: Store, *wheels: Wheel, **options: object) -> Layer:
-    return wheel_layer(wheels, store=store, what="wheels", epoch=EPOCH, level=1, **options)
+    return wheel_layer(Part(wheels), store=store, what="wheels", epoch=EPOCH, level=1, **options)
 
 
 def contents(store: Store, made: Layer) -> dict[str, tuple[int, bytes]]:
@@ -244,17 +194,17 @@ def test_zlib_and_isal_inflate_alike(folder, tmp_path, monkeypatch):
 
 
 def test_the_number_of_processes_does_not_matter(folder, tmp_path):
-    groups = {"the big one": [RICH.make(folder)], "the small one": [Recipe().make(folder)]}
+    parts = {"the big one": Part([RICH.make(folder)]), "the small one": Part([Recipe().make(folder)])}
     one, two = (
-        wheel_layers(groups, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
+        wheel_layers(parts, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
         for count in (1, 2)
     )
     assert one == two
     assert [made.what for made in two] == ["the big one", "the small one"]
 
 
-def test_a_layer_does_not_depend_on_the_other_groups(folder, tmp_path):
-    shared, other = [RICH.make(folder)], [Recipe().make(folder)]
+def test_a_layer_does_not_depend_on_the_others(folder, tmp_path):
+    shared, other = Part([RICH.make(folder)]), Part([Recipe().make(folder)])
     alone = wheel_layers({"shared": shared}, store=Store(tmp_path / "a"), epoch=EPOCH, level=1)
     among = wheel_layers({"other": other, "shared": shared}, store=Store(tmp_path / "b"), epoch=EPOCH, level=1)
     assert among[1] == alone[0]
@@ -268,20 +218,43 @@ def test_what_goes_in_decides_the_layer(store, folder, change):
     }.get(change, Recipe())
     options = {"epoch": EPOCH + (change == "epoch"), "prefix": "/opt/other" if change == "prefix" else "/opt/venv"}
     first = layer(store, Recipe().make(folder / "first"))
-    other = wheel_layer([changed.make(folder)], store=store, what="wheels", level=1, **options)
+    other = wheel_layer(Part([changed.make(folder)]), store=store, what="wheels", level=1, **options)
     assert first.diff_id != other.diff_id
+
+
+# Parts
+
+
+def test_the_parts_of_a_wheel_hold_each_file_once(store, folder):
+    wheel, split = RICH.make(folder), ("rich_demo/*.bin", "*/rich.h")
+    parts = [Part([wheel], only=split), Part([wheel], without=split)]
+    some, others = (contents(store, wheel_layer(part, store=store, what="", epoch=EPOCH, level=1)) for part in parts)
+    assert set(some) == {
+        f"{SITE}/rich_demo/data.bin",
+        f"{SITE}/rich_demo/zeros.bin",
+        "opt/venv/include/site/python3.11/rich-demo/rich.h",
+    }
+    assert some.keys().isdisjoint(others)
+    assert some | others == contents(store, layer(store, wheel))
+
+
+def test_a_part_that_no_file_belongs_to_is_refused(store, folder):
+    part = Part([Recipe().make(folder)], only=("demo/moved/*",))
+    with pytest.raises(SeedbedError, match=r"expected files that match demo/moved/\* in demo 1\.0, found none"):
+        wheel_layer(part, store=store, what="", epoch=EPOCH, level=1)
 
 
 # The cache
 
 
 def test_a_layer_that_is_known_takes_no_work(store, folder, monkeypatch):
-    groups = {"all": [RICH.make(folder)]}
-    first = wheel_layers(groups, store=store, epoch=EPOCH, level=1)
-    groups["all"][0].path.unlink()
+    wheel = RICH.make(folder)
+    parts = {"all": Part([wheel])}
+    first = wheel_layers(parts, store=store, epoch=EPOCH, level=1)
+    wheel.path.unlink()
     monkeypatch.setattr(layers, "write_layer", None)
     monkeypatch.setattr(layers, "installed_files", None)
-    assert wheel_layers(groups, store=store, epoch=EPOCH, level=1) == first
+    assert wheel_layers(parts, store=store, epoch=EPOCH, level=1) == first
 
 
 def test_another_installer_makes_layers_anew(store, folder, monkeypatch):
@@ -424,20 +397,21 @@ def test_wheels_that_agree_about_a_file_bring_it_once(store, folder):
     assert contents(store, layer(store, *wheels))[f"{SITE}/shared/__init__.py"] == (0o644, b"")
 
 
-def test_wheels_of_two_groups_that_disagree_are_refused_even_if_both_layers_are_known(store, folder):
-    groups = {name: [Recipe(name=name, files={"shared.py": name.encode()}).make(folder)] for name in ("one", "two")}
-    for name, wheels in groups.items():
-        wheel_layers({name: wheels}, store=store, epoch=EPOCH, level=1)
+def test_wheels_of_two_layers_that_disagree_are_refused_even_if_both_layers_are_known(store, folder):
+    wheels = [Recipe(name=name, files={"shared.py": name.encode()}).make(folder) for name in ("one", "two")]
+    parts = {wheel.name: Part([wheel]) for wheel in wheels}
+    for name, part in parts.items():
+        wheel_layers({name: part}, store=store, epoch=EPOCH, level=1)
     for _ in range(2):
         with pytest.raises(SeedbedError, match=r"shared\.py, found two, in one 1\.0 and two 1\.0"):
-            wheel_layers(groups, store=store, epoch=EPOCH, level=1)
+            wheel_layers(parts, store=store, epoch=EPOCH, level=1)
 
 
 def test_an_error_in_another_process_arrives_as_one_line(store, folder):
     good, bad = RICH.make(folder), Recipe().make(folder)
     bad.path.write_bytes(bad.path.read_bytes() + b"x")
     with pytest.raises(SeedbedError, match=r"demo 1\.0: expected sha256"):
-        wheel_layers({"good": [good], "bad": [bad]}, store=store, epoch=EPOCH, level=1, processes=2)
+        wheel_layers({"good": Part([good]), "bad": Part([bad])}, store=store, epoch=EPOCH, level=1, processes=2)
 
 
 # Memory

@@ -53,7 +53,15 @@ def test_with(load, monkeypatch, tmp_path):
 
     def run(checks, *, moved=()):
         built = Record(
-            image="tiny", inputs=inputs, lock="l" * 64, digest=DIGEST, layers=(), unpacked=0, moved=moved, seconds=1
+            image="tiny",
+            inputs=inputs,
+            lock="l" * 64,
+            digest=DIGEST,
+            config=DIGEST,
+            layers=(),
+            unpacked=0,
+            moved=moved,
+            seconds=1,
         )
         built.save()
         monkeypatch.setattr(smoke, "checks_of", lambda image: checks)

@@ -1,0 +1,370 @@
+"""Compares two images as a ladder: manifest, config, layers, and in layers that differ the first file that does.
+
+Blobs are streamed: of the largest image no more is held in memory than its JSON and the names in one layer.
+
+Source: OCI image specification 1.1, manifest.md, config.md, layer.md.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import zstandard
+
+from builder.console import print_table
+from builder.engine import Engine
+from builder.errors import SeedbedError
+from builder.tar import CHUNK
+
+INDEX = "index.json"
+MISSING = "missing"
+XATTR = "SCHILY.xattr."
+KINDS = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.DIRTYPE: "directory",
+    tarfile.SYMTYPE: "symbolic link",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.CHRTYPE: "character device",
+    tarfile.BLKTYPE: "block device",
+    tarfile.FIFOTYPE: "FIFO",
+}
+
+Source = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens a file of an OCI layout by its path in it; raises SeedbedError where there is none."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that can be read: its manifest's digest, its documents, and what opens its blobs."""
+
+    name: str
+    digest: str
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    source: Source
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.config.get("config", {}).get("Labels") or {}
+
+    @property
+    def diff_ids(self) -> list[str]:
+        return list(self.config["rootfs"]["diff_ids"])
+
+    @property
+    def layers(self) -> list[str]:
+        return [layer["digest"] for layer in self.manifest["layers"]]
+
+    def layer_name(self, index: int) -> str:
+        """A layer's place, counted from 1, and the step that made it, as the history tells it."""
+        steps = [step for step in self.config.get("history", ()) if not step.get("empty_layer")]
+        step = steps[index].get("created_by") if index < len(steps) else None
+        return f"layer {index + 1} ({step})" if step else f"layer {index + 1}"
+
+    @contextmanager
+    def layer(self, index: int) -> Iterator[tarfile.TarFile]:
+        """A layer's tar, to be read once from front to back."""
+        layer = self.manifest["layers"][index]
+        with (
+            self.source(blob_path(layer["digest"])) as blob,
+            tarfile.open(
+                fileobj=decompressed(blob, layer["mediaType"]), mode="r|", encoding="utf-8", errors="surrogateescape"
+            ) as tar,
+        ):
+            yield tar
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two images differ in `field` of `where`, a document or a file of a layer: `ours` is its value, and `theirs`."""
+
+    where: str
+    field: str
+    ours: str
+    theirs: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.field}: {self.ours} | {self.theirs}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both images' digests on every rung, and where rungs differ the first difference on each, the deepest rung first:
+    a file says more than the config that lists its layer."""
+
+    digests: Mapping[str, tuple[Any, Any]]
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        ours, theirs = self.digests["manifest"]
+        return bool(ours == theirs)
+
+    def to_json(self) -> dict[str, Any]:
+        found = [asdict(difference) for difference in self.differences]
+        return {
+            "equal": self.equal,
+            "digests": {rung: list(pair) for rung, pair in self.digests.items()},
+            "first_difference": found[0] if found else None,
+            "differences": found,
+        }
+
+
+def compare(ours: Image, theirs: Image) -> Comparison:
+    """Compare two images, reading only the layers whose digests differ. Raises SeedbedError where one is broken."""
+    digests = {
+        "manifest": (ours.digest, theirs.digest),
+        "config": (ours.manifest["config"]["digest"], theirs.manifest["config"]["digest"]),
+        "diff_ids": (ours.diff_ids, theirs.diff_ids),
+        "layers": (ours.layers, theirs.layers),
+    }
+    rungs = (layer_difference, config_difference, compression_difference, manifest_difference)
+    found = (rung(ours, theirs) for rung in rungs) if ours.digest != theirs.digest else ()
+    return Comparison(digests, tuple(difference for difference in found if difference))
+
+
+def same(**digests: Any) -> Comparison:
+    """An image compared with its equal, of which these are the digests of every rung."""
+    return Comparison({rung: (digest, digest) for rung, digest in digests.items()}, ())
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The rungs as a table, then what differs, in words."""
+    rows = []
+    for rung, (ours, theirs) in comparison.digests.items():
+        pairs = [(ours, theirs)] if isinstance(ours, str) else list(zip_longest(ours, theirs, fillvalue="none"))
+        differing = [pair for pair in pairs if pair[0] != pair[1]]
+        rows.append((rung, f"{len(pairs) - len(differing)} of {len(pairs)} the same", *(differing or pairs)[0]))
+    print_table(("", "", "first", "second"), rows)
+    for difference in comparison.differences:
+        print(difference)
+
+
+# ---- where images are read from ------------------------------------------------------------------------------------
+
+
+def open_image(name: str, connect: Callable[[], Engine]) -> Image:
+    """The image in the OCI layout or archive at that path, else the one of that name or digest in the engine.
+
+    `connect` is called where an engine is needed. Raises SeedbedError where there is no such image, or where a blob of
+    it is not what its digest says.
+    """
+    if (path := Path(name)).exists():
+        return intact(read_image(name, partial(of_layout if path.is_dir() else of_archive, path)))
+    engine = connect()
+    if not engine.has(name):
+        raise SeedbedError(f"{name}: neither a file or folder here nor an image in the engine; build or pull it first")
+    return of_engine(name, engine)
+
+
+def of_engine(name: str, engine: Engine) -> Image:
+    """An image in the engine. Its documents are read in one pass, each blob in one more: the API offers no less."""
+    documents = engine.documents(name)
+
+    def source(path: str) -> AbstractContextManager[BinaryIO]:
+        return nullcontext(io.BytesIO(documents[path])) if path in documents else engine.saved_file(name, path)
+
+    return read_image(name, source)
+
+
+def read_image(name: str, source: Source) -> Image:
+    """Follow the index to the one image for linux/amd64; raises SeedbedError where there are none or several."""
+    try:
+        digest, document = "", document_in(source, INDEX)
+        while "manifests" in document:
+            choices = {entry["digest"] for entry in document["manifests"] if is_image(entry)}
+            if len(choices) != 1:
+                raise SeedbedError(f"{name}: expected one image for linux/amd64, found {len(choices)}")
+            [digest] = choices
+            document = document_in(source, blob_path(digest))
+        config = document_in(source, blob_path(document["config"]["digest"]))
+    except (KeyError, ValueError) as error:
+        raise SeedbedError(f"{name}: expected an OCI image, found one that is damaged: {error!r}") from None
+    return Image(name, digest, document, config, source)
+
+
+def is_image(entry: Mapping[str, Any]) -> bool:
+    """Not another platform's, and no attestation: those say that their architecture is unknown."""
+    return bool(entry.get("platform", {}).get("architecture", "amd64") == "amd64")
+
+
+def document_in(source: Source, path: str) -> dict[str, Any]:
+    with source(path) as file:
+        return cast(dict[str, Any], json.load(file))
+
+
+def blob_path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def intact(image: Image) -> Image:
+    """The image, once all its blobs are proven: whoever trusts a digest has to know that it is the blob's."""
+    for digest in (image.digest, image.manifest["config"]["digest"], *image.layers):
+        with image.source(blob_path(digest)) as blob:
+            found = f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}"
+        if found != digest:
+            raise SeedbedError(f"{image.name}: damaged: the blob {digest} has the digest {found}")
+    return image
+
+
+def of_layout(folder: Path, path: str) -> BinaryIO:
+    try:
+        return (folder / path).open("rb")
+    except FileNotFoundError:
+        raise SeedbedError(f"{folder}: expected an OCI image layout, found no {path} in it") from None
+
+
+@contextmanager
+def of_archive(archive: Path, path: str) -> Iterator[BinaryIO]:
+    try:
+        with tarfile.open(archive) as tar:
+            member = next((member for member in tar if member.name.removeprefix("./") == path), None)
+            if member is None:
+                raise tarfile.ReadError(f"no {path} in it")
+            with closing(cast(BinaryIO, tar.extractfile(member))) as file:
+                yield file
+    except tarfile.ReadError as error:
+        raise SeedbedError(f"{archive}: expected an OCI image layout in a tar, found {error}") from None
+
+
+def decompressed(blob: BinaryIO, media_type: str) -> BinaryIO:
+    if media_type.endswith("zstd"):
+        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(blob, read_across_frames=True))
+    if media_type.endswith("gzip"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=blob))
+    return blob
+
+
+# ---- the rungs -----------------------------------------------------------------------------------------------------
+
+
+def layer_difference(ours: Image, theirs: Image) -> Difference | None:
+    """The first file that differs, in the first layer that does."""
+    for index, (one, other) in enumerate(zip(ours.diff_ids, theirs.diff_ids, strict=False)):
+        if one != other:
+            where = ours.layer_name(index)
+            with ours.layer(index) as left, theirs.layer(index) as right:
+                try:
+                    found = file_difference(where, left, right)
+                except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+                    raise SeedbedError(f"{ours.name} and {theirs.name}: {where} cannot be read: {error}") from None
+            return found or Difference(where, "headers or padding of the tar", one, other)
+    if len(ours.diff_ids) != len(theirs.diff_ids):
+        return Difference("config", "number of layers", str(len(ours.diff_ids)), str(len(theirs.diff_ids)))
+    return None
+
+
+def config_difference(ours: Image, theirs: Image) -> Difference | None:
+    """The first field, the layers' digests apart."""
+    one, other = ({key: value for key, value in image.config.items() if key != "rootfs"} for image in (ours, theirs))
+    return document_difference("config", one, other)
+
+
+def compression_difference(ours: Image, theirs: Image) -> Difference | None:
+    """The first layer whose tar is the same in both, and whose compressed bytes are not."""
+    for index, (one, other) in enumerate(zip(ours.layers, theirs.layers, strict=False)):
+        if one != other and ours.diff_ids[index] == theirs.diff_ids[index]:
+            return Difference(ours.layer_name(index), "compressed bytes", one, other)
+    return None
+
+
+def manifest_difference(ours: Image, theirs: Image) -> Difference | None:
+    """The first field, the digests of config and layers apart."""
+    one, other = (
+        {key: value for key, value in image.manifest.items() if key not in ("config", "layers")}
+        | {"media types": [entry["mediaType"] for entry in (image.manifest["config"], *image.manifest["layers"])]}
+        for image in (ours, theirs)
+    )
+    return document_difference("manifest", one, other)
+
+
+def document_difference(where: str, ours: Any, theirs: Any, field: str = "") -> Difference | None:
+    """The first field of two JSON documents that differs, as its path."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        pairs = [(key, ours.get(key, MISSING), theirs.get(key, MISSING)) for key in sorted(ours.keys() | theirs.keys())]
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        pairs = [(str(at), *pair) for at, pair in enumerate(zip_longest(ours, theirs, fillvalue=MISSING))]
+    else:
+        return None if ours == theirs else Difference(where, field, shown_value(ours), shown_value(theirs))
+    found = (document_difference(where, one, other, f"{field}.{key}".lstrip(".")) for key, one, other in pairs)
+    return next((difference for difference in found if difference), None)
+
+
+def shown_value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def file_difference(where: str, ours: tarfile.TarFile, theirs: tarfile.TarFile) -> Difference | None:
+    """The first file of two tars that differs. They are read in step, so neither need be held."""
+    left, right = iter(ours), iter(theirs)
+    for one, other in zip_longest(left, right):
+        if one is None or other is None or path_of(one) != path_of(other):
+            return misplaced(where, [file for file in (one, *left) if file], [file for file in (other, *right) if file])
+        found = described_difference(one, other)
+        if found is None and one.isreg():
+            contents = (cast(BinaryIO, tar.extractfile(file)) for tar, file in ((ours, one), (theirs, other)))
+            found = content_difference(*contents)
+        if found:
+            return Difference(f"{where}: {path_of(one)}", *found)
+    return None
+
+
+def path_of(file: tarfile.TarInfo) -> str:
+    return "/" + file.name.removeprefix("./").strip("/")
+
+
+def described_difference(ours: tarfile.TarInfo, theirs: tarfile.TarInfo) -> tuple[str, str, str] | None:
+    """The first field in which two files differ, and both values, by what the tar says of them."""
+    one, other = described(ours), described(theirs)
+    return next(((field, one[field], other[field]) for field in one if one[field] != other[field]), None)
+
+
+def described(file: tarfile.TarInfo) -> dict[str, str]:
+    """All that a tar says of a file, in words."""
+    xattrs = {name: value for name, value in sorted(file.pax_headers.items()) if name.startswith(XATTR)}
+    return {
+        "type": KINDS.get(file.type, repr(file.type)),
+        "link": file.linkname,
+        "mode": f"{file.mode:04o}",
+        "owner": f"{file.uid}:{file.gid}",
+        "owner's name": f"{file.uname}:{file.gname}",
+        "mtime": datetime.fromtimestamp(file.mtime, UTC).isoformat(),
+        "size": str(file.size),
+        "device": f"{file.devmajor}:{file.devminor}",
+        "xattrs": ascii(xattrs),
+    }
+
+
+def content_difference(ours: BinaryIO, theirs: BinaryIO) -> tuple[str, str, str] | None:
+    """The first byte, counted from 0, in which two contents of one size differ."""
+    offset = 0
+    while (one := ours.read(CHUNK)) == (other := theirs.read(CHUNK)):
+        if not one:
+            return None
+        offset += len(one)
+    at = next(at for at, (byte, its) in enumerate(zip(one, other, strict=True)) if byte != its)
+    return f"content at byte {offset + at}", f"{one[at]:#04x}", f"{other[at]:#04x}"
+
+
+def misplaced(where: str, ours: Sequence[tarfile.TarInfo], theirs: Sequence[tarfile.TarInfo]) -> Difference:
+    """How two tars differ that go on with different files: one of them is missing, or they stand in another order."""
+    left, right = [path_of(file) for file in ours], [path_of(file) for file in theirs]
+    if left and left[0] not in right:
+        return Difference(f"{where}: {left[0]}", "presence", "there", MISSING)
+    if right and right[0] not in left:
+        return Difference(f"{where}: {right[0]}", "presence", MISSING, "there")
+    return Difference(f"{where}: {left[0]}", "order of entries", f"before {right[0]}", f"after {right[0]}")
