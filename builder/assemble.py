@@ -14,6 +14,7 @@ from builder import base as bases
 from builder import contents, lock, paths, wheels
 from builder.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.catalog import Base, Catalog, Image, LayerGroup
+from builder.console import step
 from builder.install import Target, Wheel, installed_files
 from builder.layers import Part, wheel_layers
 from builder.oci import Layer, Layout, Store
@@ -62,15 +63,16 @@ def base(model: Base, *, locked: bool, log: Log) -> Stage:
     return Stage(model, [layer], moved)
 
 
-def env(catalog: Catalog, image: Image, below: Stage, *, log: Log) -> Stage:
+def env(catalog: Catalog, image: Image, below: Stage) -> Stage:
     """Stage `env` on stage `base`: wheels, each bundle of groups under its bytecode, then the runtime and the user."""
-    groups = groups_of(catalog, image, log)
-    log(f"{image.name}: assembling the layers of {len(groups)} groups of wheels, and their bytecode")
+    groups = groups_of(catalog, image)
     settings = {"epoch": below.base.source_date_epoch, "level": LEVEL, "prefix": contents.VENV, "python": image.python}
     parts = {what: part for group in groups for what, part in group.parts().items()}
-    installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
+    with step(f"{image.name}: layers of {len(parts)} groups of wheels"):
+        installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
     bundles = bundles_of(groups, Target(contents.VENV, image.python))
-    compiled = bytecode_layers(sources_of(bundles), store=store(), base=below.layers[0], **settings)
+    with step(f"{image.name}: layers of their bytecode"):
+        compiled = bytecode_layers(sources_of(bundles), store=store(), base=below.layers[0], **settings)
     layers = list(below.layers)
     for bundle, code in zip(bundles, compiled, strict=True):
         layers += [*(installed[what] for group in bundle for what in group.parts()), code]
@@ -101,10 +103,10 @@ class Group:
         return sum(entry.size for entry in files if entry.path.endswith(".py"))
 
 
-def groups_of(catalog: Catalog, image: Image, log: Log) -> list[Group]:
+def groups_of(catalog: Catalog, image: Image) -> list[Group]:
     """The image's groups of wheels, bottom first, fetched."""
     locked = lock.read(image)
-    files = wheels.fetch(locked.wheels, image.python, log)
+    files = wheels.fetch(locked.wheels, image.python)
     return [Group(model, [files[pin] for pin in pins]) for model, pins in lock.layers_of(catalog, image, locked)]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from builder import bootstrap, debian, paths
 from builder.bootstrap import Debs
 from builder.catalog import Base
+from builder.console import step
 from builder.debian import Archive, Package, PackageGone, Snapshot
 from builder.errors import SeedbedError, UsageError
 from builder.oci import Layer, Store
@@ -128,8 +129,8 @@ def layer(base: Base, store: Store, *, locked: bool, level: int, log: Log) -> tu
     found, moved = fetch(base, lock, locked=locked, log=log)
 
     def make_layer() -> Layer:
-        log(f"{base.name}: installing {len(found.packages)} Debian packages into a new root file system")
-        return write_layer(base, found, store, level)
+        with step(f"{base.name}: {len(found.packages)} Debian packages into a root file system"):
+            return write_layer(base, found, store, level)
 
     return store.layer(key_of(base, found, level), make_layer, what=what(base)), moved
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import assemble, base, contents, debian, lock, network, paths, record, render
+from builder import assemble, base, contents, debian, lock, network, paths, record, render, wheels
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size
@@ -48,10 +48,12 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
     if options.cached and known and engine.has(known.digest) and (known.locked or not options.locked):
         log(f"{image.name}: nothing changed; it is {known.digest}")
         return known
-    check_space(image)
+    check_space(image, engine)
     began = time.monotonic()
     made = made_stages(catalog, image, options, log)
+    handed_over = time.monotonic()
     digests = run(catalog, image, engine, made, options)
+    log(f"{image.name}: the engine took it over: {time.monotonic() - handed_over:.1f} s")
     built = Record(
         image=image.name,
         inputs=inputs,
@@ -105,7 +107,7 @@ def made_stages(catalog: Catalog, image: Image, options: Options, log: Log) -> d
     if options.recipe:
         return {"base": base_stage}
     # BuildKit asks a registry for every stage's FROM, even one that nothing needs: so `base` is replaced here as well.
-    return {"base": base_stage, "env": assemble.env(catalog, image, base_stage, log=log)}
+    return {"base": base_stage, "env": assemble.env(catalog, image, base_stage)}
 
 
 def run(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], options: Options) -> Digests:
@@ -155,17 +157,29 @@ def layers_of(engine: Engine, digest: str, env: Stage | None) -> tuple[LayerReco
     )
 
 
-def check_space(image: Image) -> None:
-    """Raise `SeedbedError` unless the cache's disk has room for the wheels, the layers, and the engine's two copies."""
+def check_space(image: Image, engine: Engine) -> None:
+    """Raise `SeedbedError` unless the cache's disk has room for what the build may write."""
     folder = paths.cache()
     folder.mkdir(parents=True, exist_ok=True)
-    needed = 3 * image.size_budget.compressed + image.size_budget.unpacked
+    needed = space_needed(image, engine)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SeedbedError(
             f"{image.name}: needs up to {size(needed)} of disk, {shown(folder)} has {size(free)} free; "
             "run ./build.py clean, or set SEEDBED_CACHE to a larger disk"
         )
+
+
+def space_needed(image: Image, engine: Engine) -> int:
+    """Bytes, at most: wheels and layers here, layers and what they unpack to in the engine.
+
+    With an earlier build of the image in the engine, hardly more than one layer is new.
+    """
+    budget = image.size_budget
+    fetched = all(wheels.find(pin) for pin in lock.read(image).wheels)
+    everything = (2 if fetched else 3) * budget.compressed + budget.unpacked
+    built_before = any(engine.has(built.digest) for built in record.of_image(image.name))
+    return min(everything, 3 * budget.layer) if built_before else everything
 
 
 def check_budget(image: Image, built: Record) -> None:

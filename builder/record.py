@@ -78,5 +78,15 @@ def find(inputs: str) -> Record | None:
         return None
 
 
+def of_image(name: str) -> list[Record]:
+    """The records of all builds of an image that are still there."""
+    found = (find(path.stem) for path in sorted(folder().glob("*.json")))
+    return [built for built in found if built and built.image == name]
+
+
+def folder() -> Path:
+    return paths.cache() / "records"
+
+
 def path_of(inputs: str) -> Path:
-    return paths.cache() / "records" / f"{inputs}.json"
+    return folder() / f"{inputs}.json"

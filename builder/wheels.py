@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builder import paths
+from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
 from builder.lock import Pin, one_line, supported_tags
@@ -17,15 +18,19 @@ from builder.lock import Pin, one_line, supported_tags
 DOWNLOADS_AT_ONCE = 4
 
 
-def fetch(pins: Iterable[Pin], python: str, log: Callable[[str], None]) -> dict[Pin, Wheel]:
+def fetch(pins: Iterable[Pin], python: str) -> dict[Pin, Wheel]:
     """Every wheel on disk, downloaded where the cache lacks it; raises `SeedbedError` naming the package."""
     wanted = list(pins)
     missing = [pin for pin in wanted if find(pin) is None]
     if missing:
-        log(f"fetching {len(missing)} of {len(wanted)} wheels")
-    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        list(pool.map(lambda pin: download(pin, python), missing))
+        fetch_missing(missing, python)
     return {pin: wheel for pin in wanted if (wheel := find(pin))}
+
+
+def fetch_missing(pins: Sequence[Pin], python: str) -> None:
+    with step(f"fetching {len(pins)} wheels", len(pins)) as advance, ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        for _ in pool.map(lambda pin: download(pin, python), pins):
+            advance()
 
 
 def find(pin: Pin) -> Wheel | None:

@@ -38,7 +38,7 @@ def pin(index: Path) -> Pin:
 
 
 def fetch(pin: Pin):
-    return wheels.fetch([pin], "3.11", lambda message: None)
+    return wheels.fetch([pin], "3.11")
 
 
 def cached() -> list[Path]:

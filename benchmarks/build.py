@@ -1,0 +1,373 @@
+"""A naive Dockerfile and `./build.py build`, in turn, in one run, from the same wheels on disk.
+
+    .venv/bin/python benchmarks/build.py --svg docs/build.svg                       # the real images: about 25 minutes
+    .venv/bin/python benchmarks/build.py --catalog tests/images --image tiny --bump pip==25.3            # a rehearsal
+
+Each way starts with an engine that holds nothing but the Debian which both build on, and with an empty registry. The
+naive way is what people write: one `pip install -r requirements.txt`, and Docker's own defaults. Its wheels are in the
+engine before the clock starts, so nobody downloads and nobody copies them. Where a dependency changes, it does all of
+it again, which is not measured once more. The engine is an embedded one of the benchmark's own: root and Debian needed.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from plot import Bar, chart  # noqa: E402
+from registry import Registry, running, unpack_registry  # noqa: E402
+
+from builder import assemble, build, catalog, lock, paths, render, wheels  # noqa: E402
+from builder.assemble import Stage  # noqa: E402
+from builder.catalog import Catalog, Image  # noqa: E402
+from builder.console import log, print_table, size  # noqa: E402
+from builder.engine import embedded  # noqa: E402
+from builder.layers import cpus  # noqa: E402
+from builder.lock import Pin  # noqa: E402
+
+T = TypeVar("T")
+
+DEBIAN = "benchmark/debian"
+AIMS = {
+    "cold_ratio": 0.25,
+    "push_ratio": 0.15,
+    "unchanged_s": 2.0,
+    "bump_s": 15.0,
+    "bump_bytes_ratio": 0.01,
+    "pull_ratio": 0.4,
+    "second_image_bytes_ratio": 0.35,
+}
+"""What each should be at most."""
+
+LABELS = {
+    "cold_ratio": "cold build, to a local image",
+    "push_ratio": "cold build, to a registry",
+    "pull_ratio": "pull and unpack",
+    "bump_bytes_ratio": "bytes after one new version",
+    "second_image_bytes_ratio": "bytes of the second image",
+}
+
+NAIVE = f"""\
+FROM {DEBIAN} AS ready
+RUN --mount=type=bind,from=wheels,target=/wheels true
+
+FROM {DEBIAN}
+RUN python3 -m venv /opt/venv
+COPY requirements.txt .
+RUN --mount=type=bind,from=wheels,target=/wheels \\
+    /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels --requirement requirements.txt
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /workspace
+CMD ["bash"]
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way; seconds and bytes. Layers count compressed and without Debian's; None: not measured."""
+
+    cold_s: float
+    push_s: float
+    unchanged_s: float
+    bump_s: float | None
+    bump_bytes: int | None
+    pull_s: float
+    layer_bytes: int
+    second_bytes: int | None
+
+
+class Way(ABC):
+    """How to get from a catalog to an image in the engine."""
+
+    name: str
+
+    @abstractmethod
+    def prepare(self, loaded: Catalog, name: str) -> None:
+        """What comes before the clock starts."""
+
+    @abstractmethod
+    def build(self, loaded: Catalog, name: str) -> str:
+        """Build the image `name`; returns what the engine knows it by."""
+
+
+class Naive(Way):
+    name = "naive"
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch / "naive"
+
+    def prepare(self, loaded: Catalog, name: str) -> None:
+        image, folder = loaded.image(name), self.scratch / name
+        pins = lock.read(image).wheels
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "wheels").mkdir(parents=True)
+        for wheel in wheels.fetch(pins, image.python).values():
+            (folder / "wheels" / wheel.path.name).hardlink_to(wheel.path)
+        (folder / "requirements.txt").write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
+        (folder / "Dockerfile").write_text(NAIVE)
+        self._run(name, "--target", "ready")
+
+    def build(self, loaded: Catalog, name: str) -> str:
+        self._run(name, "--tag", f"naive/{name}")
+        return f"naive/{name}"
+
+    def _run(self, name: str, *options: str) -> None:
+        folder = self.scratch / name
+        context = f"--build-context=wheels={folder / 'wheels'}"
+        docker("buildx", "build", "--provenance=false", context, *options, str(folder))
+
+
+class Seedbed(Way):
+    name = "seedbed"
+
+    def prepare(self, loaded: Catalog, name: str) -> None:
+        wheels.fetch(lock.read(loaded.image(name)).wheels, loaded.image(name).python)
+
+    def build(self, loaded: Catalog, name: str) -> str:
+        run([sys.executable, str(ROOT / "build.py"), "--catalog", str(loaded.root), "build", name])
+        built = build.find(loaded, loaded.image(name))
+        assert built, "a build leaves a record"
+        return built.digest
+
+
+def main() -> None:
+    options = parse_arguments()
+    program = unpack_registry(paths.cache() / "registry")
+    with own_cache() as scratch:
+        results = {"machine": machine(), "image": options.image, **measure_both(options, program, scratch)}
+    results |= ratios(results["naive"], results["seedbed"])
+    if options.svg:
+        options.svg.write_text(picture(results), encoding="utf-8")
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        print_results(results)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--catalog", type=Path, default=paths.IMAGES)
+    parser.add_argument("--image", default="pytorch", help="default: %(default)s")
+    parser.add_argument("--bump", default="sympy==1.13.3", help="the dependency that changes (default: %(default)s)")
+    parser.add_argument("--svg", type=Path, help="where to draw the ratios")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+@contextmanager
+def own_cache() -> Iterator[Path]:
+    """A cache with downloads and nothing else, an engine in it; both are gone at the end."""
+    downloads = paths.cache()
+    with tempfile.TemporaryDirectory(dir=downloads, prefix="benchmark-") as scratch:
+        for name in ("wheels", "packages", "apt", "engine/programs"):
+            Path(scratch, name).parent.mkdir(exist_ok=True)
+            Path(scratch, name).symlink_to(downloads / name)
+        os.environ |= {"SEEDBED_CACHE": scratch, "SEEDBED_ENGINE": "embedded"}
+        try:
+            yield Path(scratch)
+        finally:
+            embedded().destroy()
+
+
+def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> dict[str, Any]:
+    loaded = catalog.load(options.catalog)
+    second = next((image.name for image in loaded.images.values() if borrows(image, options.image)), None)
+    bumped = bump(loaded, options.image, options.bump, scratch / "catalog")
+    debian = assemble.base(loaded.base_of(loaded.image(options.image)), locked=False, log=log)
+    results = {}
+    for way, changed in ((Naive(scratch), None), (Seedbed(), bumped)):
+        with running(program, scratch / "registry") as registry:
+            results[way.name] = asdict(measure(way, loaded, options.image, second, changed, debian, registry))
+    return results
+
+
+def measure(
+    way: Way,
+    loaded: Catalog,
+    name: str,
+    second: str | None,
+    bumped: Catalog | None,
+    debian: Stage,
+    registry: Registry,
+) -> Measured:
+    """One way, in an order that leaves little on the disk at a time."""
+    start_afresh(debian)
+    way.prepare(loaded, name)
+    log(f"{way.name}: cold build of {name}")
+    cold_s, built = timed(lambda: way.build(loaded, name))
+    docker("run", "--rm", built, "python", "-c", "import numpy")
+    push_s, _ = timed(lambda: push(built, registry, name))
+    layers = registry.layers(name)
+    unchanged_s, _ = timed(lambda: way.build(loaded, name))
+    bump_s, bump_bytes = measure_bump(way, bumped, name, registry) if bumped else (None, None)
+    log(f"{way.name}: pull of {name}")
+    start_afresh()
+    pull_s, _ = timed(lambda: docker("pull", "--quiet", f"{registry.address}/{name}"))
+    second_layers = layers_of_second(way, loaded, second, debian, registry) if second else None
+    return Measured(
+        cold_s=cold_s,
+        push_s=push_s,
+        unchanged_s=unchanged_s,
+        bump_s=bump_s,
+        bump_bytes=bump_bytes,
+        pull_s=pull_s,
+        layer_bytes=new_bytes(layers, {next(iter(layers))}),
+        second_bytes=None if second_layers is None else new_bytes(second_layers, layers.keys()),
+    )
+
+
+def measure_bump(way: Way, bumped: Catalog, name: str, registry: Registry) -> tuple[float, int]:
+    log(f"{way.name}: another version of one dependency")
+    way.prepare(bumped, name)
+    bump_s, built = timed(lambda: way.build(bumped, name))
+    before = registry.received()
+    push(built, registry, name)
+    return bump_s, registry.received() - before
+
+
+def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Stage, registry: Registry) -> dict[str, int]:
+    log(f"{way.name}: {name}")
+    start_afresh(debian)
+    way.prepare(loaded, name)
+    push(way.build(loaded, name), registry, name)
+    return registry.layers(name)
+
+
+def new_bytes(layers: Mapping[str, int], known: Collection[str]) -> int:
+    return sum(size for digest, size in layers.items() if digest not in known)
+
+
+def borrows(image: Image, lender: str) -> bool:
+    return image.shared is not None and image.shared.image == lender
+
+
+def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
+    """A copy of the catalog, where the image locks another version of one dependency."""
+    copied = catalog.load(Path(shutil.copytree(loaded.root, folder)))
+    image = copied.image(name)
+    pin, locked = pin_of(requirement), lock.read(image)
+    assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
+    others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
+    lock.write(image, replace(locked, wheels=others))
+    render.render(copied, image).write()
+    return copied
+
+
+def pin_of(requirement: str) -> Pin:
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
+        run([sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *options, requirement])
+        [path] = Path(folder).iterdir()
+        name, _, version = requirement.partition("==")
+        return Pin(name, version, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def start_afresh(debian: Stage | None = None) -> None:
+    """An engine that holds nothing, or Debian alone."""
+    embedded().down()
+    shutil.rmtree(embedded().directory / "data", ignore_errors=True)
+    embedded().up(log)
+    if debian:
+        with debian.context() as context, tempfile.TemporaryDirectory() as folder:
+            Path(folder, "Dockerfile").write_text("FROM base\n")
+            # As a registry has it: in gzip, without which Docker's older media types are of no use.
+            output = f"--output=type=image,name={DEBIAN},compression=gzip,force-compression=true"
+            docker("buildx", "build", "--provenance=false", "--build-context", f"base={context}", output, folder)
+
+
+def push(built: str, registry: Registry, name: str) -> None:
+    docker("tag", built, f"{registry.address}/{name}")
+    docker("push", "--quiet", f"{registry.address}/{name}")
+
+
+def docker(*arguments: str) -> None:
+    run(["docker", *arguments])
+
+
+def run(command: Sequence[str]) -> None:
+    """Run to the end, with nothing on standard output, which is for results."""
+    environment = {**os.environ, **embedded().environment()}
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    if done.returncode:
+        sys.exit(f"benchmark: status {done.returncode} of: {' '.join(command)}")
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of the clock. What was written before is on the disk when it starts."""
+    os.sync()
+    began = time.perf_counter()
+    result = work()
+    return round(time.perf_counter() - began, 2), result
+
+
+def ratios(naive: dict[str, Any], ours: dict[str, Any]) -> dict[str, float | None]:
+    """What is aimed at, by the names of `AIMS`."""
+    second = ours["second_bytes"] and ours["second_bytes"] / naive["second_bytes"]
+    return {
+        "cold_ratio": ours["cold_s"] / naive["cold_s"],
+        "push_ratio": (ours["cold_s"] + ours["push_s"]) / (naive["cold_s"] + naive["push_s"]),
+        "unchanged_s": ours["unchanged_s"],
+        "bump_s": ours["bump_s"],
+        "bump_bytes_ratio": ours["bump_bytes"] / naive["layer_bytes"],
+        "pull_ratio": ours["pull_s"] / naive["pull_s"],
+        "second_image_bytes_ratio": second,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the seconds depend on."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="ascii"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": processor[1] if processor else platform.machine(),
+        "cpus": cpus(),
+        "memory": size(memory),
+        "kernel": platform.release(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def print_results(results: dict[str, Any]) -> None:
+    naive, ours = results["naive"], results["seedbed"]
+    print_table(
+        ("", "naive", "Seedbed"),
+        [(field.replace("_", " "), shown(field, naive[field]), shown(field, ours[field])) for field in naive],
+    )
+    print()
+    print_table(
+        ("", "measured", "aim"),
+        [(name, f"{results[name]:.3g}", str(aim)) for name, aim in AIMS.items() if results[name] is not None],
+    )
+    print("\n" + ", ".join(f"{fact}: {value}" for fact, value in results["machine"].items()))
+
+
+def shown(field: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return size(int(value)) if field.endswith("bytes") else f"{value:.1f} s"
+
+
+def picture(results: dict[str, Any]) -> str:
+    rows = [Bar(label, results[name], AIMS[name]) for name, label in LABELS.items() if results[name] is not None]
+    facts = results["machine"]
+    subtitle = f"naive Dockerfile = 1; line: aim; {facts['cpus']} CPUs, {facts['processor']}"
+    return chart(f"{results['image']}: Seedbed beside a naive Dockerfile", subtitle, rows)
+
+
+if __name__ == "__main__":
+    main()
