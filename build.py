@@ -98,6 +98,39 @@ def smoke(catalog: Path, images: tuple[str, ...], gpu: str) -> None:
     verbs.smoke(catalog, images, gpu)
 
 
+@seedbed.command(example="./build.py verify pytorch --json")
+@click.argument("image")
+@click.option(
+    "--against",
+    metavar="REF|FILE",
+    help="Compare with this image, pulled if it names a registry, or OCI layout or archive; default: the last build.",
+)
+@click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and say which difference matters.")
+@click.option("--keep", is_flag=True, help="Leave a rebuild that differs in the engine, for ./build.py diff.")
+@json_option
+@click.pass_obj
+def verify(catalog: Path, image: str, **options: Any) -> None:
+    """Rebuild an image without any cache, and prove that it is the same to the last byte."""
+    verbs.verify(catalog, image, **options)
+
+
+@seedbed.command(example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@json_option
+def diff(first: str, second: str, as_json: bool) -> None:
+    """Compare two images, each in the engine, or an OCI layout or archive, down to the first file that differs."""
+    verbs.diff(first, second, as_json)
+
+
+@seedbed.command(example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
+@images_argument
+@click.pass_obj
+def push(catalog: Path, images: tuple[str, ...]) -> None:
+    """Push images to SEEDBED_REPOSITORY; those that have not passed their smoke tests get no tag."""
+    verbs.push(catalog, images)
+
+
 @seedbed.command(example="./build.py doctor")
 @json_option
 def doctor(as_json: bool) -> None:

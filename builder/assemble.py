@@ -19,11 +19,9 @@ from builder.install import Target, Wheel, installed_files
 from builder.layers import Part, wheel_layers
 from builder.oci import Layer, Layout, Store
 from builder.tar import Entry, directory, file, layer_key, symlink, write_layer
+from builder.writer import LEVEL
 
 Log = Callable[[str], None]
-
-LEVEL = 3
-"""zstd's compression level."""
 
 WORTH_A_LAYER = 1_000_000
 """Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import bootstrap, debian, paths
+from builder import bootstrap, debian, paths, writer
 from builder.bootstrap import Debs
 from builder.catalog import Base
 from builder.console import step
@@ -40,10 +40,11 @@ ENTRY = re.compile(
 
 @dataclass(frozen=True)
 class Lock:
-    """A packages.lock as read. `date` (UTC) is when the archive was asked."""
+    """A packages.lock as read. `date` (UTC) is when the archive was asked, `writer` what writes the images' layers."""
 
     inputs: str
     date: datetime
+    writer: str
     mmdebstrap: Package
     packages: tuple[Package, ...]
 
@@ -59,6 +60,7 @@ class Lock:
             f"# date: {self.date:{DATE}}",
             f"# suite: {base.suite}",
             f"# architecture: {ARCHITECTURE}",
+            f"# written by: {self.writer}",
             f"# installed by: {entry(self.mmdebstrap)}",
         ]
         return "\n".join([*head, *map(entry, self.packages), ""])
@@ -70,7 +72,7 @@ def make(base: Base, date: str) -> Lock:
     archive.update()
     [mmdebstrap] = archive.resolve(["mmdebstrap"], dependencies=False)
     packages = archive.resolve([ESSENTIAL, *base.packages])
-    return Lock(inputs_of(base), datetime.strptime(date, DATE), mmdebstrap, tuple(packages))
+    return Lock(inputs_of(base), datetime.strptime(date, DATE), writer.identity(), mmdebstrap, tuple(packages))
 
 
 def write(base: Base, lock: Lock) -> None:
@@ -93,10 +95,11 @@ def read(base: Base) -> Lock:
             packages.append(parse(line, f"{shown(base.lock_path)}:{number}", base))
     try:
         inputs, date = head["inputs"].removeprefix("sha256:"), datetime.strptime(head["date"], DATE)
+        written_by = head["written by"]
         mmdebstrap = parse(head["installed by"], f"{shown(base.lock_path)}: installed by", base)
     except (KeyError, ValueError) as error:
         raise SeedbedError(f"{shown(base.lock_path)}: its header is not whole ({error}); {remedy(base)}") from None
-    return Lock(inputs, date, mmdebstrap, tuple(packages))
+    return Lock(inputs, date, written_by, mmdebstrap, tuple(packages))
 
 
 def check(base: Base) -> Lock:
@@ -104,6 +107,11 @@ def check(base: Base) -> Lock:
     lock = read(base)
     if lock.inputs != inputs_of(base):
         raise SeedbedError(f"{shown(base.lock_path)}: stale, its inputs changed since it was made; {remedy(base)}")
+    if lock.writer != writer.identity():
+        raise SeedbedError(
+            f"{shown(base.lock_path)}: its layers are written by {lock.writer}, here they would be by "
+            f"{writer.identity()}; {remedy(base)}"
+        )
     python = lock.version("python3")
     if python and not python.startswith(f"{base.python}."):
         raise UsageError(f"{base.where('python')}: says {base.python}, but {base.suite} ships {python}")

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import assemble, base, contents, debian, lock, network, paths, record, render, wheels
+from builder import assemble, base, contents, debian, lock, network, paths, record, render, wheels, writer
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size
@@ -18,7 +18,6 @@ from builder.errors import SeedbedError
 from builder.oci import canonical_json
 from builder.record import LayerRecord, Record
 from builder.source import shown
-from builder.tar import layer_key
 
 OUTPUT = "type=image,oci-mediatypes=true,compression=zstd"
 Log = Callable[[str], None]
@@ -92,7 +91,7 @@ def inputs_of(catalog: Catalog, image: Image, options: Options = Options()) -> s
         "lock": lock.digest(catalog, image),
         "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in contents.runtime_files(image)},
         "epoch": catalog.base_of(image).source_date_epoch,
-        "writer": layer_key("image", {"level": assemble.LEVEL}),
+        "writer": writer.identity(),
         "recipe": options.recipe,
         "registry": options.registry,
     }
@@ -110,11 +109,18 @@ def made_stages(catalog: Catalog, image: Image, options: Options, log: Log) -> d
     return {"base": base_stage, "env": assemble.env(catalog, image, base_stage)}
 
 
-def run(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], options: Options) -> Digests:
-    """Let the engine run the stages that are left."""
+def run(
+    catalog: Catalog,
+    image: Image,
+    engine: Engine,
+    made: Mapping[str, Stage],
+    options: Options,
+    output: str = OUTPUT,
+) -> Digests:
+    """Let the engine run the stages that are left; `output` as `docker buildx build --output` takes it."""
     with ExitStack() as stack:
         arguments = ["--file", str(image.dockerfile_path), "--target", "final", "--platform", "linux/amd64"]
-        arguments += ["--provenance=false", "--sbom=false", "--output", OUTPUT]
+        arguments += ["--provenance=false", "--sbom=false", "--output", output]
         arguments += [] if options.cached else ["--no-cache"]
         for name, stage in made.items():
             arguments += ["--build-context", f"{name}={stack.enter_context(stage.context())}"]

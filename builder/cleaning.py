@@ -6,7 +6,7 @@ from collections.abc import Callable
 from builder import engine, paths
 from builder.console import size
 
-MADE = ("layers", "blobs", "layouts", "records")
+MADE = ("layers", "blobs", "layouts", "records", "verify")
 
 
 def clean(everything: bool, log: Callable[[str], None]) -> None:

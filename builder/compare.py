@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -227,15 +227,16 @@ def of_layout(folder: Path, path: str) -> BinaryIO:
 
 @contextmanager
 def of_archive(archive: Path, path: str) -> Iterator[BinaryIO]:
-    try:
-        with tarfile.open(archive) as tar:
+    expected = f"{archive}: expected an OCI image layout in a tar"
+    with ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(archive))
             member = next((member for member in tar if member.name.removeprefix("./") == path), None)
-            if member is None:
-                raise tarfile.ReadError(f"no {path} in it")
-            with closing(cast(BinaryIO, tar.extractfile(member))) as file:
-                yield file
-    except tarfile.ReadError as error:
-        raise SeedbedError(f"{archive}: expected an OCI image layout in a tar, found {error}") from None
+        except tarfile.ReadError:
+            raise SeedbedError(f"{expected}, found no whole tar") from None
+        if member is None:
+            raise SeedbedError(f"{expected}, found no {path} in it")
+        yield stack.enter_context(cast(BinaryIO, tar.extractfile(member)))
 
 
 def decompressed(blob: BinaryIO, media_type: str) -> BinaryIO:
@@ -254,11 +255,11 @@ def layer_difference(ours: Image, theirs: Image) -> Difference | None:
     for index, (one, other) in enumerate(zip(ours.diff_ids, theirs.diff_ids, strict=False)):
         if one != other:
             where = ours.layer_name(index)
-            with ours.layer(index) as left, theirs.layer(index) as right:
-                try:
+            try:
+                with ours.layer(index) as left, theirs.layer(index) as right:
                     found = file_difference(where, left, right)
-                except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
-                    raise SeedbedError(f"{ours.name} and {theirs.name}: {where} cannot be read: {error}") from None
+            except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+                raise SeedbedError(f"{ours.name} and {theirs.name}: {where} cannot be read: {error}") from None
             return found or Difference(where, "headers or padding of the tar", one, other)
     if len(ours.diff_ids) != len(theirs.diff_ids):
         return Difference("config", "number of layers", str(len(ours.diff_ids)), str(len(theirs.diff_ids)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from builder import paths
+from builder import paths, writer
 from builder.catalog import Image
 from builder.lock import Lock
 
@@ -104,7 +104,7 @@ def environment(image: Image) -> dict[str, str]:
 
 
 def labels(image: Image, lock_digest: str) -> dict[str, str]:
-    """The image's labels: OCI's own keys, and the lock that everything in it follows from."""
+    """The image's labels: OCI's own keys, and what everything in it follows from."""
     standard = {
         "title": image.title,
         "description": image.description,
@@ -112,7 +112,11 @@ def labels(image: Image, lock_digest: str) -> dict[str, str]:
         "licenses": image.licenses,
     }
     labels = {f"org.opencontainers.image.{key}": value for key, value in standard.items()}
-    labels |= {"io.seedbed.image": image.name, "io.seedbed.lock": f"sha256:{lock_digest}"}
+    labels |= {
+        "io.seedbed.image": image.name,
+        "io.seedbed.writer": writer.identity(),
+        "io.seedbed.lock": f"sha256:{lock_digest}",
+    }
     if image.end_of_life:
         labels["io.seedbed.end-of-life"] = image.end_of_life.date.isoformat()
     return labels | image.labels

@@ -8,7 +8,7 @@ from builder import debian, engine, network, paths
 from builder.console import size
 from builder.engine import Requirement
 
-SPACE_NEEDED = 40_000_000_000
+SPACE_NEEDED = 25_000_000_000
 """Bytes that both images take with everything kept that makes the next build fast (measured; see README.md)."""
 
 

@@ -123,6 +123,8 @@ class Engine:
             self.client.images.get(image)
         except ImageNotFound:
             return False
+        except APIError as error:
+            raise SeedbedError(f"{image}: {error.explanation}") from None
         return True
 
     def digest(self, image: str) -> str:
@@ -211,28 +213,56 @@ class Engine:
     ) -> Finished:
         """Run a container to its end. `files` are put into it before it starts; `options` are the SDK's own."""
         requests = [ALL_GPUS] if gpus else None
+        options |= {"environment": dict(environment or {}), "device_requests": requests}
+        with self.started(image, command, files=files, **options) as running:
+            return running.finish()
+
+    @contextmanager
+    def started(
+        self, image: str, command: Sequence[str], *, files: Mapping[str, Path] | None = None, **options: Any
+    ) -> Iterator["Running"]:
+        """A container that is removed when the block ends, whatever it does by then; otherwise like `run`."""
         try:
-            container = self.client.containers.create(
-                image, list(command), environment=dict(environment or {}), device_requests=requests, **options
-            )
+            container = self.client.containers.create(image, list(command), **options)
         except APIError as error:
             raise SeedbedError(f"the engine cannot create a container: {error.explanation}") from None
         try:
-            return finish(container, files or {})
+            start(container, files or {})
+            yield Running(self, container)
         finally:
             container.remove(force=True, v=True)
 
 
-def finish(container: Container, files: Mapping[str, Path]) -> Finished:
-    if files:
-        container.put_archive("/", packed(files))
+def start(container: Container, files: Mapping[str, Path]) -> None:
     try:
+        if files:
+            container.put_archive("/", packed(files))
         container.start()
     except APIError as error:
         raise SeedbedError(f"the engine cannot start a container: {error.explanation}") from None
-    status = container.wait()["StatusCode"]
-    stdout, stderr = (container.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False))
-    return Finished(status, stdout, stderr)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container that has started."""
+
+    engine: Engine
+    container: Container
+
+    def run(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, user: str = "") -> Finished:
+        """Run one more command in it, as `docker exec` does: in the image's environment, not in that of the first."""
+        options = [f"--env={name}={value}" for name, value in (environment or {}).items()]
+        options += [f"--user={user}"] if user else []
+        done = self.engine.docker("exec", *options, str(self.container.id), *command)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def finish(self) -> Finished:
+        """Wait for its own command to end."""
+        status = self.container.wait()["StatusCode"]
+        stdout, stderr = (
+            self.container.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False)
+        )
+        return Finished(status, stdout, stderr)
 
 
 def packed(files: Mapping[str, Path]) -> bytes:

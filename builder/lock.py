@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import uv
@@ -31,6 +31,22 @@ LEGACY = {
     "manylinux_2_5_x86_64": "manylinux1_x86_64",
 }
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
+
+
+class Locked(Protocol):
+    """What has requirements and a lock of them: an image, or its programs."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def python(self) -> str: ...
+
+    @property
+    def requirements_path(self) -> Path: ...
+
+    @property
+    def lock_path(self) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -76,27 +92,27 @@ def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
     return lock
 
 
-def write(image: Image, lock: Lock) -> None:
-    partial = image.lock_path.with_suffix(".partial")
-    partial.write_text(lock.render(image.name), encoding="utf-8")
-    partial.replace(image.lock_path)
+def write(what: Locked, lock: Lock) -> None:
+    partial = what.lock_path.with_suffix(".partial")
+    partial.write_text(lock.render(what.name), encoding="utf-8")
+    partial.replace(what.lock_path)
 
 
-def read(image: Image) -> Lock:
-    """The image's lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
-    remedy = f"run ./build.py lock {image.name}"
-    if not image.lock_path.exists():
-        raise SeedbedError(f"{shown(image.lock_path)}: missing; {remedy}")
+def read(what: Locked) -> Lock:
+    """The lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
+    remedy = f"run ./build.py lock {what.name}"
+    if not what.lock_path.exists():
+        raise SeedbedError(f"{shown(what.lock_path)}: missing; {remedy}")
     head: dict[str, str] = {}
     wheels = []
-    for number, line in enumerate(image.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(what.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
         elif pin := PIN.fullmatch(line):
             wheels.append(Pin(**pin.groupdict()))
         else:
-            where = f"{shown(image.lock_path)}:{number}"
+            where = f"{shown(what.lock_path)}:{number}"
             raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy}")
     return Lock(head.get("inputs", "").removeprefix("sha256:"), head.get("cutoff", ""), tuple(wheels))
 
@@ -162,16 +178,21 @@ def check_layers(catalog: Catalog, image: Image, lock: Lock) -> None:
 
 def inputs_of(catalog: Catalog, image: Image) -> str:
     """The hex sha256 of all that decides what a lock holds, its cut-off date apart."""
-    text = image.requirements_path.read_text(encoding="utf-8")
     inputs = {
         "format": FORMAT,
         "platform": PLATFORM,
         "python": image.python,
-        "requirements": [line for line in text.splitlines() if line.strip() and not line.startswith("#")],
+        "requirements": requirements_in(image),
         "versions": versions(image),
         "borrowed": [str(wheel) for wheel in borrowed(catalog, image)],
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def requirements_in(what: Locked) -> list[str]:
+    """The lines of requirements.in that ask for something."""
+    text = what.requirements_path.read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def versions(image: Image) -> list[str]:
@@ -187,20 +208,20 @@ def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
     return [wheel for group, wheels in layers if group.name in image.shared.layers for wheel in wheels]
 
 
-def resolve(image: Image, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
+def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
     """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
     with tempfile.TemporaryDirectory() as scratch:
         limits, answer = Path(scratch, "constraints.txt"), Path(scratch, "pylock.toml")
         limits.write_text("\n".join(constraints), encoding="utf-8")
-        options = ["--python-version", image.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
+        options = ["--python-version", what.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
         if index := network.index_url():
             options += ["--default-index", index]
-        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(image.requirements_path), *options]
+        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
         asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
         if asked.returncode:
-            raise SeedbedError(f"{shown(image.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
-        return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], image.python))
+            raise SeedbedError(f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
+        return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
 
 
 def uv_environment() -> dict[str, str]:

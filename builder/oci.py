@@ -42,6 +42,10 @@ class Descriptor:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
     @classmethod
+    def of(cls, data: bytes, media_type: str) -> "Descriptor":
+        return cls(media_type, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Descriptor":
         return cls(data["mediaType"], data["digest"], data["size"])
 
@@ -134,9 +138,9 @@ class Layout:
         return _blob(self.root, digest)
 
     def add_blob(self, data: bytes, media_type: str) -> Descriptor:
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        write_atomically(self.blob(digest), data)
-        return Descriptor(media_type, digest, len(data))
+        descriptor = Descriptor.of(data, media_type)
+        write_atomically(self.blob(descriptor.digest), data)
+        return descriptor
 
     def add_file(self, path: Path, descriptor: Descriptor) -> None:
         """Take in the blob in `path`: as a hard link, or as a copy from another file system."""

@@ -1,4 +1,4 @@
-"""One build in a process of its own: `python -m builder.rebuild CATALOG IMAGE cold|warm` prints its record.
+"""One build in a process of its own: `python -m builder.rebuild CATALOG IMAGE cold|warm` prints its record, or why not.
 
 `verify` starts it with a store of its own, and where the builds are to differ in what machines differ in. Of that, all
 but this module's part comes from outside: the folder it runs in, its variables, its umask, its CPUs.
@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from builder import tar
-
-SHUFFLED = "SEEDBED_SHUFFLED"
-"""The variable that asks for inputs in another order."""
+from builder.variations import SHUFFLED
 
 
 class Listing(Iterator[os.DirEntry[str]]):
@@ -45,7 +43,7 @@ def shuffled(items: Iterable[Any], key: Callable[[Any], Any] | None = None) -> l
 def shuffle_inputs() -> None:
     """Hand out in another order what has none: the entries of a folder, and what is to go into a layer."""
     listdir, scandir, write_layer = os.listdir, os.scandir, tar.write_layer
-    os.listdir = lambda *where: shuffled(listdir(*where))  # type: ignore[assignment]
+    os.listdir = lambda *where: shuffled(listdir(*where))
     os.scandir = lambda *where: Listing(scandir(*where))  # type: ignore[assignment]
     tar.write_layer = lambda store, entries, **settings: write_layer(
         store, shuffled(entries, key=lambda entry: entry.path), **settings
@@ -72,13 +70,18 @@ def main(root: str, name: str, caches: str) -> None:
 
 def pass_clock_on(library: str, offset: str) -> None:
     """Give processes that start with clean variables the clock that libfaketime gives the others."""
-    bytecode.ENVIRONMENT.update(LD_PRELOAD=library, FAKETIME=offset)
-    # In the chroot of the base's installation the library is found by the root of its first process, ours.
-    bootstrap.ENVIRONMENT.update(LD_PRELOAD=f"{library}:/proc/1/root{library}", FAKETIME=offset)
+    clock = {"LD_PRELOAD": library, "FAKETIME": offset}
+    bytecode.ENVIRONMENT = {**bytecode.ENVIRONMENT, **clock}
+    # In the chroot of the base's installation the library is found by the root of the first process, which is ours.
+    clock["LD_PRELOAD"] += f":/proc/1/root{library}"
+    bootstrap.ENVIRONMENT = {**bootstrap.ENVIRONMENT, **clock}
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except SeedbedError as error:
-        sys.exit(f"seedbed: {error}")
+        print(error)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from builder import build, lock, paths
+from builder import build, lock, paths, programs
 from builder.catalog import Catalog, Image
-from builder.engine import Engine, Finished
+from builder.engine import Engine, Finished, Running
 from builder.errors import SeedbedError
 from builder.lock import Lock
+from builder.programs import EXAMPLES, PARAMETERS, last_line
 from builder.record import Record, SmokeResult
 
 Gpu = Literal["auto", "require", "off"]
 SKIPPED = 77
 BYPASSED = [""]  # what `docker run --entrypoint ""` sends
-EXAMPLES = "/opt/examples"
 CHECKS = "/opt/checks"
-PARAMETERS = re.compile(r"^parameters sha256: ([0-9a-f]{64})$", re.MULTILINE)
 
 
 class Failed(Exception):
@@ -35,13 +33,14 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """The image under test."""
+    """The image under test, and a container of it with what its programs need, where it has programs."""
 
     engine: Engine
     digest: str
     image: Image
     lock: Lock
     gpu: Gpu
+    container: Running | None = None
 
     def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
         """Run a command in a fresh container; `Failed` unless it ends with the status expected."""
@@ -153,8 +152,13 @@ COMMON: dict[str, Check] = {
 
 
 def checks_of(image: Image) -> dict[str, Check]:
-    """The common checks, then one for every script in the image's `smoke` folder, named by its docstring."""
-    return COMMON | {title_of(script): runs_inside(script) for script in sorted(image.folder.glob("smoke/*.py"))}
+    """The common checks, then one for every script in the image's `smoke` and `programs` folders.
+
+    They are named by the docstrings of the scripts.
+    """
+    inside = {title_of(script): runs_inside(script) for script in sorted(image.folder.glob("smoke/*.py"))}
+    others = {f"repeats: {title_of(script)}": repeats(script) for script in programs.Programs(image).scripts}
+    return COMMON | inside | others
 
 
 def runs_inside(script: Path) -> Check:
@@ -176,6 +180,17 @@ def runs_inside(script: Path) -> Check:
     return check
 
 
+def repeats(script: Path) -> Check:
+    """A check that a program repeats, follows the seed, and needs the layer for that."""
+
+    def check(subject: Subject) -> None:
+        assert subject.container, "there is one where there are programs"
+        if complaint := programs.run(subject.container, script).complaint():
+            raise Failed(complaint)
+
+    return check
+
+
 def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
 
@@ -189,8 +204,9 @@ def test(catalog: Catalog, image: Image, engine: Engine, gpu: Gpu, log: Callable
     built = build.find(catalog, image)
     if built is None or not engine.has(built.digest):
         raise SeedbedError(f"{image.name}: not built, or changed since; run ./build.py build {image.name}")
-    subject = Subject(engine, built.digest, image, lock.read(image), gpu)
-    results = tuple(run(subject, log))
+    with programs.installed(engine, built.digest, image) as container:
+        subject = Subject(engine, built.digest, image, lock.read(image), gpu, container)
+        results = tuple(run(subject, log))
     tested = built.model_copy(update={"smoke": results})
     if tested.tested:
         for tag in (tags := tags_of(image, built)):
@@ -237,10 +253,6 @@ def outcome_of(check: Check, subject: Subject) -> tuple[Literal["passed", "faile
 
 def first_line(text: str) -> str:
     return next(iter(text.splitlines()), "")
-
-
-def last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def summary(results: Sequence[SmokeResult]) -> str:

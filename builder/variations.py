@@ -1,4 +1,4 @@
-"""What differs between machines, and how to make it differ on one: each variation changes the surroundings of a build."""
+"""What differs between machines, and how to make it differ on one, in the surroundings of a build."""
 
 import os
 import subprocess
@@ -11,9 +11,10 @@ from pathlib import Path
 from builder import debian, paths
 from builder.catalog import Base
 from builder.errors import SeedbedError
-from builder.rebuild import SHUFFLED
 
 YEAR = 365 * 24 * 3600  # seconds
+SHUFFLED = "SEEDBED_SHUFFLED"
+"""The variable that asks `builder.rebuild` for inputs in another order."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Machine:
 
 Change = Callable[[Machine], Machine]
 Variation = Callable[[Path, Base], Change]
-"""Makes what it needs in a scratch folder, and returns what it does to a machine. Raises SeedbedError where it cannot."""
+"""Makes what it needs in a scratch folder, and returns what it does to a machine; SeedbedError where it cannot."""
 
 
 def prepare(scratch: Path, base: Base) -> tuple[dict[str, Change], dict[str, str]]:
@@ -41,7 +42,7 @@ def prepare(scratch: Path, base: Base) -> tuple[dict[str, Change], dict[str, str
         try:
             changes[name] = variation(scratch, base)
         except SeedbedError as error:
-            left_out[name] = f"not varied: {error}"
+            left_out[name] = f"not varied: {' '.join(str(error).split())}"
     return changes, left_out
 
 
@@ -66,10 +67,10 @@ def another_locale(scratch: Path, base: Base) -> Change:
     """Turkish, in its old encoding: other rules for upper and lower case, and no UTF-8 unless it is asked for."""
     locales = unpacked("locales", scratch, base) / "usr/share/i18n"
     made = scratch / "tr_TR.ISO-8859-9"
-    command = ["localedef", "--no-archive", "--inputfile=tr_TR", "--charmap=ISO-8859-9", made]
+    command = ["localedef", "--no-archive", "--inputfile=tr_TR", "--charmap=ISO-8859-9", str(made)]
     done = subprocess.run(command, env={**os.environ, "I18NPATH": str(locales)}, capture_output=True, check=False)
     if not (made / "LC_CTYPE").exists():
-        raise SeedbedError(f"localedef could not make {made.name}: {done.stderr.decode(errors='replace').strip()}")
+        raise SeedbedError(f"localedef could not make {made.name}: {done.stderr.decode(errors='replace')}")
     return lambda machine: machine.with_variables(LOCPATH=str(scratch), LC_ALL=made.name)
 
 
@@ -81,16 +82,17 @@ def one_cpu(scratch: Path, base: Base) -> Change:
 def another_year(scratch: Path, base: Base) -> Change:
     """A year on for all our processes, those in the chroot of the base's installation too, by Debian's libfaketime.
 
-    The engine has the host's clock; what it dates, it dates by SOURCE_DATE_EPOCH. A time namespace would not do: it has
-    no part in the date (time_namespaces(7)).
+    So is what people set to stand for now. The engine keeps the host's clock, and dates by what the build tells it. A
+    time namespace would not do: it has no part in the date (time_namespaces(7)).
     """
     library = next(unpacked("libfaketime", scratch, base).glob("usr/lib/*/faketime/libfaketime.so.1"))
     variables = {"LD_PRELOAD": str(library), "FAKETIME": f"+{YEAR}"}
     command = [sys.executable, "-c", "import time; print(time.time())"]
     asked = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
     if float(asked.stdout) < time.time() + YEAR / 2:
-        raise SeedbedError(f"libfaketime does not work here: {asked.stderr.strip()}")
-    return lambda machine: machine.with_variables(**variables)
+        raise SeedbedError(f"libfaketime does not work here: {asked.stderr}")
+    now = {"SOURCE_DATE_EPOCH": str(int(time.time()) + YEAR)}
+    return lambda machine: machine.with_variables(**variables, **now)
 
 
 def another_order(scratch: Path, base: Base) -> Change:

@@ -1,18 +1,21 @@
 """What each verb does, in the order it does it. The logic is one floor down, one concern a file."""
 
+import functools
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from builder import base as bases
 from builder import build as building
 from builder import catalog as catalogs
-from builder import cleaning, report, weight
+from builder import cleaning, compare, programs, publish, report, weight
 from builder import doctor as diagnosis
 from builder import engine as engines
 from builder import lock as locks
 from builder import render as rendering
 from builder import smoke as testing
+from builder import verify as verifying
 from builder.build import Options
 from builder.console import log, print_json, print_table
 from builder.errors import SeedbedError
@@ -67,6 +70,11 @@ def lock(root: Path, names: Sequence[str], check: bool, cutoff: str | None) -> N
             locks.write(image, locks.make(catalog, image, moment))
         locks.check(catalog, image)
         log(f"{image.name}: {image.lock_path.name} is fresh")
+        if its_programs := programs.of(image):
+            if not check:
+                locks.write(its_programs, programs.make_lock(its_programs, moment))
+            programs.check_lock(its_programs)
+            log(f"{image.name}: programs/{its_programs.lock_path.name} is fresh")
 
 
 def render(root: Path, names: Sequence[str], check: bool) -> None:
@@ -99,6 +107,37 @@ def smoke(root: Path, names: Sequence[str], gpu: testing.Gpu) -> None:
     report.print_summaries({image.name: report.summary(catalog, image, tested[image.name]) for image in images})
     if failed := [name for name, result in tested.items() if not result.tested]:
         raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
+
+
+def verify(root: Path, name: str, against: str | None, vary: bool, keep: bool, as_json: bool) -> None:
+    catalog = catalogs.load(root)
+    image = catalog.image(name)
+    verdict = verifying.verify(catalog, image, engines.connect(log), against=against, vary=vary, keep=keep, log=log)
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        verifying.print_verdict(verdict)
+    if not verdict.comparison.equal:
+        raise SeedbedError(f"{name}: rebuilt, it is another image, see above")
+
+
+def diff(first: str, second: str, as_json: bool) -> None:
+    connect = functools.cache(partial(engines.connect, log))
+    comparison = compare.compare(compare.open_image(first, connect), compare.open_image(second, connect))
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        compare.print_comparison(comparison)
+    if not comparison.equal:
+        raise SeedbedError(f"{first} and {second} differ, see above")
+
+
+def push(root: Path, names: Sequence[str]) -> None:
+    catalog = catalogs.load(root)
+    images = catalog.select(names)
+    engine = engines.connect(log)
+    for image in images:
+        print(publish.push(catalog, image, engine, log))
 
 
 def doctor(as_json: bool) -> None:

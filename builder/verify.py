@@ -1,4 +1,4 @@
-"""The proof of the first promise: rebuilt without any cache, as if on another machine, an image has the digest it had."""
+"""The proof of the first promise: an image rebuilt without any cache, even on another machine, has the same digest."""
 
 import shutil
 import subprocess
@@ -60,7 +60,6 @@ def verify(
     """
     build.check(catalog, image)
     reference = named(against, catalog, image, engine) if against else last_build(catalog, image, engine)
-    build.check_space(image)
     with scratch_folder() as scratch:
         trial = Trial(catalog, image, engine, reference, scratch, engine.digests(), keep)
         return Verdict(image.name, *(varied(trial, log) if vary else (plain(trial), {})))
@@ -93,10 +92,11 @@ def varied(trial: "Trial", log: Log) -> tuple[Comparison, dict[str, str]]:
 
 
 def blamed(changes: Mapping[str, Change], differs: Callable[[Sequence[Change]], bool]) -> dict[str, str]:
-    """The change that makes the digest another once those before it are in place, given that all of them together do."""
+    """What makes the digest another, once the changes before it are in place, given that all of them together do."""
     names = [PLAIN, *changes]
-    culprit = bisect_left(range(len(names) - 1), True, key=lambda count: differs(list(changes.values())[:count]))
-    return {name: (SAME, OTHER, NOT_REACHED)[(at >= culprit) + (at > culprit)] for at, name in enumerate(names)}
+    culprit = bisect_left(range(len(changes)), True, key=lambda count: differs(list(changes.values())[:count]))
+    outcomes = [SAME] * culprit + [OTHER] + [NOT_REACHED] * (len(changes) - culprit)
+    return dict(zip(names, outcomes, strict=True))
 
 
 # ---- what a rebuild is to equal ------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def unlocked(moved: str, image: Image) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """Rebuilds of one image, which leave nothing behind: what is not among `images` leaves the engine, unless `keep`."""
+    """Rebuilds of one image. Those that were not among `images` before leave the engine again, unless `keep`."""
 
     catalog: Catalog
     image: Image
@@ -193,26 +193,23 @@ class Trial:
                 self.engine.remove(rebuilt.digest)
 
     def rebuild(self, machine: Machine, cache: Path, caches: Caches) -> Record:
-        """The record of a build in a process of its own; its talk and its errors go to stderr."""
+        """The record of a build in a process of its own. Raises its SeedbedError as ours."""
         catalog = self.catalog.root.absolute()
         if catalog.is_relative_to(paths.ROOT):
             catalog = machine.checkout / catalog.relative_to(paths.ROOT)
-        command = [*machine.starter, sys.executable, "-m", "builder.rebuild", catalog, self.image.name, caches]
+        command = [*machine.starter, sys.executable, "-m", "builder.rebuild", str(catalog), self.image.name, caches]
+        settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache), "PYTHONPATH": str(machine.checkout)}
         done = subprocess.run(
             command,
             cwd=machine.checkout,
-            env={
-                **self.engine.environment,
-                "SEEDBED_ENGINE": "host",
-                "SEEDBED_CACHE": str(cache),
-                **machine.environment,
-            },
+            env={**self.engine.environment, **settings, **machine.environment},
             umask=machine.umask,
             stdout=subprocess.PIPE,
             check=False,
         )
         if done.returncode:
-            raise SeedbedError(f"{self.image.name}: could not be rebuilt; the reason stands above")
+            reason = done.stdout.decode(errors="replace").strip() or f"it ended with status {done.returncode}"
+            raise SeedbedError(f"{self.image.name}: not rebuilt: {reason}")
         return Record.model_validate_json(done.stdout)
 
     @contextmanager

@@ -1,14 +1,12 @@
-"""The files of an image, as data to compare: what `docker save` streams, unpacked layer upon layer in memory."""
+"""The files of an image as a container sees them, its layers on top of each other, as data to compare."""
 
 import hashlib
-import io
 import re
 import tarfile
 from dataclasses import dataclass
 
-import zstandard
-
-from builder.engine import Chunks, Engine
+from builder import compare
+from builder.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -22,33 +20,22 @@ class File:
     sha256: str
 
 
-def tree_of(engine: Engine, image: str, *, leave_out: re.Pattern[str]) -> dict[str, File]:
-    """Every file of the image by its path, but for those the pattern matches. For small images: blobs are in memory."""
+def tree_of(engine: Engine, name: str, *, leave_out: re.Pattern[str]) -> dict[str, File]:
+    """Every file of the image by its path, but for those the pattern matches."""
+    image = compare.of_engine(name, engine)
     tree: dict[str, File] = {}
-    blobs = saved(engine, image)
-    for layer in engine.layers(image):
-        blob = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(blobs[layer.digest.removeprefix("sha256:")]))
-        with tarfile.open(fileobj=io.BytesIO(blob.read())) as archive:
+    for index in range(len(image.layers)):
+        with image.layer(index) as archive:
             for member in archive:
-                path = "/" + member.name.removeprefix("./").rstrip("/")
+                path = compare.path_of(member)
                 if not leave_out.search(path):
                     tree[path] = described(archive, member)
     return tree
 
 
-def saved(engine: Engine, image: str) -> dict[str, bytes]:
-    stream = io.BufferedReader(Chunks(engine.client.images.get(image).save()), 1 << 20)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        return {
-            member.name.rpartition("/")[2]: file.read()
-            for member in archive
-            if member.isfile() and (file := archive.extractfile(member))
-        }
-
-
 def described(archive: tarfile.TarFile, member: tarfile.TarInfo) -> File:
     file = archive.extractfile(member) if member.isreg() else None
-    sha256 = hashlib.sha256(file.read()).hexdigest() if file else ""
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest() if file else ""
     return File(member.type, member.mode, (member.uid, member.gid), member.linkname, sha256)
 
 

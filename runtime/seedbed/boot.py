@@ -12,28 +12,44 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "random": "random",
     "tempfile": "tempfile",
     "multiprocessing.process": "multiprocessing",
+    "multiprocessing.pool": "pools",
+    "concurrent.futures.process": "pools",
+    "joblib._parallel_backends": "pools",
     "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
     "torch": "torch",
     "tensorflow": "tensorflow",
     "jax": "jax",
+    "keras": None,  # nothing to set: only watched
 }
 EX_CONFIG = 78  # sysexits.h
 
+off = os.environ.get("SEEDBED_MODE") == "off"
 hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
 # Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork.
 lineage = os.environ.pop(LINEAGE_VARIABLE, "")
+task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
+watchers = []  # each is called with the name and the module when one of these libraries is ready
 _forks = 0
 
 
 def start() -> None:
-    """Wait for the libraries; in mode off, take back what the image has set and be gone."""
-    if os.environ.get("SEEDBED_MODE") == "off":
+    """Wait for the libraries; in mode off, take back what the image has set, and wait only if somebody watches."""
+    if os.environ.get("SEEDBED_RECORD"):
+        from seedbed import recording
+
+        recording.start()
+    if os.environ.get("SEEDBED_TRACE"):
+        from seedbed import trace
+
+        trace.start()
+    if off:
         from seedbed import environment
 
         environment.adjust(os.environ, "off")
-        return
-    if os.environ.get("SEEDBED_AUDIT") == "1":
+        if not watchers:
+            return
+    elif os.environ.get("SEEDBED_AUDIT") == "1":
         from seedbed import audit
 
         audit.start()
@@ -42,6 +58,11 @@ def start() -> None:
     for name in [name for name in WAITED_FOR if name in sys.modules]:
         _prepare(name)
         _configure(name, sys.modules[name])
+
+
+def place() -> str:
+    """Where this process, or the task it is at, stands in the tree of processes."""
+    return task or lineage
 
 
 def say(message: str) -> None:
@@ -78,6 +99,8 @@ def _configure_after(loader, name: str) -> None:
 
 def _prepare(name: str) -> None:
     """Before the library runs: what it reads from the environment."""
+    if off:
+        return
     try:
         from seedbed import libraries
 
@@ -91,8 +114,10 @@ def _configure(name: str, module) -> None:
     try:
         from seedbed import libraries
 
-        if WAITED_FOR[name]:
+        if WAITED_FOR[name] and not off:
             libraries.configure(WAITED_FOR[name], module)
+        for watch in watchers:
+            watch(name, module)
     except Exception as error:
         _fail(f"cannot configure {name}", error)
 
@@ -111,8 +136,8 @@ def _count_fork() -> None:
 
 
 def _become_child() -> None:
-    global lineage, _forks
-    lineage, _forks = f"{lineage}/f{_forks}", 0
+    global lineage, task, _forks
+    lineage, task, _forks = f"{place()}/f{_forks}", "", 0
     os.environ.pop(LINEAGE_VARIABLE, None)
 
 

@@ -3,9 +3,13 @@
 import argparse
 import importlib.util
 import os
+import re
+import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from seedbed import environment
 from seedbed.settings import GPU
@@ -32,9 +36,105 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
     run.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
     run.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
-    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+    run.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
     run.set_defaults(verb=run_command)
+    add_command(run)
+
+    verify = verbs.add_parser(
+        "verify",
+        help="run a command several times and compare the trainings bit by bit",
+        epilog="seedbed verify -n 3 -- python train.py --epochs 2",
+    )
+    add_verify_options(verify)
+    verify.set_defaults(verb=verify_command)
+    add_command(verify)
+
+    compare = verbs.add_parser(
+        "compare", help="compare two recorded runs", epilog="seedbed compare records/a records/b"
+    )
+    compare.add_argument("records", nargs=2, type=Path, metavar="RECORD", help="what seedbed run --record wrote")
+    compare.add_argument(
+        "--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)"
+    )
+    compare.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
+    compare.add_argument("--json", action="store_true", help="for programs")
+    compare.set_defaults(verb=compare_records)
+
+    replay = verbs.add_parser(
+        "replay", help="the docker run that repeats a recorded run", epilog="seedbed replay records/a"
+    )
+    replay.add_argument("record", type=Path, metavar="RECORD", help="what seedbed run --record wrote")
+    replay.add_argument("--image", help="another name of the image (default: as in the record)")
+    replay.add_argument("--run", action="store_true", help="run it instead of printing it")
+    replay.set_defaults(verb=replay_record)
+
+    trace = verbs.add_parser(
+        "trace",
+        help="find the first operation that gives another result in another run",
+        epilog="seedbed trace --hunt -- python train.py --epochs 1",
+    )
+    add_trace_options(trace)
+    trace.set_defaults(verb=trace_command)
+    add_command(trace)
     return top
+
+
+def add_trace_options(trace: argparse.ArgumentParser) -> None:
+    trace.add_argument("-n", type=at_least(2), default=2, metavar="N", help="how many runs to compare (default: 2)")
+    trace.add_argument("--hunt", action="store_true", help="try one change at a time, to find what is to blame")
+    trace.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
+    trace.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    trace.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the journals of all runs here")
+    trace.add_argument("--json", action="store_true", help="for programs")
+
+
+def add_verify_options(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument("-n", type=at_least(2), default=3, metavar="N", help="how many runs (default: 3)")
+    verify.add_argument("--parallel", type=at_least(1), default=1, metavar="K", help="how many at a time (default: 1)")
+    verify.add_argument(
+        "--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)"
+    )
+    verify.add_argument(
+        "--output", action="append", default=[], metavar="PATH", help="a file or folder that counts too"
+    )
+    verify.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
+    verify.add_argument("--data", action="append", type=Path, default=[], metavar="PATH", help="fingerprint these data")
+    verify.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
+    verify.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    verify.add_argument("--no-other-seed", action="store_true", help="do without the run with another seed")
+    verify.add_argument("--record", type=Path, metavar="FOLDER", help="keep the records here")
+    verify.add_argument("--json", action="store_true", help="for programs")
+
+
+def add_command(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, found {text!r}")
+        return int(text)
+
+    return number
+
+
+def tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, such as 1e-6, found {text!r}")
+    return number
+
+
+def pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from error
+    return text
 
 
 def show_info(options: argparse.Namespace) -> int:
@@ -48,7 +148,7 @@ def show_info(options: argparse.Namespace) -> int:
 
 def run_command(options: argparse.Namespace) -> int:
     """Become the command, in the environment asked for."""
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    command = command_of(options)
     if not command:
         return wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
     try:
@@ -61,7 +161,119 @@ def run_command(options: argparse.Namespace) -> int:
     if options.audit:
         environ["SEEDBED_AUDIT"] = "1"
     announce(environ)
+    if options.record:
+        return run_recorded(command, options.record, environ)
     os.execve(program, command, environ)
+
+
+def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> int:
+    from seedbed.recording import launch
+
+    try:
+        status = launch.run(command, folder, environ, echo=True).status
+    except ValueError as error:
+        return wrong(str(error))
+    return status if status >= 0 else 128 - status  # as a shell tells a signal
+
+
+def verify_command(options: argparse.Namespace) -> int:
+    command = command_of(options)
+    if not command:
+        return wrong("verify: expected a command, as in: seedbed verify -- python train.py")
+    if shutil.which(command[0]) is None:
+        return wrong(f"{command[0]}: no such command on PATH")
+    from seedbed import verify
+
+    def environ(seed: int | None) -> dict[str, str]:
+        return environment_for(dict(os.environ), options.seed if seed is None else str(seed), options.mode)
+
+    import tempfile  # not at the top: it imports random, which has it configured before a bad mode can be refused
+
+    with tempfile.TemporaryDirectory(prefix="seedbed-") as temporary:
+        plan = verify.Plan(
+            command,
+            environ,
+            options.record or Path(temporary),
+            runs=options.n,
+            parallel=options.parallel,
+            tolerance=options.tolerance,
+            pattern=options.lines,
+            outputs=tuple(options.output),
+            data=tuple(options.data),
+            other_seed=not options.no_other_seed,
+        )
+        try:
+            report = verify.verify(plan, log)
+        except ValueError as error:
+            return wrong(f"verify: {error}")
+        except verify.Unfit as unfit:
+            return wrong(f"verify: {unfit}", 1)
+        print(verify.as_json(report) if options.json else verify.as_text(plan, report))
+        return 0 if report.verdict.outcome in ("equal", "within") else 1
+
+
+def compare_records(options: argparse.Namespace) -> int:
+    from seedbed import compare
+    from seedbed.recording import record
+
+    try:
+        a, b = (record.read(path) for path in options.records)
+    except ValueError as error:
+        return wrong(f"compare: {error}")
+    verdict = compare.judge([a, b], options.tolerance, options.lines)
+    print(compare.as_json(a, b, verdict) if options.json else compare.as_text(a, b, verdict))
+    return 0 if verdict.outcome in ("equal", "within") else 1
+
+
+def replay_record(options: argparse.Namespace) -> int:
+    from seedbed import replay
+    from seedbed.recording import record
+
+    try:
+        recorded = record.read(options.record)
+        command = replay.docker_run(recorded, options.image)
+    except ValueError as error:
+        return wrong(f"replay: {error}")
+    for warning in replay.warnings(recorded):
+        log(f"warning: {warning}")
+    if not options.run:
+        print(shlex.join(command))
+        return 0
+    program = shutil.which(command[0])
+    if program is None:
+        return wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
+    os.execv(program, command)
+
+
+def trace_command(options: argparse.Namespace) -> int:
+    command = command_of(options)
+    if not command:
+        return wrong("trace: expected a command, as in: seedbed trace -- python train.py")
+    if shutil.which(command[0]) is None:
+        return wrong(f"{command[0]}: no such command on PATH")
+    from seedbed.trace import report, search
+    from seedbed.trace.hunt import hunt
+
+    try:
+        environ = environment_for(dict(os.environ), options.seed, options.mode)
+        with search.scratch(options.keep) as folder:
+            tracer = search.Tracer(command, environ, folder, log)
+            finding = search.search(tracer, options.n)
+            trials = hunt(tracer, finding.runs) if options.hunt and finding.landmark else None
+            print((report.as_json if options.json else report.as_text)(finding, trials))
+    except ValueError as error:
+        return wrong(f"trace: {error}")
+    except search.Failed as failed:
+        return wrong(f"trace: {failed}", 1)
+    return 1 if finding.landmark else 0
+
+
+def command_of(options: argparse.Namespace) -> list[str]:
+    return options.command[1:] if options.command[:1] == ["--"] else options.command
+
+
+def log(message: str) -> None:
+    print(f"seedbed: {message}", file=sys.stderr, flush=True)
 
 
 def environment_for(environ: dict[str, str], seed: str | None, mode: str | None) -> dict[str, str]:

@@ -70,7 +70,7 @@ def call_holds(setting: Setting, found: str) -> bool:
 
 def undone() -> list[Finding]:
     """The flags that the libraries imported so far no longer have as they were set (seeds are used up by then)."""
-    imported = tuple(library for module, library in boot.WAITED_FOR.items() if module in sys.modules)
+    imported = tuple(library for module, library in boot.WAITED_FOR.items() if library and module in sys.modules)
     state = states(imported)
     flags = [s for s in CALLS if s.name in state and "{seed}" not in (s.values[process.mode] or "{seed}")]
     return [row for row in (finding(s, state[s.name], call_holds) for s in flags) if not row.holds]

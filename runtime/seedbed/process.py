@@ -1,7 +1,8 @@
 """The mode and the seed of this process, and the streams of numbers derived from them.
 
 A process that was started by hand or by a script has the seed asked for. A child that multiprocessing spawned has one
-of its own, derived from its lineage, so that workers differ from one another and not from run to run.
+of its own, derived from its lineage, so that workers differ from one another and not from run to run. A task that a
+process pool runs has one too, whichever worker runs it.
 """
 
 import os
@@ -11,21 +12,66 @@ from seedbed import boot, environment
 mode = environment.mode(os.environ)
 root_seed = environment.seed(os.environ)
 
+_streams = []  # what starts each of them anew
+_generators = {}  # library -> what seeds its global generator; what the user last seeded that with, None: nothing
+_chosen = {}  # library -> what the user had seeded it with before the first task of a pool
+_counts = {}
 
-def seed() -> int:
-    """The seed of this process, 0 to 2**32 - 1."""
-    return stream("process").getrandbits(32) if boot.lineage else root_seed
+
+def seed(library: str = "") -> int:
+    """The seed of this process, or of the task it is at, 0 to 2**32 - 1."""
+    if not boot.place():
+        return root_seed
+    chosen = _chosen.get(library)
+    return derived("process" if chosen is None else f"process {chosen}").getrandbits(32)
 
 
 def stream(name: str):
-    """A `random.Random` for one purpose, the same in every run; in a forked child it starts anew, and differently."""
+    """A `random.Random` for one purpose, the same in every run; it starts anew, and differently, in a forked child."""
+    generator = derived(name)
+    _streams.append(lambda: generator.seed(text(name)))
+    return generator
 
+
+def derived(name: str):
     from random import Random  # not at the top: importing it is what has it configured, by way of this module
 
-    def start() -> None:
-        generator.seed(f"seedbed {root_seed}{boot.lineage} {name}")
+    return Random(text(name))
 
-    generator = Random(0)
-    start()
-    os.register_at_fork(after_in_child=start)
-    return generator
+
+def text(name: str) -> str:
+    return f"seedbed {root_seed}{boot.place()} {name}"
+
+
+def follow(library: str, reseed, chosen) -> None:
+    """Have a global generator seeded for every task of a pool. `chosen` tells what the user last seeded it with."""
+    _generators[library] = reseed, chosen
+
+
+def begin(task: str) -> None:
+    """Seed everything for one task of a process pool; no other task has its name.
+
+    What the user seeded in this worker, or in its parent before the fork, goes into the seeds.
+    """
+    if not boot.task:
+        _chosen.update((library, chosen()) for library, (_, chosen) in _generators.items())
+    boot.task = task
+    _counts.clear()
+    for library, (reseed, _) in _generators.items():
+        reseed(seed(library))
+    restart_streams()
+
+
+def count(kind: str) -> int:
+    """How many there were of a kind, this one included, in this process or task."""
+    _counts[kind] = _counts.get(kind, 0) + 1
+    return _counts[kind]
+
+
+def restart_streams() -> None:
+    for restart in _streams:
+        restart()
+
+
+os.register_at_fork(after_in_child=_counts.clear)
+os.register_at_fork(after_in_child=restart_streams)

@@ -320,7 +320,17 @@ CALLS = (
         warn="derived from the seed",
         why="spawned children must differ from one another and not from run to run",
         evidence="CPython Lib/multiprocessing/process.py",
-        undone_by="pools: which worker gets which task is a race",
+        undone_by="threads that race to start them",
+    ),
+    Setting(
+        "multiprocessing.Pool",
+        "multiprocessing",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="which worker runs which task is a race, so every task is seeded by its number; "
+        "concurrent.futures and joblib alike",
+        evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures/process.py; joblib LokyBackend",
+        undone_by="a generator that a worker makes once and several tasks share; threads that race to submit tasks",
     ),
 )
 

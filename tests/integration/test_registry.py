@@ -1,61 +1,12 @@
 """`--base registry`: the recipe from its first stage on, with Debian from a registry on loopback."""
 
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from builder import assemble, build, debian, render
+from builder import assemble, build, render
 from builder.build import Options
 from builder.errors import SeedbedError
-
-pytestmark = pytest.mark.skipif(
-    debian.host_supported() is not None, reason=f"no registry to be had here: {debian.host_supported()}"
-)
-
-CONFIGURATION = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {data}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on loopback, from Debian's package docker-registry, which is not installed."""
-    folder = tmp_path_factory.mktemp("registry")
-    archive = debian.Archive(folder / "archive", suite=debian.host_codename())
-    archive.update()
-    [deb] = archive.fetch(archive.resolve(["docker-registry"], dependencies=False), folder / "debs")
-    debian.unpack(deb, folder / "root")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "config.yml").write_text(CONFIGURATION.format(data=folder / "data", port=port))
-    with (folder / "log").open("w") as log:
-        command = [folder / "root/usr/bin/docker-registry", "serve", folder / "config.yml"]
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/v2/")
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from builder import base, bootstrap, catalog, debian, source
+from builder import base, bootstrap, catalog, debian, source, tar, writer
 from builder.catalog import Base
 from builder.debian import Package, PackageGone
 from builder.errors import SeedbedError, UsageError
@@ -133,6 +135,29 @@ def test_the_lock_says_when_and_with_which_mmdebstrap_it_was_made(model: Base, l
     assert f"# installed by: mmdebstrap=1.3.5-7 sha256:{MMDEBSTRAP.sha256}" in text
 
 
+def test_the_lock_says_what_writes_the_layers(model: Base, lock: base.Lock) -> None:
+    written_by = f"# written by: format {tar.FORMAT}, installer {version('installer')}, zstandard "
+    assert written_by in model.lock_path.read_text()
+
+
+@pytest.mark.parametrize("part", ["format", "level", "installer", "zstandard", "zstd"])
+def test_another_writer_makes_the_lock_stale_and_both_are_named(
+    model: Base, lock: base.Lock, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control: without this line a new zstandard would change every digest under an unchanged lock."""
+    before = writer.identity()
+    monkeypatch.setattr(tar, "FORMAT", 99 if part == "format" else tar.FORMAT)
+    monkeypatch.setattr(writer, "LEVEL", 19 if part == "level" else writer.LEVEL)
+    monkeypatch.setattr(writer, "version", lambda name: "99" if name == part else version(name))
+    monkeypatch.setattr(zstandard, "ZSTD_VERSION", (99, 0, 0) if part == "zstd" else zstandard.ZSTD_VERSION)
+    with pytest.raises(
+        SeedbedError, match=r"packages\.lock: its layers are written by .*run \./build\.py lock"
+    ) as stale:
+        base.check(model)
+    assert f"{before}, here they would be by {writer.identity()};" in str(stale.value)
+    assert writer.identity() != before
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("suite: bookworm", "suite: trixie"), ("[python3, tini]", "[python3]")], ids=["suite", "packages"]
 )
@@ -160,9 +185,9 @@ def test_a_missing_lock_is_said_to_be_missing(model: Base) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where"),
     [
-        (TINI.sha256, TINI.sha256[:-1], r"packages\.lock:10: expected NAME=VERSION sha256:<64 hex digits>"),
-        ("tini=0.19.0-1", "tini", r"packages\.lock:10: expected"),
-        ("pool/main/x/tini", "http://host/tini", r"packages\.lock:10: expected"),
+        (TINI.sha256, TINI.sha256[:-1], r"packages\.lock:11: expected NAME=VERSION sha256:<64 hex digits>"),
+        ("tini=0.19.0-1", "tini", r"packages\.lock:11: expected"),
+        ("pool/main/x/tini", "http://host/tini", r"packages\.lock:11: expected"),
         ("# inputs", "# input", r"packages\.lock: its header is not whole \('inputs'\)"),
         (DATE, "yesterday", r"packages\.lock: its header is not whole .*yesterday"),
         ("mmdebstrap=", "", r"packages\.lock: installed by: expected"),

@@ -1,5 +1,7 @@
 """Rendering is pure, checked against what is committed, and strict about names."""
 
+import re
+
 import jinja2
 import pytest
 
@@ -50,6 +52,15 @@ def test_the_final_stage_only_sets_metadata(load):
     _, _, final = text.partition("FROM env AS final\n")
     words = {line.split()[0] for line in final.splitlines()}
     assert words <= {"ENV", "LABEL", "USER", "ENTRYPOINT", "CMD"}
+
+
+def test_the_recipe_takes_nothing_from_outside_that_could_change_the_image(load):
+    """A frontend by tag is whatever that tag means today; the value of an ARG ends up in the history."""
+    loaded = load()
+    text = render.render(loaded, loaded.image("tiny")).text
+    assert not re.search(r"^# *(syntax|escape|check) *=|^(ARG|ADD) ", text, re.MULTILINE | re.IGNORECASE)
+    origins = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert [origin for origin in origins if "@sha256:" not in origin] == ["base", "base", "env"]
 
 
 def test_values_are_quoted_so_that_docker_reads_them_back():

@@ -6,7 +6,7 @@ Forked children learn theirs in `seedbed.boot`. This serves spawn, the fork serv
 import os
 from types import ModuleType
 
-from seedbed import boot
+from seedbed import boot, process
 
 
 def configure(multiprocessing_process: ModuleType) -> None:
@@ -14,7 +14,7 @@ def configure(multiprocessing_process: ModuleType) -> None:
     start = multiprocessing_process.BaseProcess.start
 
     def start_with_lineage(self):
-        os.environ[boot.LINEAGE_VARIABLE] = f"{boot.lineage}/s{self._identity[-1]}"
+        os.environ[boot.LINEAGE_VARIABLE] = f"{boot.place()}/s{process.count('spawn')}"
         try:
             start(self)
         finally:
@@ -26,5 +26,10 @@ def configure(multiprocessing_process: ModuleType) -> None:
 
 def state(multiprocessing_process: ModuleType) -> dict[str, str]:
     """What is in force, in the table's words."""
-    derived = multiprocessing_process.BaseProcess.start.__module__ == __name__
-    return {"multiprocessing.Process.start": "derived from the seed" if derived else "random"}
+    from multiprocessing.pool import Pool
+
+    start, handle_tasks = multiprocessing_process.BaseProcess.start, Pool._handle_tasks
+    return {
+        "multiprocessing.Process.start": "derived from the seed" if start.__module__ == __name__ else "random",
+        "multiprocessing.Pool": "derived from the seed" if "seedbed" in handle_tasks.__module__ else "random",
+    }

@@ -4,6 +4,8 @@
 looked up at each call; it is not documented, so it is tried out before it is relied on.
 """
 
+import functools
+from collections.abc import Callable
 from types import ModuleType
 
 from seedbed import boot, process
@@ -12,8 +14,25 @@ missing = process.stream("numpy")
 
 
 def configure(numpy_random: ModuleType) -> None:
-    numpy_random.seed(process.seed())
+    reseed = numpy_random.seed  # as numpy has it
+    reseed(process.seed("numpy"))
+    process.follow("numpy", reseed, note_seeds(numpy_random))
     derive_missing_seeds(numpy_random.bit_generator)
+
+
+def note_seeds(numpy_random: ModuleType) -> Callable[[], object]:
+    """Returns what tells which seed the user last gave to the global generator."""
+    with_seed = numpy_random.seed
+    chosen = None
+
+    @functools.wraps(with_seed)
+    def seed(seed=None):
+        nonlocal chosen
+        chosen = seed
+        with_seed(seed)
+
+    numpy_random.seed = seed
+    return lambda: chosen
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:

@@ -5,31 +5,41 @@ later and so runs after it; it starts from the parent's state, so that a seed th
 """
 
 import os
+from collections.abc import Callable
 from types import ModuleType
 
 from seedbed import boot, process
 
 
 def configure(random: ModuleType) -> None:
-    derive_missing_seeds(random)
-    random.seed(process.seed())
-    reseed_forked_children(random)
+    reseed = random._inst.seed  # as Python has it
+    reseed(process.seed("random"))
+    process.follow("random", reseed, derive_missing_seeds(random))
+    reseed_forked_children(random, reseed)
 
 
-def derive_missing_seeds(random: ModuleType) -> None:
-    """`Random()` and `seed()` without a seed take the next number of a stream; SystemRandom has a `seed` of its own."""
+def derive_missing_seeds(random: ModuleType) -> Callable[[], object]:
+    """`Random()` and `seed()` without a seed take the next number of a stream; SystemRandom has a `seed` of its own.
+
+    Returns what tells which seed the user last gave to the global generator.
+    """
     with_seed = random.Random.seed
     missing = process.stream("random.Random")
+    chosen = None
 
     def seed(self, a=None, version=2):
+        nonlocal chosen
+        if self is random._inst:
+            chosen = a
         with_seed(self, missing.getrandbits(128) if a is None else a, version)
 
     seed.__doc__ = with_seed.__doc__
     random.Random.seed = seed
     random.seed = random._inst.seed
+    return lambda: chosen
 
 
-def reseed_forked_children(random: ModuleType) -> None:
+def reseed_forked_children(random: ModuleType, reseed: Callable[[str], None]) -> None:
     """A child's global generator follows from its parent's state and from which fork it is."""
     parent = 0
 
@@ -37,10 +47,7 @@ def reseed_forked_children(random: ModuleType) -> None:
         nonlocal parent
         parent = hash(random.getstate()[1])
 
-    def reseed() -> None:
-        random.seed(f"{parent} {boot.lineage}")
-
-    os.register_at_fork(before=remember, after_in_child=reseed)
+    os.register_at_fork(before=remember, after_in_child=lambda: reseed(f"{parent} {boot.lineage}"))
 
 
 def state(random: ModuleType) -> dict[str, str]:

@@ -7,7 +7,9 @@ from seedbed import process
 
 
 def configure(torch: ModuleType) -> None:
-    torch.manual_seed(process.seed())  # GPUs included: their part waits until CUDA starts
+    seed = process.seed("torch")
+    torch.manual_seed(seed)  # GPUs included: their part waits until CUDA starts
+    process.follow("torch", torch.manual_seed, lambda: None if torch.initial_seed() == seed else torch.initial_seed())
     torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False

@@ -8,7 +8,9 @@ class Seeded:
     def __init__(self, seed): self.seed = seed
     def initial_seed(self): return self.seed
 def manual_seed(seed):
+    global initial_seed
     print("manual_seed", seed)
+    initial_seed = Seeded(seed).initial_seed
     return Seeded(seed)
 def seed(): raise AssertionError("asks the operating system")
 def use_deterministic_algorithms(mode, *, warn_only=False): print("algorithms", mode, warn_only)
@@ -30,6 +32,8 @@ random = Calls(set_seed=lambda seed: print("set_seed", seed), experimental=Calls
 config = Calls(experimental=Calls(enable_op_determinism=lambda: print("deterministic ops")))
 """,
     "tensorflow/python/__init__.py": "",
+    "tensorflow/python/eager/__init__.py": "",
+    "tensorflow/python/eager/context.py": "global_seed = lambda: 42",
     "tensorflow/python/ops/__init__.py": "",
     "tensorflow/python/ops/stateful_random_ops.py": """
 global_generator = None

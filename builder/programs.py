@@ -1,0 +1,169 @@
+"""Trainings on other people's libraries, run inside an image: they repeat bit for bit, and only thanks to its layer.
+
+An image keeps them in `images/<name>/programs/`, with the lock of the packages that they need beyond the image's own.
+Nothing in them seeds anything; each prints one line with a sha256 over what it has trained.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import lock, paths, wheels
+from builder.catalog import Image
+from builder.contents import ENTRYPOINT
+from builder.engine import Engine, Running
+from builder.errors import SeedbedError
+from builder.lock import Lock
+from builder.source import shown
+
+PARAMETERS = re.compile(r"^parameters sha256: ([0-9a-f]{64})$", re.MULTILINE)
+EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha256
+SCRIPTS = "/opt/programs"
+WHEELS = "/opt/wheels"
+AS_ROOT = "0:0"
+RUNS_AT_ONCE = 2
+LONGEST_RUN = 600  # seconds
+# Two programs at once, each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
+ENVIRONMENT = {"PYTHONPATH": EXAMPLES, "OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
+REPEATED = 3
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The programs of an image. Like the image, they have requirements and a lock."""
+
+    image: Image
+
+    @property
+    def folder(self) -> Path:
+        return self.image.folder / "programs"
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def python(self) -> str:
+        return self.image.python
+
+    @property
+    def requirements_path(self) -> Path:
+        return self.folder / "requirements.in"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "requirements.lock"
+
+    @property
+    def scripts(self) -> list[Path]:
+        return sorted(self.folder.glob("*.py"))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The sha256 that each run of one program ended with, every run in processes of its own."""
+
+    equal: tuple[str, ...]
+    other_seed: str
+    without_layer: tuple[str, ...]
+
+    def complaint(self) -> str | None:
+        """What is wrong with them; None: the program repeats, follows the seed, and needs the layer for that."""
+        if len(set(self.equal)) > 1:
+            return f"runs with one seed end differently: {brief(self.equal)}"
+        if self.other_seed in self.equal:
+            return f"another seed changes nothing: {brief(self.equal)}"
+        if len(set(self.without_layer)) < len(self.without_layer):
+            return f"it repeats without the layer too, so it proves nothing: {brief(self.without_layer)}"
+        return None
+
+
+def brief(digests: tuple[str, ...]) -> str:
+    return ", ".join(digest[:8] for digest in digests)
+
+
+def of(image: Image) -> Programs | None:
+    """The image's programs; None where it has none."""
+    programs = Programs(image)
+    return programs if programs.scripts else None
+
+
+def make_lock(programs: Programs, cutoff: str) -> Lock:
+    """Resolve what the programs need beyond the image's wheels, which stay as they are; raises `SeedbedError`."""
+    own = lock.read(programs.image).wheels
+    resolved = lock.resolve(programs, [f"{pin.name}=={pin.version}" for pin in own], cutoff)
+    names = {pin.name for pin in own}
+    return Lock(inputs_of(programs), cutoff, tuple(pin for pin in resolved if pin.name not in names))
+
+
+def check_lock(programs: Programs) -> Lock:
+    """The programs' lock, proven to belong to their requirements and to the image's lock; raises `SeedbedError`."""
+    locked = lock.read(programs)
+    if locked.inputs != inputs_of(programs):
+        raise SeedbedError(
+            f"{shown(programs.lock_path)}: stale, its inputs changed since it was made; "
+            f"run ./build.py lock {programs.name}"
+        )
+    return locked
+
+
+def inputs_of(programs: Programs) -> str:
+    """The hex sha256 of all that decides what the lock holds, its cut-off date apart."""
+    inputs = {
+        "requirements": lock.requirements_in(programs),
+        "image": [str(pin) for pin in lock.read(programs.image).wheels],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def installed(engine: Engine, digest: str, image: Image) -> Iterator[Running | None]:
+    """A container of the image with its programs and what they need; None where it has none.
+
+    Installed as users do it, by pip and by hash, from files that the host has fetched.
+    """
+    programs = of(image)
+    if programs is None:
+        yield None
+        return
+    fetched = wheels.fetch(check_lock(programs).wheels, image.python).values()
+    files = {f"{WHEELS}/{wheel.path.name}": wheel.path for wheel in fetched}
+    files |= {SCRIPTS: programs.folder, EXAMPLES: paths.EXAMPLES}
+    with engine.started(digest, ["sleep", "infinity"], files=files) as container:
+        options = ["--no-index", "--find-links", WHEELS, "--no-deps", "--require-hashes", "--quiet"]
+        done = container.run(
+            ["pip", "install", *options, "--requirement", f"{SCRIPTS}/{programs.lock_path.name}"], user=AS_ROOT
+        )
+        if done.status:
+            raise SeedbedError(f"{image.name}: its programs' packages cannot be installed: {last_line(done.stderr)}")
+        yield container
+
+
+def run(container: Running, script: Path) -> Runs:
+    """Run a program with the default seed, with another, and without the layer; raises `SeedbedError` if it fails."""
+    same = [{}] * REPEATED
+    other: list[dict[str, str]] = [{"SEEDBED_SEED": "7"}]
+    without = [{"SEEDBED_MODE": "off"}] * 2
+    with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        digests = tuple(pool.map(lambda asked: train(container, script, asked), [*same, *other, *without]))
+    return Runs(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :])
+
+
+def train(container: Running, script: Path, asked: dict[str, str]) -> str:
+    """One run, as `docker run` would start it; returns the sha256 it prints."""
+    command = ["timeout", str(LONGEST_RUN), ENTRYPOINT[-1], "python", f"{SCRIPTS}/{script.name}"]
+    done = container.run(command, environment=ENVIRONMENT | asked)
+    if done.status:
+        raise SeedbedError(f"{script.name} ended with status {done.status}: {last_line(done.stderr)}")
+    if not (found := PARAMETERS.search(done.stdout)):
+        raise SeedbedError(f"{script.name} printed no 'parameters sha256:' line")
+    return found[1]
+
+
+def last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")

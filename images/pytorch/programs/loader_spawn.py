@@ -1,0 +1,6 @@
+"""DataLoader: the same with two spawned workers, started afresh in each epoch."""
+
+import loader_fork
+
+if __name__ == "__main__":
+    loader_fork.train("spawn")

@@ -1,0 +1,21 @@
+"""SEEDBED_RECORD=<folder>: each training process writes down there what it does, step by step, as bits.
+
+`record` reads what was written, `launch` runs a command and has it recorded; the rest works inside the process.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from seedbed import boot
+
+WATCHED = ("torch", "keras")
+
+
+def start() -> None:
+    """Have the libraries watched that a script may train with, if it imports them."""
+    boot.watchers.append(watch)
+
+
+def watch(name: str, module: ModuleType) -> None:
+    if name in WATCHED:
+        import_module(f"seedbed.recording.{name}").watch(module)

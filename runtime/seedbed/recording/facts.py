@@ -1,0 +1,177 @@
+"""The facts of a run: everything that decides over its bits, as far as it can be seen from outside."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import seedbed
+from seedbed import environment, info
+from seedbed.settings import VARIABLES
+
+HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
+INSTRUCTION_SETS = (
+    *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
+    *("asimd", "sve", "sve2", "bf16"),
+)
+SHOWN = {setting.name for setting in VARIABLES}
+SHOWN_PREFIXES = (
+    *("SEEDBED_", "PYTHON", "OMP_", "MKL_", "KMP_", "CUDA_", "CUBLAS", "CUDNN_", "NVIDIA_", "NCCL_", "NVTE_"),
+    *("TORCH", "PYTORCH_", "ATEN_", "TF_", "KERAS_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "LC_", "LANG", "TZ"),
+    *("RANK", "LOCAL_", "WORLD_", "SLURM_PROCID", "SLURM_NTASKS"),
+)
+TEMPORARY = tempfile.gettempdir()  # code that libraries write there and import
+OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE"}
+SESSION = {
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+    "TERM",
+    "HOSTNAME",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "PATH",
+}  # differ and do not matter
+
+
+def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ...] = ()) -> dict:
+    """The facts of a command about to be run here, with a fingerprint of each of the `data`. Costs tens of ms."""
+    gpus, driver = graphics()
+    return {
+        "seedbed": seedbed.__version__,
+        "command": command,
+        "folder": str(Path.cwd()),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": environment.seed(environ),
+        "mode": environment.mode(environ),
+        "image": image(),
+        "python": platform.python_version(),
+        "system": platform.machine(),
+        "packages": packages(),
+        "cpu": processor(),
+        "gpus": gpus,
+        "driver": driver,
+        "threads": environment.threads(environ),
+        "ranks": int(environ.get("WORLD_SIZE") or 1),
+        "environment": variables(environ),
+        "commit": commit(Path.cwd()),
+        "sources": sources([Path(word) for word in command]),
+        "data": {str(path): fingerprint(path) for path in data},
+    }
+
+
+def of_process() -> dict:
+    """The facts of this very process, with the user's modules that it has imported."""
+    from seedbed.audit import users_files
+
+    found = of_command(list(sys.orig_argv), dict(os.environ))
+    return {**found, "sources": found["sources"] | sources([Path(file) for file in users_files()])}
+
+
+def image() -> dict:
+    """The image's name, tag and lock; empty outside one."""
+    return {key: value for key, value in info.image().items() if key in ("name", "tag", "lock")}
+
+
+def packages() -> dict[str, str]:
+    """Every installed distribution and its version."""
+    found = {found.metadata["Name"]: found.version for found in metadata.distributions()}
+    return dict(sorted((name, version) for name, version in found.items() if name))
+
+
+def processor() -> dict:
+    """Model, vendor and the instruction sets that numerical libraries choose by. Linux says it in /proc/cpuinfo."""
+    try:
+        text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+    except OSError:
+        return {"model": platform.processor(), "vendor": "", "instructions": []}
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    flags = set((said.get("flags") or said.get("Features") or "").split())
+    return {
+        "model": " ".join(said.get(key, "") for key in ("model name", "model", "stepping")).strip(),
+        "vendor": said.get("vendor_id") or said.get("CPU implementer") or "",
+        "instructions": [name for name in INSTRUCTION_SETS if name in flags],
+    }
+
+
+def graphics() -> tuple[list[str], str]:
+    """The GPUs' names and the driver's version, as nvidia-smi has them; none where it is not there."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return [], ""
+    asked = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    rows = [line.rsplit(", ", 1) for line in said.stdout.splitlines() if ", " in line] if not said.returncode else []
+    return [name for name, _ in rows], next((driver for _, driver in rows), "")
+
+
+def variables(environ: dict[str, str]) -> dict[str, str]:
+    """The environment: what bears on numbers in full, anything else as a hash, since it may be a password."""
+    names = sorted(environ.keys() - OWN - SESSION)
+    return {name: environ[name] if is_shown(name) else hidden(environ[name]) for name in names}
+
+
+def is_shown(name: str) -> bool:
+    return name in SHOWN or name.startswith(SHOWN_PREFIXES)
+
+
+def hidden(value: str) -> str:
+    return "sha256:" + hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def commit(folder: Path) -> str | None:
+    """What git's HEAD points to in the folder's repository, read from its files: images have no git."""
+    for above in (folder, *folder.parents):
+        found = above / ".git"
+        try:
+            if found.is_file():  # a worktree
+                found = above / found.read_text().partition("gitdir: ")[2].strip()
+            return commit_of(found)
+        except OSError:
+            continue
+    return None
+
+
+def commit_of(git: Path) -> str | None:
+    head = (git / "HEAD").read_text().strip()
+    if not head.startswith("ref: "):
+        return head
+    reference = head.removeprefix("ref: ")
+    common = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+    for folder in (git, common):
+        if (folder / reference).exists():
+            return (folder / reference).read_text().strip()
+    packed = (line.split() for line in (common / "packed-refs").read_text().splitlines())
+    return next((words[0] for words in packed if words[1:] == [reference]), None)
+
+
+def sources(files: list[Path]) -> dict[str, str]:
+    """The sha256 of those that are Python files, by their paths from the working folder where they are below it."""
+    here, found = Path.cwd(), {}
+    for file in files:
+        path = file.resolve()
+        if path.suffix == ".py" and path.is_file() and not path.is_relative_to(TEMPORARY):
+            name = path.relative_to(here) if path.is_relative_to(here) else path
+            found[str(name)] = fingerprint(path)
+    return dict(sorted(found.items()))
+
+
+def fingerprint(path: Path) -> str:
+    """The sha256 of a file, or of all files of a folder with their names; `missing` where there is nothing."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(below for below in path.rglob("*") if below.is_file()):
+            digest.update(f"{file.relative_to(path)}\0{fingerprint(file)}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+    if not path.exists():
+        return "missing"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

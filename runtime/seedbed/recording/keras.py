@@ -1,0 +1,318 @@
+"""Keras on TensorFlow: a step is one `train_step` of `fit`; in a loop of the script's own, one `apply` of an optimizer.
+
+What happens inside a graph is summed up there, in a few 64-bit integers: `fit` hands them out with its logs, the
+script's own graphs through `tf.py_function`. XLA has no such function: of a loop of the script's own, nothing inside
+`jit_compile=True` is seen.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from weakref import WeakSet
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seedbed.recording.fingerprint import Fingerprint, as_float
+from seedbed.recording.writer import harmless, writer
+
+OURS = "seedbed"  # the name of our numbers among a step's logs
+INTEGERS = {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64, 16: tf.int64}  # by bytes an element
+ROW = 1 << 12
+LARGE = 1 << 16  # elements
+
+models: WeakSet[keras.Model] = WeakSet()
+optimizers: WeakSet[keras.optimizers.Optimizer] = WeakSet()
+tracing: "Traced | None" = None  # the train_step that is running or being traced
+compiling = False  # whether that is for XLA
+updating = False  # whether an optimizer is at work: some hand on to others
+
+
+def watch(keras: ModuleType) -> None:
+    """Watch the steps and epochs of `fit`, and what loops of the script's own do with tapes and optimizers."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+    from keras.src.callbacks.callback_list import CallbackList
+    from keras.src.optimizers.base_optimizer import BaseOptimizer
+    from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+    from tensorflow.python.eager.backprop import GradientTape
+    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+
+    wrap(TensorFlowTrainer, "_make_function", make_function)
+    wrap(CallbackList, "on_epoch_end", end_epoch)
+    for optimizer in (BaseOptimizer, LossScaleOptimizer):
+        wrap(optimizer, "apply", apply)
+    wrap(GradientTape, "gradient", gradient)
+    wrap(OwnedIterator, "__next__", next_batch)
+    wrap(Function, "__call__", call_function)
+    writer.described.append(threads)
+    writer.on_exit.append(lambda: "loss" in step and end_step())
+
+
+def threads() -> dict[str, int]:
+    """What the script has set, if it has."""
+    found = tf.config.threading.get_intra_op_parallelism_threads()
+    return {"threads": found} if found else {}
+
+
+def wrap(owner: type, name: str, around: Callable) -> None:
+    """Have `around` called with the original and the arguments of each call; AutoGraph must not rewrite it."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapped(*args, **kwargs):
+        return around(original, *args, **kwargs)
+
+    wrapped.autograph_info__ = None
+    setattr(owner, name, wrapped)
+
+
+def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
+    """The function that `fit` calls for each batch, made of a `train_step` that also returns our numbers."""
+    if step_function != model.train_step:
+        return original(model, step_function)
+    function = original(model, traced(step_function))
+
+    @functools.wraps(function)
+    def watched(iterator):
+        note_model(model)
+        logs = function(iterator)
+        if isinstance(logs, dict) and OURS in logs:
+            note_step(logs.pop(OURS))
+        return logs
+
+    return watched
+
+
+def traced(train_step: Callable) -> Callable:
+    @functools.wraps(train_step)
+    def traced(data):
+        global tracing
+        tracing = Traced()
+        try:
+            logs = train_step(data)
+        finally:
+            seen, tracing = tracing, None
+        ours = seen.numbers(data)
+        return {**logs, OURS: ours} if isinstance(logs, dict) and ours is not None else logs
+
+    return traced
+
+
+class Traced:
+    """What one `train_step` does, as tensors."""
+
+    def __init__(self) -> None:
+        self.losses: list[tf.Tensor] = []
+        self.gradients: list[tf.Tensor] = []
+        self.variables: list[keras.Variable] = []
+
+    def numbers(self, data: object) -> tf.Tensor | None:
+        """Integers: data, gradients, their norm, updated parameters, losses. None where there was no update."""
+        if not self.variables:
+            return None
+        return harmless(self.packed)(data)
+
+    def packed(self, data: object) -> tf.Tensor:
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        of_this_graph = [loss for loss in self.losses if getattr(loss, "graph", graph) is graph]
+        losses = [as_integer(loss) for loss in of_this_graph]
+        gradients, norm = fingerprint(self.gradients), as_integer(norm_of(self.gradients))
+        return tf.stack([fingerprint(data), gradients, norm, fingerprint(self.variables), *losses])
+
+
+def gradient(original: Callable, tape: tf.GradientTape, target, *args, **kwargs):
+    losses = [loss for loss in tf.nest.flatten(target) if loss is not None]
+    if tracing:
+        tracing.losses += losses
+    else:
+        hand_out(note_losses, lambda: tf.stack([as_integer(loss) for loss in losses]))
+    return original(tape, target, *args, **kwargs)
+
+
+def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trainable_variables=None):
+    global updating
+    if updating:
+        return original(optimizer, grads, trainable_variables)
+    updating = True
+    try:
+        grads = list(grads)
+        gradients = [gradient for gradient in grads if gradient is not None]
+        variables = list(trainable_variables or optimizer._trainable_variables)
+        if tracing:
+            tracing.gradients += gradients
+            tracing.variables += variables
+        else:
+            note_optimizer(optimizer, variables)
+            before = lambda: tf.stack([fingerprint(gradients), as_integer(norm_of(gradients))])  # noqa: E731
+            hand_out(note_gradients, before)
+        result = original(optimizer, grads, trainable_variables)
+        if not tracing:
+            hand_out(note_update, lambda: tf.stack([fingerprint(variables)]))
+        return result
+    finally:
+        updating = False
+
+
+def next_batch(original: Callable, iterator):
+    batch = original(iterator)
+    if tf.executing_eagerly():
+        hand_out(note_data, lambda: tf.stack([fingerprint(batch)]))
+    return batch
+
+
+def call_function(original: Callable, function, *args, **kwargs):
+    global compiling
+    outer, compiling = compiling, compiling or bool(function._jit_compile)
+    try:
+        return original(function, *args, **kwargs)
+    finally:
+        compiling = outer
+
+
+def end_epoch(original: Callable, callbacks, epoch: int, logs: dict | None = None) -> None:
+    writer.epoch(epoch + 1, keras.src.utils.python_utils.pythonify_logs(logs))
+    original(callbacks, epoch, logs)
+
+
+@harmless
+def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], tf.Tensor]) -> None:
+    """Have the numbers noted: now, or whenever the graph that is being traced comes to this place."""
+    if tf.executing_eagerly():
+        note(numbers().numpy().tolist())
+    elif not compiling:
+        tf.py_function(lambda found: note(found.numpy().tolist()), [numbers()], [])
+
+
+step: dict = {}  # the line of the step at hand
+
+
+def end_step() -> None:
+    global step
+    ended, step = step, {}
+    writer.step(Told(ended))
+
+
+class Told(dict):
+    """A step that is known."""
+
+    def ready(self) -> bool:
+        return True
+
+    def told(self) -> dict:
+        return self
+
+
+@harmless
+def note_model(model: keras.Model) -> None:
+    if model not in models:
+        models.add(model)
+        note_initial(model.variables)
+
+
+@harmless
+def note_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+    if optimizer not in optimizers:
+        optimizers.add(optimizer)
+        with tf.init_scope():
+            note_initial(variables)
+
+
+def note_initial(variables: Iterable) -> None:
+    """Exact, since it is only once."""
+    found = Fingerprint()
+    found.add(step.get("initial", ""))
+    for variable in variables:
+        array = np.asarray(keras.ops.convert_to_numpy(variable))
+        found.add(f"{array.shape} {array.dtype}", array.tobytes())
+    step["initial"] = found.text([])
+
+
+def note_step(numbers: tf.Tensor) -> None:
+    """What `Traced.numbers` has packed."""
+    data, gradients, norm, parameters, *losses = numbers.numpy().tolist()
+    note_data([data])
+    note_losses(losses)
+    note_gradients([gradients, norm])
+    note_update([parameters])
+
+
+def note_data(numbers: list[int]) -> None:
+    found = Fingerprint()
+    found.add(step.get("data", ""))
+    step["data"] = found.text(numbers)
+
+
+def note_losses(numbers: list[int]) -> None:
+    if "loss" in step:
+        end_step()
+    step["loss"] = [as_float(number).hex() for number in numbers]
+
+
+def note_gradients(numbers: list[int]) -> None:
+    step["gradients"], step["norm"] = Fingerprint().text(numbers[:1]), as_float(numbers[1]).hex()
+
+
+def note_update(numbers: list[int]) -> None:
+    step["parameters"] = Fingerprint().text(numbers)
+    end_step()
+
+
+def as_integer(loss: tf.Tensor) -> tf.Tensor:
+    """The bits of a loss, or of the sum of several."""
+    return tf.bitcast(tf.cast(tf.reduce_sum(loss), tf.float64), tf.int64)
+
+
+def norm_of(gradients: list) -> tf.Tensor:
+    """The L2 norm of all gradients together."""
+    parts = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
+    return tf.sqrt(2 * tf.add_n([tf.cast(tf.nn.l2_loss(part), tf.float64) for part in parts]))
+
+
+def fingerprint(values: object) -> tf.Tensor:
+    """A 64-bit sum that changes with any one bit of any tensor in it; small ones are taken together, for speed."""
+    flat = list(integers(values))
+    small = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) < LARGE]
+    parts = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) >= LARGE]
+    for kind in dict.fromkeys(tensor.dtype for tensor in small):
+        parts.append(tf.concat([tensor for tensor in small if tensor.dtype == kind], axis=0))
+    total = tf.zeros((), tf.int64)
+    for number, part in enumerate(parts):
+        total += weighted_sum(tf.cast(part, tf.int64)) * (2 * number + 1)
+    return total
+
+
+def integers(values: object) -> Iterator[tf.Tensor]:
+    """The bits of each tensor, as integers of its element's size in one row."""
+    for value in tf.nest.flatten(values, expand_composites=True):
+        if value is None:
+            continue
+        tensor = tf.convert_to_tensor(value)
+        if tensor.dtype == tf.string:
+            tensor = tf.strings.to_hash_bucket_fast(tensor, np.iinfo(np.int64).max)
+        elif tensor.dtype == tf.bool:
+            tensor = tf.cast(tensor, tf.int8)
+        else:
+            tensor = tf.bitcast(tensor, INTEGERS[tensor.dtype.size])
+        yield tf.reshape(tensor, [-1])
+
+
+def weighted_sum(row: tf.Tensor) -> tf.Tensor:
+    """A sum modulo 2**64 in which every place has an odd weight of its own."""
+    length = row.shape.num_elements()
+    if length is not None and length <= ROW:
+        return tf.reduce_sum(row * weights()[:length])
+    rows = tf.reshape(tf.pad(row, [[0, -tf.size(row) % ROW]]), [-1, ROW])
+    sums = tf.reduce_sum(rows * weights()[:ROW], axis=1)
+    return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
+
+
+@functools.cache
+def weights() -> np.ndarray:
+    """Odd 64-bit numbers that look random (512 KiB)."""
+    mixed = np.arange(1, LARGE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return (mixed | np.uint64(1)).view(np.int64)

@@ -1,0 +1,92 @@
+"""Runs a command and has it recorded: the facts before, what it prints, and its files and status after."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from seedbed.recording import facts, record
+from seedbed.recording.lines import Lines
+from seedbed.recording.record import Record
+
+OUTPUT = "output.jsonl"
+ERRORS = "errors.txt"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def run(
+    command: list[str],
+    folder: Path,
+    environ: dict[str, str],
+    *,
+    data: tuple[Path, ...] = (),
+    outputs: tuple[Path, ...] = (),
+    echo: bool = False,
+) -> Record:
+    """The record of one run of the command, in a folder that is new or empty. ValueError: it is not.
+
+    `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
+    its standard error goes to a file beside the record. It dies with the thread that called.
+    """
+    lines = new_record(folder)
+    lines.write({"run": facts.of_command(command, environ, data)})
+    old = {path: stamp(path) for path in outputs}
+    status = watch(command, folder, environ, lines, echo)
+    lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
+    lines.write({"end": {"status": status}})
+    return record.read(folder)
+
+
+def new_record(folder: Path) -> Lines:
+    """The first file of a new record. ValueError: the folder holds something already."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(f"{folder}: expected a new or empty folder for the record")
+        return Lines(folder / OUTPUT)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot hold a record: {error.strerror}") from error
+
+
+def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
+    """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
+    process = subprocess.Popen(
+        command,
+        env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve())},
+        stdin=None if echo else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if echo else os.open(folder / ERRORS, os.O_CREAT | os.O_WRONLY, 0o666),
+        preexec_fn=die_with_parent,
+    )
+    with process:
+        for number, text in enumerate(process.stdout, start=1):
+            lines.write({"line": number, "text": text.decode(errors="replace").rstrip("\r\n")})
+            if echo:
+                sys.stdout.buffer.write(text)
+                sys.stdout.flush()
+    return process.returncode
+
+
+if sys.platform == "linux":
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with_parent() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+else:
+    die_with_parent = None
+
+
+def stamp(path: Path) -> int:
+    """When a file, or the newest file of a folder, was last written, in nanoseconds; 0 where there is none."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
+
+
+def fingerprint(path: Path, old: int) -> str:
+    """Its sha256, or why there is none."""
+    if old and stamp(path) == old:
+        return "not written by this run"
+    return facts.fingerprint(path)

@@ -1,0 +1,125 @@
+"""Reads a record: a folder with a file of JSON lines for each process of one run."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
+FROM_LAUNCHER = ("command", "folder", "started", "data")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was seen of one step, as text that is equal where the bits are; from 1."""
+
+    number: int
+    values: dict[str, str]
+    losses: tuple[float, ...] = ()
+    norm: float | None = None
+
+    @property
+    def loss(self) -> float | None:
+        """The sum of what `backward()` was called on, None where nothing was."""
+        return sum(self.losses) if self.losses else None
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One training process. `epochs` hold what Keras says at each one's end."""
+
+    rank: int
+    facts: dict
+    steps: tuple[Step, ...]
+    epochs: tuple[dict[str, float], ...]
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run. `status` is the command's: negative for a signal, None where the run was cut off."""
+
+    path: Path
+    facts: dict
+    ranks: tuple[Rank, ...]
+    output: tuple[str, ...] = ()
+    outputs: dict[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The first training process's."""
+        return self.ranks[0].steps if self.ranks else ()
+
+
+def read(path: Path) -> Record:
+    """The record of a run, whole or cut off. ValueError: there is none."""
+    files = sorted(path.glob("*.jsonl"), key=order) if path.is_dir() else [path]
+    ranks, launched = [], Record(path, {}, ())
+    for file in files:
+        lines = list(lines_of(file))
+        if not lines or "run" not in lines[0]:
+            raise ValueError(f"{file}: expected a record (its first line says what was run)")
+        if file.name == "output.jsonl":
+            launched = launched_record(path, lines)
+        else:
+            ranks.append(rank_of(lines))
+    if not files:
+        raise ValueError(f"{path}: expected a record, found no .jsonl file; seedbed run --record makes one")
+    return Record(path, facts_of(launched, ranks), tuple(ranks), launched.output, launched.outputs, launched.status)
+
+
+def order(file: Path) -> list[int]:
+    """By rank, then by process: rank10 after rank2."""
+    return [int(number) for number in re.findall(r"\d+", file.stem)]
+
+
+def lines_of(file: Path) -> Iterator[dict]:
+    """Its whole lines; the last may be torn where the process was killed. ValueError: it is not of that kind."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file}: expected a record: {error.strerror}") from error
+    for line in text.split(b"\n")[:-1]:
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
+
+
+def rank_of(lines: list[dict]) -> Rank:
+    facts = lines[0]["run"]
+    steps = tuple(step_of(line) for line in lines if "step" in line)
+    epochs = tuple(
+        {name: float.fromhex(value) for name, value in line["metrics"].items()} for line in lines if "epoch" in line
+    )
+    return Rank(facts.get("rank", 0), facts, steps, epochs, "end" in lines[-1])
+
+
+def step_of(line: dict) -> Step:
+    values = {kind: " ".join(line["loss"]) if kind == "loss" else line[kind] for kind in KINDS if kind in line}
+    losses = tuple(float.fromhex(loss) for loss in line.get("loss", ()))
+    return Step(line["step"], values, losses, float.fromhex(line["norm"]) if "norm" in line else None)
+
+
+def launched_record(path: Path, lines: list[dict]) -> Record:
+    """What the launcher saw: facts, standard output, output files, status."""
+    output = tuple(line["text"] for line in lines if "line" in line)
+    outputs = next((line["outputs"] for line in lines if "outputs" in line), {})
+    return Record(path, lines[0]["run"], (), output, outputs, lines[-1].get("end", {}).get("status"))
+
+
+def facts_of(launched: Record, ranks: list[Rank]) -> dict:
+    """The first training process knows best, but for what only the launcher saw."""
+    seen = ranks[0].facts if ranks else {}
+    sources = launched.facts.get("sources", {}) | seen.get("sources", {})
+    only_launcher = {key: launched.facts[key] for key in FROM_LAUNCHER if key in launched.facts}
+    return launched.facts | seen | {"sources": sources} | only_launcher
+
+
+def series(record: Record, pattern: str) -> list[float]:
+    """The numbers that the pattern's first group, or else all of it, matches in the lines printed."""
+    found = (re.search(pattern, line) for line in record.output)
+    return [float(match[1] if match.re.groups else match[0]) for match in found if match]

@@ -1,0 +1,114 @@
+"""The steps of this process, as they become known, into a file of its own."""
+
+import atexit
+import functools
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from seedbed import boot, settings
+from seedbed.recording import facts
+from seedbed.recording.lines import Lines
+
+
+class Step(Protocol):
+    """What was seen of one step."""
+
+    def ready(self) -> bool:
+        """Whether it can be told without waiting for a GPU."""
+
+    def told(self) -> dict:
+        """Its line, without the number."""
+
+
+class Writer:
+    """Makes the file with the first step: most processes take none."""
+
+    def __init__(self) -> None:
+        self.described: list[Callable[[], dict]] = []  # what libraries add to the facts
+        self.on_exit: list[Callable[[], None]] = []  # a step that was not over
+        self.begin()
+        os.register_at_fork(after_in_child=self.begin)
+        atexit.register(self.finish)
+
+    def begin(self) -> None:
+        """A process has nothing yet; a forked child has nothing of its own."""
+        self.lines: Lines | None = None
+        self.steps = 0
+        self.waiting: deque[tuple[int, Step]] = deque()
+
+    def step(self, step: Step) -> None:
+        """Number it, and write it as soon as it can be told."""
+        self.steps += 1
+        self.waiting.append((self.steps, step))
+        while self.waiting and self.waiting[0][1].ready():
+            self.write_next()
+
+    def epoch(self, number: int, metrics: dict[str, float]) -> None:
+        """What the library itself says at the end of an epoch."""
+        exact = {name: float(value).hex() for name, value in metrics.items()}
+        self.file().write({"epoch": number, "metrics": exact})
+
+    def finish(self) -> None:
+        """Write what is left. Not reached where the process is killed: then the file has no last line."""
+        for last in self.on_exit:
+            last()
+        while self.waiting:
+            self.write_next()
+        if self.lines:
+            self.lines.write({"end": {"steps": self.steps}})
+            self.begin()
+
+    def write_next(self) -> None:
+        number, step = self.waiting.popleft()
+        self.file().write({"step": number, **step.told()})
+
+    def file(self) -> Lines:
+        if self.lines is None:
+            self.lines = new_file(Path(os.environ["SEEDBED_RECORD"]), rank())
+            extra = {name: value for describe in self.described for name, value in describe().items()}
+            self.lines.write({"run": {**facts.of_process(), "rank": rank(), **extra}})
+            if boot.lineage and "multiprocessing.util" in sys.modules:  # its children end without atexit
+                sys.modules["multiprocessing.util"].Finalize(None, self.finish, exitpriority=0)
+        return self.lines
+
+
+def new_file(folder: Path, rank: int) -> Lines:
+    """`rank0.jsonl`, or `rank0.2.jsonl` for the second process of that rank, and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        try:
+            return Lines(folder / (f"rank{rank}.jsonl" if number == 1 else f"rank{rank}.{number}.jsonl"))
+        except FileExistsError:
+            number += 1
+
+
+def rank() -> int:
+    """This process's rank: torch's if it was told one, else the launcher's; 0 where there is none."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank()
+    return next((int(os.environ[name]) for name in settings.RANK_VARIABLES if os.environ.get(name, "").isdigit()), 0)
+
+
+writer = Writer()
+failures: set[str] = set()
+
+
+def harmless(note: Callable) -> Callable:
+    """What cannot be recorded is said once; the training goes on."""
+
+    @functools.wraps(note)
+    def harmless(*args):
+        try:
+            return note(*args)
+        except Exception as error:
+            if note.__name__ not in failures:
+                failures.add(note.__name__)
+                boot.say(f"the record misses something ({note.__name__}): {str(error).partition(chr(10))[0]}")
+
+    return harmless

@@ -1,0 +1,67 @@
+"""`seedbed replay RECORD`: the `docker run` that repeats a recorded run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seedbed.environment import baked_environment
+from seedbed.recording import facts
+from seedbed.recording.record import Record
+from seedbed.settings import GPU
+
+WORKSPACE = Path("/workspace")
+FROM_IMAGE = ("LANG", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PYTHONUNBUFFERED")
+HIDDEN = "sha256:"
+
+
+def docker_run(record: Record, image: str | None = None) -> list[str]:
+    """The command with the recorded seed, mode, threads and options, in the same image. ValueError: there was none.
+
+    The folder it is called from is mounted where the recorded run had its own.
+    """
+    found = record.facts
+    if image is None and not found.get("image"):
+        raise ValueError(f"{record.path} was not recorded in an image of Seedbed: name one with --image")
+    folder = Path(found["folder"])
+    root = WORKSPACE if folder.is_relative_to(WORKSPACE) else folder
+    return [
+        *("docker", "run", "--rm"),
+        *(("--gpus", "all") if found["gpus"] else ()),
+        *(word for name, value in variables(found).items() for word in ("-e", f"{name}={value}")),
+        *("-v", f"{Path.cwd()}:{root}", "-w", str(folder)),
+        image or name_of(found["image"]),
+        *found["command"],
+    ]
+
+
+def variables(found: dict) -> dict[str, str]:
+    """What has to be set: neither baked into the image nor derived there."""
+    asked = {
+        "SEEDBED_SEED": str(found["seed"]),
+        "SEEDBED_MODE": found["mode"],
+        "OMP_NUM_THREADS": str(found["threads"]),
+    }
+    baked = baked_environment(GPU) | {"PYTHONHASHSEED": str(found["seed"])}
+    known = {name: value for name, value in found["environment"].items() if not value.startswith(HIDDEN)}
+    others = {name: value for name, value in known.items() if name not in FROM_IMAGE and baked.get(name) != value}
+    return others | asked
+
+
+def name_of(image: dict) -> str:
+    """The name that keeps: the tag with the first 12 digits of the lock."""
+    return f"seedbed/{image['name']}:{image['tag']}-{image['lock'].removeprefix('sha256:')[:12]}"
+
+
+def warnings(record: Record) -> Iterator[str]:
+    """What stands in the way of the same bits: files that are others now, variables whose values were not kept."""
+    found = record.facts
+    for name, digest in found["sources"].items():
+        if (now := facts.fingerprint(Path(name))) != digest:
+            state = "missing" if now == "missing" else "another"
+            yield f"{name} is {state} here; it was recorded at commit {found['commit']}"
+    for path, digest in found["data"].items():
+        if facts.fingerprint(Path(path)) != digest:
+            yield f"the data in {path} are others here"
+    if hidden := [name for name, value in found["environment"].items() if value.startswith(HIDDEN)]:
+        yield f"only hashes were kept of {', '.join(hidden)}: set them yourself if they matter"
+    if record.status is None and len(record.ranks) > 1:
+        yield "recorded without seedbed run --record: the command is that of one process, not of its launcher"

@@ -1,0 +1,96 @@
+"""`seedbed trace --hunt`: one change at a time, until the runs are equal; what was changed is to blame."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seedbed.trace import difference
+from seedbed.trace.changes import CHANGES, Change
+from seedbed.trace.run import Plan, Run
+from seedbed.trace.search import Tracer
+
+TIMES = 3  # runs that have to be equal before a change is said to help
+NOTHING = Change("nothing changed", "nothing")
+MOST_PLACES = 8
+PATIENCE = 5  # times as long as a run took without the change
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One change. `helps`: all runs were equal with it. `places` are those in the user's code that it takes."""
+
+    name: str
+    helps: bool
+    said: str
+    places: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> Change:
+        return CHANGES[self.name]
+
+
+def hunt(tracer: Tracer, runs: list[Run]) -> list[Trial]:
+    """Every change that makes sense for these runs, which differ. Empty: so seldom that no change can be judged."""
+    hunter = Hunter(tracer, limit=PATIENCE * max(run.seconds for run in runs) + 60)
+    if hunter.equal_without_a_change():
+        return []
+    return [hunter.trial(name) for name in CHANGES if is_sensible(name, runs)]
+
+
+def is_sensible(name: str, runs: list[Run]) -> bool:
+    """Whether there is anything that the change could change."""
+    change, starts = CHANGES[name], list(events(runs, "start"))
+    if name == "hash seed":
+        return not all(start["hash_seed"].isdigit() for start in starts)
+    ready = {event["ready"] for event in events(runs, "ready")}
+    return not change.libraries or not ready.isdisjoint(change.libraries)
+
+
+def events(runs: list[Run], *kinds: str) -> Iterator[dict]:
+    return (event for run in runs for process in run.processes.values() for event in process.events(*kinds))
+
+
+class Hunter:
+    """Tries changes, each run no longer than the limit in seconds."""
+
+    def __init__(self, tracer: Tracer, limit: float) -> None:
+        self.tracer = tracer
+        self.limit = limit
+
+    def equal_without_a_change(self) -> bool:
+        self.tracer.log(f"up to {TIMES} runs without a change, to see whether they differ each time")
+        return self.try_out("")[0]
+
+    def trial(self, name: str) -> Trial:
+        self.tracer.log(f"with {CHANGES[name].does}")
+        equal, said, runs = self.try_out(name)
+        places = sorted({event["acted"] for event in events(runs, "acted")})
+        if not equal:
+            return Trial(name, False, said)
+        return Trial(name, True, said, self.narrowed(name, places))
+
+    def narrowed(self, name: str, places: list[str]) -> tuple[str, ...]:
+        """The one place at which the change is enough, if there is one."""
+        if not 1 < len(places) <= MOST_PLACES:
+            return tuple(places)
+        for place in places:
+            self.tracer.log(f"with {CHANGES[name].does}, only at {place}")
+            if self.try_out(name, (place,))[0]:
+                return (place,)
+        return tuple(places)
+
+    def try_out(self, name: str, places: tuple[str, ...] = ()) -> tuple[bool, str, list[Run]]:
+        """Whether the runs are equal, or what is to be said of them, and the runs."""
+        change = CHANGES.get(name, NOTHING)
+        plan = Plan(fill=change.fill, change=name, places=places)
+        runs: list[Run] = []
+        while len(runs) < TIMES:
+            try:
+                runs.append(self.tracer.run_one(plan, change.environ, self.limit))
+            except subprocess.TimeoutExpired:
+                return False, "it did not come to an end", runs
+            if runs[-1].failed:
+                return False, f"it fails: {runs[-1].last_error()}", runs
+            if len(runs) > 1 and difference.first([runs[0], runs[-1]]):
+                return False, "the runs still differ", runs
+        return True, f"{TIMES} runs are equal", runs

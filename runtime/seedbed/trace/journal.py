@@ -1,0 +1,138 @@
+"""The journal of a traced process: one JSON line an event, written at once, so that a killed process loses none.
+
+Lines hold nothing that varies by nature (no address, no process ID, no time): two equal runs have equal journals.
+"""
+
+import atexit
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from seedbed import audit, boot, environment
+
+HIDDEN = "maybe uninitialised"  # in place of a fingerprint
+VARIABLE = "SEEDBED_TRACE"
+PLAN = "plan.json"
+AUTOGRAPH = "__autograph_generated_file"  # TensorFlow's copies of user code, under a new name in every run
+DEPTH = 8  # user's frames that are kept of a call stack
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run writes down, and what it does differently."""
+
+    first: int = 0  # the steps whose operations are written down, counted from 1; 0: none
+    last: int = 0
+    fill: int | None = None  # what memory that torch or numpy hands out uninitialised is filled with
+    hides_fresh: bool = False  # leave such memory out of the journal, and show only what was computed from it
+    change: str = ""  # one of seedbed.trace.changes
+    places: tuple[str, ...] = ()  # "file:line": the change is made only there; empty: everywhere
+
+    def write(self, folder: Path) -> None:
+        (folder / PLAN).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Plan":
+        written = json.loads((folder / PLAN).read_text())
+        return cls(**written | {"places": tuple(written["places"])})
+
+
+plan = Plan()
+steps = 0  # steps that this process has finished
+running: list[str] = []  # the modules or layers that are running, outermost first
+_file: int | None = None
+
+
+def start() -> None:
+    """Read the plan; write what the process starts from."""
+    global plan
+    plan = Plan.read(folder())
+    write(start=sys.orig_argv, lineage=boot.lineage, hash_seed=boot.hash_seed, environment=surrounding_variables())
+    os.register_at_fork(after_in_child=_begin_anew)
+    atexit.register(finish)
+
+
+def folder() -> Path:
+    return Path(os.environ[VARIABLE])
+
+
+def surrounding_variables() -> dict[str, str]:
+    """The environment without what changes from run to run by our own doing, and without secrets."""
+    secret = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+    return {
+        name: "(secret)" if any(word in name.upper() for word in secret) else value
+        for name, value in sorted(os.environ.items())
+        if name not in (VARIABLE, boot.LINEAGE_VARIABLE)
+    }
+
+
+def write(**event) -> None:
+    global _file
+    if _file is None:
+        _file = _open()
+    os.write(_file, (json.dumps(event) + "\n").encode())
+
+
+def is_detailed() -> bool:
+    """Whether operations are written down now."""
+    return plan.first <= steps + 1 <= plan.last
+
+
+def see(what: str, name: str, tensors: list[str], writers: list[list[int]], **more) -> None:
+    """A landmark: fingerprints of something that every step has, and the operations that made it."""
+    write(seen=what, name=name, tensors=tensors, **more, places=places(), **{"from": writers})
+
+
+def finish_step() -> None:
+    """A training step is over. The process ends with the last step that is of interest, where it is the only one."""
+    global steps
+    steps += 1
+    write(step=steps)
+    if steps == plan.last and not boot.lineage and rank() is None:
+        finish()
+        sys.stdout.flush()
+        os.killpg(0, signal.SIGKILL)  # the command has a process group of its own: its workers end too
+
+
+def finish() -> None:
+    write(sources=audit.users_files())
+
+
+def places() -> list[str]:
+    """Where in the user's code this is, innermost first: "file:line in function"."""
+    frame, found = sys._getframe(1), []
+    while frame and len(found) < DEPTH:
+        code = frame.f_code
+        if is_users(code.co_filename) and AUTOGRAPH not in code.co_filename:
+            found.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
+        frame = frame.f_back
+    return found
+
+
+def rank() -> int | None:
+    """Which of a distributed job's processes this is; None: the only one."""
+    return next((int(os.environ[name]) for name in environment.RANK_VARIABLES if name in os.environ), None)
+
+
+is_users = lru_cache(maxsize=None)(audit.is_users)
+
+
+def _open() -> int:
+    """A file for this process, named so that the processes of two runs can be paired: by rank, order and lineage."""
+    for number in range(1, 10000):
+        path = folder() / f"{rank() or 0}-{number}{boot.lineage.replace('/', '-')}.jsonl"
+        try:
+            return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
+        except FileExistsError:
+            continue
+    raise OSError(f"{folder()}: too many processes")
+
+
+def _begin_anew() -> None:
+    """In a forked child: a journal of its own, begun when it has something to write."""
+    global _file
+    _file = None

@@ -1,0 +1,106 @@
+"""What a trace has found, for people and for programs."""
+
+import json
+import os
+import re
+from dataclasses import asdict
+
+from seedbed.trace import cause
+from seedbed.trace.cause import Cause
+from seedbed.trace.difference import Difference
+from seedbed.trace.hunt import TIMES, Trial
+from seedbed.trace.search import Finding
+
+SEEN = {
+    "batch": "what {} gives",
+    "input": "what {} is given",
+    "output": "the output of {}",
+    "gradients": "the gradients that {} gets",
+    "update": "the parameters after {}",
+    "result": "the variables after {}",
+    "line": "{}",
+}
+ADVICE = {
+    cause.OPERATION: "Use another operation, or one thread (--hunt tries it); mode strict refuses those torch knows of.",
+    cause.FRESH: "Write to all of it before it is read: torch.zeros instead of torch.empty.",
+    cause.DRAW: "Give that generator a seed that follows from SEEDBED_SEED.",
+}
+MOST_SUSPECTS = 12
+
+
+def as_text(finding: Finding, trials: list[Trial] | None) -> str:
+    """One screen."""
+    if finding.landmark is None:
+        return equal(finding)
+    parts = [first_difference(finding.landmark), origin(finding), reasons(finding.cause)]
+    if trials is not None:
+        parts.append(hunted(trials))
+    return "\n\n".join(part for part in parts if part)
+
+
+def equal(finding: Finding) -> str:
+    steps = finding.steps()
+    what = f"{steps} steps of {len(finding.runs)} runs" if steps else f"what {len(finding.runs)} runs printed"
+    return f"No difference in {what}."
+
+
+def first_difference(landmark: Difference) -> str:
+    """Where the runs are first seen to differ."""
+    event = landmark.one or landmark.other
+    seen = SEEN[event["seen"]].format(event["name"]) if "seen" in event else "the number of steps"
+    labels = [event["labels"][position] for position in changed(landmark) if position < len(event.get("labels", ()))]
+    which = f" ({', '.join(labels[:3])}{', …' if len(labels) > 3 else ''})" if labels else ""
+    step = f"in step {landmark.step}: " if landmark.step else ""
+    return f"The runs differ, first {step}{seen}{which}."
+
+
+def changed(landmark: Difference) -> list[int]:
+    return landmark.changed("tensors") if landmark.one and landmark.other else []
+
+
+def origin(finding: Finding) -> str:
+    """What that goes back to, and where it is."""
+    found = finding.cause
+    direction = f"backward of {found.backward}" if found.backward else "forward"
+    module = f" in {found.module}, {direction}" if found.module else ""
+    title = "The first operation" if finding.detailed else "The operations were equal when they were watched"
+    return "\n".join([f"{title}: {found.said}{module}", *(f"    {short(place)}" for place in found.places)])
+
+
+def reasons(found: Cause) -> str:
+    """What else differed; else what may be to blame."""
+    if found.certain:
+        return "\n".join(["Cause:", *(f"    {short(reason)}" for reason in found.certain)])
+    if found.likely:
+        shown = [f"    {short(str(suspect))}" for suspect in found.likely[:MOST_SUSPECTS]]
+        return "\n".join(["Nothing else was seen to differ. What the sources hold that no seed fixes:", *shown])
+    return ADVICE.get(found.kind, "")
+
+
+def hunted(trials: list[Trial]) -> str:
+    """Each change and what came of it; then who is to blame."""
+    if not trials:
+        return f"The hunt found nothing: {TIMES} runs were equal without any change. They differ too seldom to judge."
+    rows = [f"    {'helps' if trial.helps else '-':6}{trial.change.does}: {trial.said}" for trial in trials]
+    blamed = [f"To blame: {trial.change.blames}{at(trial)}" for trial in trials if trial.helps]
+    return "\n".join(["One change at a time:", *rows, "", *(blamed or ["None of these changes helps."])])
+
+
+def at(trial: Trial) -> str:
+    return f", at {', '.join(map(short, trial.places))}" if trial.places else ""
+
+
+def short(text: str) -> str:
+    """With paths below this folder as seen from it."""
+    return re.sub(rf"(?<![^\s(]){re.escape(os.getcwd())}/", "", text)
+
+
+def as_json(finding: Finding, trials: list[Trial] | None) -> str:
+    document: dict = {"equal": finding.landmark is None, "runs": len(finding.runs), "steps": finding.steps()}
+    if finding.landmark:
+        event = finding.landmark.one or finding.landmark.other
+        document |= {"step": finding.landmark.step, "seen": event.get("seen"), "name": event.get("name")}
+        document |= {"detailed": finding.detailed, "cause": asdict(finding.cause)}
+    if trials is not None:
+        document["hunt"] = [asdict(trial) | {"blames": trial.change.blames} for trial in trials]
+    return json.dumps(document, indent=2)

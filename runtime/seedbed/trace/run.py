@@ -1,0 +1,99 @@
+"""One traced run of a command, and the journals of its processes."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from seedbed.recording.launch import die_with_parent
+from seedbed.trace import journal
+from seedbed.trace.journal import Plan
+
+OUTPUT, ERRORS = "output.txt", "errors.txt"
+ENDED_BY_US = -9  # a run ends itself with the last step that is of interest
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process's journal: JSON lines, the first key of each says what it is about."""
+
+    path: Path
+
+    def lines(self) -> Iterator[str]:
+        """All of them, but for one torn by a kill."""
+        with self.path.open() as file:
+            yield from (line for line in file if line.endswith("\n"))
+
+    def events(self, *kinds: str) -> Iterator[dict]:
+        return (json.loads(line) for line in self.lines() if about(line) in kinds)
+
+    @cached_property
+    def operations(self) -> list[dict]:
+        return list(self.events("op"))
+
+    def trains(self) -> bool:
+        """Whether its computation is the result: it takes steps, or no other process has started it to work for it."""
+        return "-" not in self.path.stem.partition("-")[2] or any(True for _ in self.events("step"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over. `status` is the command's, negative for a signal; `seconds` is how long it took."""
+
+    folder: Path
+    status: int
+    seconds: float
+
+    @cached_property
+    def processes(self) -> dict[str, Process]:
+        """By a name that the same process has in another run."""
+        return {path.stem: Process(path) for path in sorted(self.folder.glob("*.jsonl"))}
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in (0, ENDED_BY_US)
+
+    def output(self) -> list[str]:
+        """The lines that it printed."""
+        return (self.folder / OUTPUT).read_text(errors="replace").splitlines()
+
+    def last_error(self) -> str:
+        """The last line of its standard error, which for Python is the exception."""
+        said = (self.folder / ERRORS).read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(said) if line.strip()), f"exit status {self.status}")
+
+
+def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, limit: float | None = None) -> Run:
+    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired."""
+    folder.mkdir(parents=True)
+    plan.write(folder)
+    with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            env={**environ, journal.VARIABLE: str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            begin = time.monotonic()
+            return Run(folder, process.wait(limit), time.monotonic() - begin)
+        except BaseException:
+            end(process)
+            raise
+
+
+def end(process: subprocess.Popen) -> None:
+    """With everything it has started."""
+    os.killpg(process.pid, 9)
+    process.wait()
+
+
+def about(line: str) -> str:
+    return line[2 : line.index('"', 2)]

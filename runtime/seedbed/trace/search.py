@@ -1,0 +1,116 @@
+"""Runs a command again and again until it is known what made its runs differ."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seedbed.trace import cause, difference
+from seedbed.trace.cause import Cause
+from seedbed.trace.difference import Difference
+from seedbed.trace.run import Plan, Run, run
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found: `landmark` and `cause` are None where the runs were equal.
+
+    `detailed`: the operations were seen. Otherwise they were equal each time they were watched.
+    """
+
+    runs: list[Run]
+    landmark: Difference | None = None
+    cause: Cause | None = None
+    detailed: bool = False
+
+    def steps(self) -> int:
+        """How many the first run took."""
+        return max((sum(1 for _ in process.events("step")) for process in self.runs[0].processes.values()), default=0)
+
+
+class Tracer:
+    """Runs the command with plans."""
+
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, log: Callable[[str], None]) -> None:
+        self.command = command
+        self.environ = environ
+        self.folder = folder
+        self.log = log
+        self.number = 0
+
+    def run(self, *plans: Plan) -> list[Run]:
+        return [self.run_one(plan) for plan in plans]
+
+    def run_one(self, plan: Plan, changed: dict[str, str] | None = None, limit: float | None = None) -> Run:
+        """With variables of its own, and no longer than the limit in seconds: TimeoutExpired."""
+        self.number += 1
+        return run(self.command, self.folder / f"run-{self.number}", self.environ | (changed or {}), plan, limit)
+
+
+def search(tracer: Tracer, times: int = 2) -> Finding:
+    """First by landmarks, cheaply; then the operations of the steps around the first difference."""
+    tracer.log(f"{times} runs, compared by batches, modules, gradients and updates")
+    runs = tracer.run(*[Plan()] * times)
+    if all(run.failed for run in runs):
+        raise Failed(f"the command fails: {runs[0].last_error()}")
+    landmark = difference.first(runs)
+    if landmark is None:
+        return Finding(runs)
+    coarse = Finding(runs, landmark, cause.of(landmark, runs))
+    if not landmark.step:
+        return coarse
+    last = landmark.step
+    found = by_operations(tracer, times, last, last)
+    if not found and not coarse.cause.certain:
+        found = with_other_filling(tracer, last) or by_operations(tracer, times, 1, last + 3)
+    return with_suspects_of(coarse, found) if found else coarse
+
+
+def with_suspects_of(coarse: Finding, found: Finding) -> Finding:
+    """Whole runs tell better whether it is an order that differs; then there are fewer suspects."""
+    likely = min((suspects for suspects in (coarse.cause.likely, found.cause.likely) if suspects), key=len, default=())
+    return replace(found, cause=replace(found.cause, likely=likely)) if found.cause.likely else found
+
+
+def by_operations(tracer: Tracer, times: int, first: int, last: int) -> Finding | None:
+    """The operations of these steps, in fresh runs. None: this time they were equal.
+
+    Memory that operations hand out uninitialised is filled with zeros: what is left are other differences.
+    """
+    tracer.log(f"{times} runs, operation by operation in step {first}" + f" to {last}" * (last > first))
+    runs = tracer.run(*[Plan(first, last, fill=0)] * times)
+    landmark = difference.first(runs)
+    if landmark is None:
+        return None
+    if landmark.step < first:
+        return by_operations(tracer, times, landmark.step, last)
+    found = Finding(runs, landmark, cause.of(difference.origin(landmark), runs), detailed=True)
+    if found.cause.kind == cause.DATA and first > 1 and not found.cause.certain:  # it may be older than these steps
+        return by_operations(tracer, times, 1, last) or found
+    return found
+
+
+def with_other_filling(tracer: Tracer, last: int) -> Finding | None:
+    """Two runs that differ in nothing but what uninitialised memory is filled with. None: they compute the same."""
+    tracer.log("2 runs with uninitialised memory filled with zeros and with ones")
+    runs = tracer.run(*[Plan(1, last, fill=fill, hides_fresh=True) for fill in (0, 1)])
+    landmark = difference.first(runs)
+    origin = landmark and difference.origin(landmark)
+    found = origin and cause.of(origin, runs)
+    return Finding(runs, landmark, found, detailed=True) if found and found.kind == cause.FRESH else None
+
+
+class Failed(Exception):
+    """The command fails, whatever is watched."""
+
+
+@contextmanager
+def scratch(keep: Path | None) -> Iterator[Path]:
+    """A folder for the journals, removed in the end unless the user wants to keep it."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with tempfile.TemporaryDirectory(prefix="seedbed-trace-") as folder:
+            yield Path(folder)

@@ -1,0 +1,187 @@
+"""TensorFlow: each call of a tf.function is a step; in the steps to detail they run eagerly, operation by operation.
+
+Operations are seen by op callbacks (tensorflow/python/framework/op_callbacks.py), and those of a tape's backward pass
+are traced back to the forward operation through the function that looks up gradients.
+"""
+
+import hashlib
+import os
+import weakref
+
+import tensorflow as tf
+from tensorflow.python import pywrap_tfe
+from tensorflow.python.eager import backprop
+from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+from tensorflow.python.framework import op_callbacks
+
+from seedbed.trace import journal, surroundings
+
+READERS = ("ReadFile", "TextLineDataset", "TFRecordDataset", "TFRecordDatasetV2", "FixedLengthRecordDatasetV2")
+DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
+WRITING = ("Assign", "Resource")
+
+calls: list[str] = []  # the tf.functions that are running, outermost first
+_watching = True
+
+
+def start() -> None:
+    os.register_at_fork(after_in_child=stop)
+    Function.__call__ = counted(Function.__call__)
+    if journal.plan.last:
+        op_callbacks.add_op_callback(operations.note)
+        pywrap_tfe.TFE_Py_RegisterGradientFunction(operations.gradient)
+        go_eager_in_time()
+
+
+def stop() -> None:
+    """In a forked child: its work comes back to the parent, whose journal shows it."""
+    global _watching
+    _watching = False
+
+
+def counted(call):
+    def called(function, *args, **kwargs):
+        calls.append(function.__name__)
+        try:
+            result = call(function, *args, **kwargs)
+        finally:
+            calls.pop()
+        if not calls and _watching and tf.executing_eagerly():
+            finish_step(function, result)
+        return result
+
+    return called
+
+
+def finish_step(function: Function, result) -> None:
+    """What the function returns, and the variables that it reads or, run eagerly, has written."""
+    found = {
+        f"result {number}": tensor for number, tensor in enumerate(tf.nest.flatten(result)) if tf.is_tensor(tensor)
+    }
+    known = {v.ref(): v for concrete in function._list_all_concrete_functions() for v in concrete.variables}
+    found |= {f"{number} {ref.deref().name}": ref.deref().handle for number, ref in enumerate(known)}
+    found |= {f"variable {number}": handle for number, handle in enumerate(operations.assigned.values())}
+    see("result", function.__name__, found)
+    end_step()
+
+
+def see(what: str, name: str, found: dict[str, tf.Tensor]) -> None:
+    """A landmark; of the handles of variables, what they hold."""
+    writers = operations.writers_of(found.values())
+    journal.see(what, name, [fingerprint(held(tensor)) for tensor in found.values()], writers, labels=list(found))
+
+
+def held(tensor: tf.Tensor) -> tf.Tensor:
+    """What a variable's handle stands for; any other tensor as it is."""
+    global _watching
+    if tensor.dtype != tf.resource or not tensor._handle_data.is_set:
+        return tensor
+    before, _watching = _watching, False
+    try:
+        return tf.raw_ops.ReadVariableOp(resource=tensor, dtype=tensor._handle_data.shape_and_type[0].dtype)
+    finally:
+        _watching = before
+
+
+def end_step() -> None:
+    operations.forward.clear()
+    operations.assigned.clear()
+    journal.finish_step()
+    if journal.plan.last:
+        go_eager_in_time()
+
+
+def go_eager_in_time() -> None:
+    """Before the first step to detail."""
+    if journal.is_detailed() and not tf.config.functions_run_eagerly():
+        tf.config.run_functions_eagerly(True)
+
+
+class Operations:
+    """Writes down each operation of the steps to detail."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.writers: dict[int, tuple[weakref.ref, int]] = {}  # by the tensor's id: it, and who made or wrote it
+        self.forward: dict[int, dict] = {}  # in this step: where each operation stands
+        self.assigned: dict[int, tf.Tensor] = {}  # in this step: the handles of variables that were written
+        self.backward: list[dict] = []  # where the operation stands whose gradient is being computed
+
+    def note(self, op_type, inputs, attrs, outputs, op_name=None, graph=None) -> None:
+        """An op callback: called after each operation that ran (`graph` is None) or was built into a graph."""
+        operation = op_type.decode() if isinstance(op_type, bytes) else op_type
+        if operation in READERS and graph is None:
+            note_files(inputs[0])
+        if graph is not None or not _watching or not journal.is_detailed():
+            return
+        where = self.where()
+        handles = inputs[:1] if operation.startswith(WRITING) else []
+        written = [*outputs, *handles]
+        generator = {"seed": seed_of(attrs), "state": "", "own": False} if operation.startswith(DRAWING) else None
+        journal.write(
+            op=operation,
+            arguments=described(attrs),
+            outputs=[fingerprint(held(tensor)) for tensor in written],
+            **({"generator": generator} if generator else {}),
+            **where,
+            inputs=[fingerprint(tensor) for tensor in inputs],
+            **{"from": self.writers_of(inputs)},
+        )
+        self.assigned |= {id(handle): handle for handle in handles}
+        for tensor in written:
+            self.writers[id(tensor)] = weakref.ref(tensor), self.count
+        self.forward[self.count] = where
+        self.count += 1
+
+    def writers_of(self, tensors) -> list[list[int]]:
+        return [[made] if (made := self.writer(tensor)) is not None else [] for tensor in tensors]
+
+    def writer(self, tensor) -> int | None:
+        known, operation = self.writers.get(id(tensor), (lambda: None, None))
+        return operation if known() is tensor else None
+
+    def where(self) -> dict:
+        """Layer and place; in backward, those of the forward operation."""
+        if self.backward:
+            there = self.backward[-1]
+            return {**there, "places": there["places"] + journal.places()}
+        return {"module": journal.running[-1] if journal.running else "", "places": journal.places()}
+
+    def gradient(self, op_name, attr_tuple, num_inputs, inputs, outputs, *rest):
+        """What TensorFlow calls for the gradient of each recorded operation."""
+        made = [self.writer(tensor) for tensor in outputs or () if tensor is not None]
+        there = self.forward.get(next((number for number in made if number is not None), None))
+        self.backward.append({**(there or {"module": "", "places": []}), "backward": op_name})
+        try:
+            return backprop._gradient_function(op_name, attr_tuple, num_inputs, inputs, outputs, *rest)
+        finally:
+            self.backward.pop()
+
+
+operations = Operations()
+
+
+def note_files(paths) -> None:
+    """Files that TensorFlow opens itself."""
+    for path in paths.numpy().reshape(-1).tolist():
+        surroundings.note_file(os.path.abspath(os.fsdecode(path)))
+
+
+def seed_of(attrs: tuple) -> str:
+    named = dict(zip(attrs[::2], attrs[1::2], strict=False))
+    return f"{named.get('seed')}, {named.get('seed2')}"
+
+
+def described(attrs: tuple) -> str:
+    """Attributes for people, without what holds addresses and without the types of the inputs."""
+    named = {name: value for name, value in zip(attrs[::2], attrs[1::2], strict=False) if not name.startswith("T")}
+    return ", ".join(f"{name}={value}" for name, value in named.items() if isinstance(value, bool | int | float))
+
+
+def fingerprint(tensor) -> str:
+    """Equal for equal type, shape and bits, as "float32[64,10] 1f0c…"; of a handle, only its type."""
+    if tensor.dtype in (tf.resource, tf.variant):
+        return tensor.dtype.name
+    array = tensor.numpy()
+    content = repr(array.tolist()).encode() if array.dtype == object or tensor.dtype == tf.string else array.tobytes()
+    return f"{tensor.dtype.name}[{','.join(map(str, tensor.shape))}] {hashlib.sha1(content).hexdigest()[:12]}"

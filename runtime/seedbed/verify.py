@@ -1,0 +1,229 @@
+"""`seedbed verify -- COMMAND`: fresh runs of one command, compared bit by bit."""
+
+import json
+import shlex
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seedbed import compare, environment
+from seedbed.compare import Verdict
+from seedbed.recording import launch
+from seedbed.recording.record import KINDS, Record
+from seedbed.settings import LARGEST_SEED
+
+FIRST, OTHER_SEED = "1", "other-seed"  # names of runs; those between are numbers too
+RUN = "{run}"  # in the command and in outputs: the number of the run
+
+
+class Unfit(Exception):
+    """The command cannot be verified: it fails by itself, or leaves nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, how often, and what counts. `environ(seed)` is the environment for a seed; None: this run's own."""
+
+    command: list[str]
+    environ: Callable[[int | None], dict[str, str]]
+    folder: Path  # for the records
+    runs: int = 3
+    parallel: int = 1
+    tolerance: float = 0.0
+    pattern: str | None = None
+    outputs: tuple[str, ...] = ()
+    data: tuple[Path, ...] = ()
+    other_seed: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """The runs with one seed, the one with another, and what is to be said of them."""
+
+    records: list[Record]
+    other: Record | None
+    verdict: Verdict
+    warnings: tuple[str, ...]
+
+
+def verify(plan: Plan, log: Callable[[str], None]) -> Report:
+    """Run and judge. ValueError: it cannot be run as asked; Unfit: see there."""
+    check(plan)
+    seeded = plan.other_seed and environment.mode(plan.environ(None)) != "off"
+    jobs = [FIRST, *(str(number) for number in range(2, plan.runs + 1)), *([OTHER_SEED] if seeded else [])]
+    done = run_all(plan, jobs, log)
+    records, other = done[: plan.runs], done[-1] if seeded else None
+    verdict = compare.judge(records, plan.tolerance, plan.pattern)
+    return Report(records, other, verdict, tuple(warnings(plan, records, other)))
+
+
+def check(plan: Plan) -> None:
+    apart = all(RUN in output for output in plan.outputs) and any(RUN in word for word in plan.command)
+    if plan.parallel > 1 and plan.outputs and not apart:
+        raise ValueError(
+            f"--parallel with --output: expected {RUN} in the command and in each output, so that every run writes "
+            f"its own, as in: --output out/{RUN}/model.pt -- python train.py --out out/{RUN}"
+        )
+
+
+def run_all(plan: Plan, jobs: list[str], log: Callable[[str], None]) -> list[Record]:
+    """Each job in turn, or some at a time; none is started any more once one has failed."""
+    if plan.parallel == 1:
+        return [run(plan, name, log) for name in jobs]
+    with ThreadPoolExecutor(plan.parallel) as pool:
+        futures = [pool.submit(run, plan, name, log) for name in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
+    environ = plan.environ(other(plan) if name == OTHER_SEED else None)
+    command = [word.replace(RUN, name) for word in plan.command]
+    outputs = tuple(Path(output.replace(RUN, name)) for output in plan.outputs)
+    record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs)
+    log(f"run {name} ({compare.summary(record)})")
+    if record.status != 0 and name == FIRST:
+        errors = (plan.folder / name / launch.ERRORS).read_text(errors="replace").splitlines()
+        said = next((line for line in reversed(errors) if line.strip()), "nothing")
+        raise Unfit(f"the command ended with status {record.status} and said: {said}")
+    return record
+
+
+def other(plan: Plan) -> int:
+    """Some other seed."""
+    seed = environment.seed(plan.environ(None))
+    return seed + 1 if seed < LARGEST_SEED else 0
+
+
+def warnings(plan: Plan, records: list[Record], other: Record | None) -> list[str]:
+    """What the verdict does not say. Unfit: there is nothing to judge."""
+    first = records[0]
+    if not (first.steps or first.output or first.outputs):
+        raise Unfit(
+            "nothing to compare: the command took no training step with torch or Keras and printed nothing; "
+            "name a file that it writes with --output"
+        )
+    said = []
+    if not first.steps:
+        said.append("no training step of torch or Keras was seen: judged by what the command printed or wrote")
+    elif not plan.pattern and (
+        changed := next(filter(None, (compare.output_difference(first, r) for r in records)), None)
+    ):
+        said.append(f"what is printed differs in line {changed.step}, which does not count (--lines makes it count)")
+    return said + (seed_effect(first, other) if other else [])
+
+
+def seed_effect(first: Record, other: Record) -> list[str]:
+    """A seed that changes nothing, or not the data, is one that the program ignores."""
+    seed = other.facts["seed"]
+    if other.status != first.status:
+        return [f"with seed {seed} the command ended with status {other.status}"]
+    changes = changed_kinds(first, other)
+    if not changes:
+        return [f"seed {seed} changes nothing: the program ignores the seed, or uses no random numbers"]
+    if first.steps and "data" in first.steps[0].values and "data" not in changes:
+        return [
+            f"seed {seed} changes the {compare.NAMES[changes[0]]}, but not the data: they are not shuffled, or by a "
+            "generator whose seed is a constant"
+        ]
+    return []
+
+
+def changed_kinds(first: Record, other: Record) -> list[str]:
+    """The kinds that differ anywhere in the training, or else what differs in the lines printed and files written."""
+    pairs = [
+        (x, y) for a, b in zip(first.ranks, other.ranks, strict=False) for x, y in zip(a.steps, b.steps, strict=False)
+    ]
+    kinds = [kind for kind in KINDS if any(x.values.get(kind) != y.values.get(kind) for x, y in pairs)]
+    beside = compare.first_difference(first, other)
+    return kinds or ([beside.kind] if beside else [])
+
+
+def as_text(plan: Plan, report: Report) -> str:
+    """Who ran, each run's end, the verdict, and what to do."""
+    facts = report.records[0].facts
+    rows = [("run", "steps", "last loss", "final parameters")]
+    rows += [(str(number), *end(record)) for number, record in enumerate(report.records, start=1)]
+    rows += [(f"seed {report.other.facts['seed']}", *end(report.other))] if report.other else []
+    machine = ", ".join([facts["cpu"]["model"], *facts["gpus"], f"threads {facts['threads']}"])
+    heading = f"{shlex.join(plan.command)}\nseed {facts['seed']}, mode {facts['mode']}, {machine}"
+    warned = "\n".join(f"warning: {warning}" for warning in report.warnings)
+    return "\n\n".join(part for part in (heading, compare.table(rows), verdict_text(plan, report), warned) if part)
+
+
+def end(record: Record) -> tuple[str, str, str]:
+    """How many steps, the last loss in decimals and in bits, and the last fingerprint of the parameters."""
+    losses = [step.loss for step in record.steps if step.loss is not None]
+    prints = [step.values["parameters"] for step in record.steps if "parameters" in step.values]
+    return (
+        str(len(record.steps)) if record.steps else f"{len(record.output)} lines",
+        f"{losses[-1]:.8g} ({losses[-1].hex()})" if losses else "-",
+        prints[-1][:16] if prints else "-",
+    )
+
+
+def verdict_text(plan: Plan, report: Report) -> str:
+    verdict, count = report.verdict, len(report.records)
+    if verdict.outcome == "equal":
+        return f"EQUAL: {count} runs, {compared(report.records[0])}."
+    said = compare.sentence(verdict, ("run 1", f"run {(verdict.run or 0) + 1}"))
+    return said + hints(plan, report) if verdict.outcome == "diverged" else said
+
+
+def compared(record: Record) -> str:
+    """What was compared, and how exactly."""
+    files = f"{len(record.outputs)} files by sha256" if record.outputs else ""
+    if record.steps:
+        seen = [NAMES_IN_PLURAL[kind] for kind in KINDS if any(kind in step.values for step in record.steps)]
+        return ", ".join(
+            filter(None, [f"{len(record.steps)} steps, all bits of {', '.join(seen[:-1])} and {seen[-1]}", files])
+        )
+    return (
+        files or f"{len(record.output)} printed lines (not the digits that they do not show: --output compares files)"
+    )
+
+
+NAMES_IN_PLURAL = {
+    "initial": "initial parameters",
+    "data": "data",
+    "loss": "losses",
+    "gradients": "gradients",
+    "parameters": "updates",
+}
+
+
+def hints(plan: Plan, report: Report) -> str:
+    """What else changed between the runs, and what finds the culprit."""
+    rows = compare.changed_facts(report.records[0], report.records[report.verdict.run or 1])
+    changed = [name for name, _, _ in rows if name != "command"]
+    also = f"\nBetween these runs also changed: {', '.join(changed)}." if changed else ""
+    return f"{also}\nTo find the first operation that differs: seedbed trace -- {shlex.join(plan.command)}"
+
+
+def as_json(report: Report) -> str:
+    document = {
+        "verdict": asdict(report.verdict),
+        "runs": [run_json(record) for record in report.records],
+        "other_seed": run_json(report.other) if report.other else None,
+        "changes_with_seed": changed_kinds(report.records[0], report.other) if report.other else None,
+        "warnings": report.warnings,
+        "facts": report.records[0].facts,
+    }
+    return json.dumps(document, indent=2)
+
+
+def run_json(record: Record) -> dict:
+    steps, loss, parameters = end(record)
+    losses = [step.loss.hex() for step in record.steps if step.loss is not None]
+    return {
+        "seed": record.facts["seed"],
+        "status": record.status,
+        "steps": len(record.steps),
+        "loss": losses[-1] if losses else None,
+        "parameters": next((s.values["parameters"] for s in reversed(record.steps) if "parameters" in s.values), None),
+        "outputs": record.outputs,
+    }

@@ -1,0 +1,81 @@
+"""What is asked of an engine and how, seen from an engine that is none."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from builder.engine import Digests, Engine
+from builder.errors import SeedbedError
+
+
+class Client:
+    """Answers as the SDK's client does."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.images = self
+
+    def info(self) -> Any:
+        return self.answers["info"]
+
+    def get(self, name: str) -> Any:
+        raise self.answers["get"]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> dict[str, str]:
+    """The environment of a `docker` that builds nothing and notes what it sees."""
+    program = tmp_path / "docker"
+    metadata = '{"containerimage.digest": "sha256:m", "containerimage.config.digest": "sha256:c"}'
+    program.write_text(f"""\
+#!/bin/sh
+env > {tmp_path}/seen
+for word; do last=$word; done
+echo '{metadata}' > "$last"
+""")
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SOURCE_DATE_EPOCH": "1999999999"}
+
+
+def test_a_build_is_dated_by_its_lock_and_not_by_the_users_own_epoch(command, tmp_path):
+    """Control: with the commit's date or today's every digest would be another."""
+    built = Engine(Client(), command, embedded=False).build(["."], epoch=1735689600)
+    assert built == Digests(manifest="sha256:m", config="sha256:c")
+    assert "SOURCE_DATE_EPOCH=1735689600\n" in (tmp_path / "seen").read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [([["driver-type", "io.containerd.snapshotter.v1"]], None), ([["Backing Filesystem", "extfs"]], "daemon.json")],
+    ids=["containerd", "graph driver"],
+)
+def test_a_store_that_compresses_anew_is_refused_with_a_remedy(status, remedy):
+    """With it a layer that is pushed has another digest than the one that was built."""
+    info = {"ServerVersion": "28.0", "Driver": "overlay2", "DriverStatus": status}
+    found = Engine(Client(info=info), {}, embedded=False).image_store().remedy
+    assert found is None if remedy is None else remedy in found
+
+
+def test_a_name_that_can_be_no_images_is_one_line():
+    answer = requests.Response()
+    answer.status_code = 400
+    refusal = docker.errors.APIError("400", answer, explanation="invalid reference format")
+    with pytest.raises(SeedbedError, match=r"^A B: invalid reference format$"):
+        Engine(Client(get=refusal), {}, embedded=False).has("A B")
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("127.0.0.1:5000/tiny:1", True),
+        ("registry.example/team/tiny@sha256:0", True),
+        ("seedbed/tiny:1", False),
+        (f"sha256:{'0' * 64}", False),
+    ],
+)
+def test_what_names_a_registry_is_told_from_what_does_not(name, named):
+    assert Engine(Client(), {}, embedded=False).names_registry(name) is named
