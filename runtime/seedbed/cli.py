@@ -14,6 +14,8 @@ from pathlib import Path
 from seedbed import environment
 from seedbed.settings import GPU
 
+UNKNOWN = 77  # what test harnesses take for "skipped"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 the promise does not hold, 2 wrong use; `run` ends with its command's."""
@@ -68,6 +70,16 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--run", action="store_true", help="run it instead of printing it")
     replay.set_defaults(verb=replay_record)
 
+    golden = verbs.add_parser(
+        "golden",
+        help="compare a training with the bits committed for machines of this kind (exit status 77: none are)",
+        epilog="seedbed golden golden.json -- python train.py --epochs 1",
+    )
+    golden.add_argument("file", type=Path, metavar="FILE", help="the golden fingerprints, as JSON")
+    golden.add_argument("--record", action="store_true", help="write this training's bits into the file")
+    golden.set_defaults(verb=golden_command)
+    add_command(golden)
+
     trace = verbs.add_parser(
         "trace",
         help="find the first operation that gives another result in another run",
@@ -102,7 +114,7 @@ def add_verify_options(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
     verify.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
     verify.add_argument("--no-other-seed", action="store_true", help="do without the run with another seed")
-    verify.add_argument("--record", type=Path, metavar="FOLDER", help="keep the records here")
+    verify.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records of all runs here")
     verify.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -193,7 +205,7 @@ def verify_command(options: argparse.Namespace) -> int:
         plan = verify.Plan(
             command,
             environ,
-            options.record or Path(temporary),
+            options.keep or Path(temporary),
             runs=options.n,
             parallel=options.parallel,
             tolerance=options.tolerance,
@@ -259,13 +271,32 @@ def trace_command(options: argparse.Namespace) -> int:
         with search.scratch(options.keep) as folder:
             tracer = search.Tracer(command, environ, folder, log)
             finding = search.search(tracer, options.n)
-            trials = hunt(tracer, finding.runs) if options.hunt and finding.landmark else None
+            trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
             print((report.as_json if options.json else report.as_text)(finding, trials))
     except ValueError as error:
         return wrong(f"trace: {error}")
     except search.Failed as failed:
         return wrong(f"trace: {failed}", 1)
     return 1 if finding.landmark else 0
+
+
+def golden_command(options: argparse.Namespace) -> int:
+    command = command_of(options)
+    if not command or shutil.which(command[0]) is None:
+        return wrong("golden: expected a command, as in: seedbed golden golden.json -- python train.py")
+    from seedbed import golden
+    from seedbed.recording import launch
+
+    with tempfile.TemporaryDirectory(prefix="seedbed-") as folder:
+        try:
+            record = launch.run(command, Path(folder), environment_for(dict(os.environ), None, None))
+            if options.record:
+                golden.write(options.file, record)
+            answer = golden.check(options.file, record)
+        except (ValueError, OSError) as error:
+            return wrong(f"golden: {error}")
+    print(answer.text)
+    return {True: 0, False: 1, None: UNKNOWN}[answer.holds]
 
 
 def command_of(options: argparse.Namespace) -> list[str]:

@@ -217,7 +217,6 @@ def as_json(report: Report) -> str:
 
 
 def run_json(record: Record) -> dict:
-    steps, loss, parameters = end(record)
     losses = [step.loss.hex() for step in record.steps if step.loss is not None]
     return {
         "seed": record.facts["seed"],

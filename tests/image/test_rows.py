@@ -129,7 +129,8 @@ def output(containers) -> Callable[..., str]:
 
     def output(name: str, code: str, *flags: str, **variables: str) -> str:
         # In a file, which the processes that multiprocessing spawns read once more.
-        script = f"printf %s {shlex.quote(code)} >/tmp/snippet.py; exec {ENTRYPOINT[-1]} python {' '.join(flags)} /tmp/snippet.py"
+        python = f"{ENTRYPOINT[-1]} python {' '.join(flags)}"
+        script = f"printf %s {shlex.quote(code)} >/tmp/snippet.py; exec {python} /tmp/snippet.py"
         done = containers[name].run(["sh", "-c", script], environment=variables)
         assert done.status == 0, done.stderr
         return done.stdout

@@ -7,8 +7,7 @@ import functools
 from collections.abc import Callable
 from types import ModuleType
 
-from seedbed import process
-from seedbed.tasks import Task
+from seedbed import process, tasks  # its names are looked up late: unpickling a task may be what imports us
 
 
 def configure(module: ModuleType) -> None:
@@ -36,7 +35,7 @@ def numbered(put: Callable) -> Callable:
         if task is not None:
             call, index, function, *others = task
             calls, latest = calls + (call != latest), call  # Python counts the calls of all pools together
-            task = call, index, Task(function, f"p{pool}.{calls}.{index}"), *others
+            task = call, index, tasks.Task(function, f"p{pool}.{calls}.{index}"), *others
         put(task)
 
     return put_task
@@ -47,7 +46,7 @@ def number_executor(futures: ModuleType) -> None:
 
     @functools.wraps(submit)
     def submit_numbered(self, fn, /, *args, **kwargs):
-        return submit(self, Task(fn, f"e{process.count('executor')}"), *args, **kwargs)
+        return submit(self, tasks.Task(fn, f"e{process.count('executor')}"), *args, **kwargs)
 
     futures.ProcessPoolExecutor.submit = submit_numbered
 
@@ -60,7 +59,7 @@ def number_joblib(backends: ModuleType) -> None:
         @functools.wraps(send)
         def send_numbered(self, func, callback=None, send=send):
             func.items = [
-                (Task(function, f"j{process.count('joblib')}"), *arguments) for function, *arguments in func.items
+                (tasks.Task(function, f"j{process.count('joblib')}"), *arguments) for function, *arguments in func.items
             ]
             return send(self, func, callback)
 

@@ -21,7 +21,7 @@ ONE_THREAD = dict.fromkeys(
 )
 START = 1.7e9  # seconds: what a stopped clock shows
 SECONDS_PER_LOOK = 0.001  # by which a stopped clock goes on, or loops that wait for it would never end
-LONGEST_WAIT = 1.0  # seconds that one thread or process may keep the others waiting: it may be waiting for them
+LONGEST_WAIT = 5.0  # seconds that one thread or process may keep the others waiting: it may be waiting for them
 
 _acted: set[str] = set()
 
@@ -37,6 +37,8 @@ class Change:
     at_start: Callable[[], None] = lambda: None
     when_ready: dict[str, Callable[[ModuleType], None]] = field(default_factory=dict)
     fill: int | None = None
+    gpu: bool = False  # it makes no sense without one
+    hash_seed: bool = False  # it makes no sense where Python's hash seed is fixed
 
 
 def start() -> None:
@@ -203,18 +205,19 @@ CHANGES = {
     "attention": Change(
         "attention without fused kernels",
         "the backward pass of fused attention",
-        libraries=("torch",),
+        gpu=True,
         when_ready={"torch": no_attention_kernels},
     ),
     "benchmark": Change(
         "cuDNN's autotuning off, whatever the script sets",
         "kernels that are chosen by timing them",
-        libraries=("torch",),
+        gpu=True,
         when_ready={"torch": no_benchmark},
     ),
     "hash seed": Change(
         "PYTHONHASHSEED=0",
         "the order of sets of strings",
+        hash_seed=True,
         environ={"PYTHONHASHSEED": "0"},
     ),
     "clock": Change(

@@ -4,10 +4,10 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seedbed.trace import difference
+from seedbed.trace import cause, difference
 from seedbed.trace.changes import CHANGES, Change
 from seedbed.trace.run import Plan, Run
-from seedbed.trace.search import Tracer
+from seedbed.trace.search import Finding, Tracer
 
 TIMES = 3  # runs that have to be equal before a change is said to help
 NOTHING = Change("nothing changed", "nothing")
@@ -29,19 +29,41 @@ class Trial:
         return CHANGES[self.name]
 
 
-def hunt(tracer: Tracer, runs: list[Run]) -> list[Trial]:
-    """Every change that makes sense for these runs, which differ. Empty: so seldom that no change can be judged."""
-    hunter = Hunter(tracer, limit=PATIENCE * max(run.seconds for run in runs) + 60)
+FIRST = {  # what to try first, by the kind of the cause
+    cause.OPERATION: ("threads", "algorithms", "attention", "benchmark", "oneDNN", "workers"),
+    cause.FRESH: ("fill",),
+    cause.DRAW: ("entropy", "clock", "workers"),
+    cause.DATA: ("workers", "hash seed", "clock", "entropy", "fill"),
+    cause.VALUE: ("clock", "entropy", "hash seed", "workers"),
+    cause.PATH: ("hash seed", "workers", "clock", "entropy"),
+}
+
+
+def hunt(tracer: Tracer, finding: Finding) -> list[Trial]:
+    """One change after the other, until one helps. Empty: the runs differ so seldom that no change can be judged."""
+    hunter = Hunter(tracer, limit=PATIENCE * max(run.seconds for run in finding.runs) + 60)
     if hunter.equal_without_a_change():
         return []
-    return [hunter.trial(name) for name in CHANGES if is_sensible(name, runs)]
+    trials: list[Trial] = []
+    for name in in_order(finding):
+        trials.append(hunter.trial(name))
+        if trials[-1].helps:
+            break
+    return trials
 
 
-def is_sensible(name: str, runs: list[Run]) -> bool:
-    """Whether there is anything that the change could change."""
-    change, starts = CHANGES[name], list(events(runs, "start"))
-    if name == "hash seed":
-        return not all(start["hash_seed"].isdigit() for start in starts)
+def in_order(finding: Finding) -> list[str]:
+    """The changes that make sense, the likeliest first."""
+    first = FIRST.get(finding.cause.kind, ())
+    return [name for name in dict.fromkeys([*first, *CHANGES]) if is_sensible(CHANGES[name], finding.runs)]
+
+
+def is_sensible(change: Change, runs: list[Run]) -> bool:
+    """Whether there is anything that it could change."""
+    if change.hash_seed:
+        return not all(start["hash_seed"].isdigit() for start in events(runs, "start"))
+    if change.gpu:
+        return any(end["gpu"] for end in events(runs, "sources"))
     ready = {event["ready"] for event in events(runs, "ready")}
     return not change.libraries or not ready.isdisjoint(change.libraries)
 

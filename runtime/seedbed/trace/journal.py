@@ -99,7 +99,8 @@ def finish_step() -> None:
 
 
 def finish() -> None:
-    write(sources=audit.users_files())
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    write(sources=audit.users_files(), gpu=bool(cuda and cuda.is_initialized()))
 
 
 def places() -> list[str]:

@@ -21,10 +21,11 @@ SEEN = {
     "line": "{}",
 }
 ADVICE = {
-    cause.OPERATION: "Use another operation, or one thread (--hunt tries it); mode strict refuses those torch knows of.",
+    cause.OPERATION: "Use another operation, or one thread (--hunt tries it); strict refuses those torch knows of.",
     cause.FRESH: "Write to all of it before it is read: torch.zeros instead of torch.empty.",
     cause.DRAW: "Give that generator a seed that follows from SEEDBED_SEED.",
 }
+UNSEEN = "Watched operation by operation, the runs were equal: what differs does so seldom, or not while it is watched."
 MOST_SUSPECTS = 12
 
 
@@ -63,8 +64,8 @@ def origin(finding: Finding) -> str:
     found = finding.cause
     direction = f"backward of {found.backward}" if found.backward else "forward"
     module = f" in {found.module}, {direction}" if found.module else ""
-    title = "The first operation" if finding.detailed else "The operations were equal when they were watched"
-    return "\n".join([f"{title}: {found.said}{module}", *(f"    {short(place)}" for place in found.places)])
+    lines = [f"It starts where {found.said}{module}", *(f"    {short(place)}" for place in found.places)]
+    return "\n".join(lines if finding.detailed else [*lines, UNSEEN])
 
 
 def reasons(found: Cause) -> str:

@@ -181,7 +181,7 @@ def filled(operation: str, result):
 
 
 def generator_state(func, args: tuple, kwargs: dict) -> dict | None:
-    """The generator from which an operation will draw: its seed, and a fingerprint of its state. None: it draws none."""
+    """The generator from which an operation will draw: its seed, a fingerprint of its state. None: it draws none."""
     if torch.Tag.nondeterministic_seeded not in func.tags:
         return None
     generator = kwargs.get("generator") or default_generator(next(tensors([args, kwargs]), None), kwargs.get("device"))

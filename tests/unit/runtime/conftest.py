@@ -74,3 +74,17 @@ def install(tmp_path: Path):
             (tmp_path / name).write_text(text)
 
     return install
+
+
+@pytest.fixture
+def seedbed(python: Path, environ: dict[str, str], tmp_path: Path) -> Run:
+    """The command `seedbed` with arguments and variables of its own; `python` is the one with the runtime."""
+    environ = environ | {"PATH": f"{python.parent}{os.pathsep}{environ['PATH']}"}
+
+    def seedbed(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess:
+        command = [python, "-m", "seedbed", *arguments]
+        return subprocess.run(
+            command, env=environ | variables, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+
+    return seedbed

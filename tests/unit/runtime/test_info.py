@@ -95,15 +95,27 @@ def test_off_promises_nothing_and_holds(info) -> None:
     assert "nothing is promised" in done.stdout
 
 
-def test_the_image_describes_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from seedbed import info
+DESCRIBE = """
+import json, sys, pathlib
+from seedbed import info
+info.IMAGE = pathlib.Path(sys.argv[1])
+print(json.dumps([info.image(), info.as_text([]), json.loads(info.as_json([]))]))
+"""
 
+
+def test_the_image_describes_itself(python: Path, environ: dict[str, str], tmp_path: Path) -> None:
+    """In a process of its own, for the module starts the layer."""
+
+    def describe() -> list:
+        command = [python, "-c", DESCRIBE, tmp_path / "image.json"]
+        return json.loads(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
+
+    assert describe()[0] == {}
     described = {"name": "tiny", "tag": "1.0", "versions": {"numpy": "2.0"}}
-    monkeypatch.setattr(info, "IMAGE", tmp_path / "image.json")
-    assert info.image() == {}
-    info.IMAGE.write_text(json.dumps(described))
-    assert info.as_text([]).startswith("image    tiny 1.0\n")
-    assert json.loads(info.as_json([]))["image"] == described
+    (tmp_path / "image.json").write_text(json.dumps(described))
+    image, text, data = describe()
+    assert image == data["image"] == described
+    assert text.startswith("image    tiny 1.0\n")
 
 
 def test_a_reader_that_leaves_early_causes_no_traceback(python: Path, environ: dict[str, str]) -> None:

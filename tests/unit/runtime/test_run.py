@@ -7,17 +7,6 @@ import pytest
 SEEDBED = "from seedbed.cli import main; raise SystemExit(main())"
 
 
-@pytest.fixture
-def seedbed(python: Path, environ: dict[str, str]):
-    """`seedbed` with arguments and variables of its own."""
-
-    def seedbed(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess:
-        command = [python, "-c", SEEDBED, *arguments]
-        return subprocess.run(command, env=environ | variables, capture_output=True, text=True)
-
-    return seedbed
-
-
 def variables(done: subprocess.CompletedProcess) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 

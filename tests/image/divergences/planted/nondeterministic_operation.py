@@ -1,4 +1,4 @@
-"""An operation of a third party whose kernel adds in the order of its threads; it honours torch's flag, and only warns."""
+"""A third party's operation whose kernel adds in the order of its threads; it honours torch's flag, and only warns."""
 
 import threading
 import time
