@@ -194,12 +194,17 @@ def verify_command(options: argparse.Namespace) -> int:
         return wrong("verify: expected a command, as in: seedbed verify -- python train.py")
     if shutil.which(command[0]) is None:
         return wrong(f"{command[0]}: no such command on PATH")
-    from seedbed import verify
 
     def environ(seed: int | None) -> dict[str, str]:
         return environment_for(dict(os.environ), options.seed if seed is None else str(seed), options.mode)
 
-    import tempfile  # not at the top: it imports random, which has it configured before a bad mode can be refused
+    try:
+        environ(None)
+    except ValueError as error:
+        return wrong(f"verify: {error}")
+    import tempfile  # not at the top: it imports random, which cannot be configured in a mode that there is not
+
+    from seedbed import verify
 
     with tempfile.TemporaryDirectory(prefix="seedbed-") as temporary:
         plan = verify.Plan(
@@ -225,10 +230,11 @@ def verify_command(options: argparse.Namespace) -> int:
 
 
 def compare_records(options: argparse.Namespace) -> int:
-    from seedbed import compare
-    from seedbed.recording import record
-
     try:
+        environment.mode(os.environ)
+        from seedbed import compare
+        from seedbed.recording import record
+
         a, b = (record.read(path) for path in options.records)
     except ValueError as error:
         return wrong(f"compare: {error}")
@@ -238,10 +244,11 @@ def compare_records(options: argparse.Namespace) -> int:
 
 
 def replay_record(options: argparse.Namespace) -> int:
-    from seedbed import replay
-    from seedbed.recording import record
-
     try:
+        environment.mode(os.environ)
+        from seedbed import replay
+        from seedbed.recording import record
+
         recorded = record.read(options.record)
         command = replay.docker_run(recorded, options.image)
     except ValueError as error:
@@ -284,12 +291,18 @@ def golden_command(options: argparse.Namespace) -> int:
     command = command_of(options)
     if not command or shutil.which(command[0]) is None:
         return wrong("golden: expected a command, as in: seedbed golden golden.json -- python train.py")
+    try:
+        environ = environment_for(dict(os.environ), None, None)
+    except ValueError as error:
+        return wrong(f"golden: {error}")
+    import tempfile  # not at the top: see verify_command
+
     from seedbed import golden
     from seedbed.recording import launch
 
     with tempfile.TemporaryDirectory(prefix="seedbed-") as folder:
         try:
-            record = launch.run(command, Path(folder), environment_for(dict(os.environ), None, None))
+            record = launch.run(command, Path(folder), environ)
             if options.record:
                 golden.write(options.file, record)
             answer = golden.check(options.file, record)

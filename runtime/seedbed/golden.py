@@ -6,7 +6,6 @@ the image it was made in: a lock that changes numbers shows as a changed line.
 
 import hashlib
 import json
-import os
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,7 +73,7 @@ def write(path: Path, record: Record) -> None:
     }
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=2) + "\n")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ WAYS = {
         "command": [
             "bash",
             "-c",
-            'python -m venv --system-site-packages --without-pip /tmp/venv && PYTHONPATH=$1 /tmp/venv/bin/python -c "$0"',
+            "python -m venv --system-site-packages --without-pip /tmp/venv"
+            ' && PYTHONPATH=$1 /tmp/venv/bin/python -c "$0"',
             DRAW,
             "/opt/venv/lib/python3.11/site-packages",
         ]

@@ -3,10 +3,10 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +26,7 @@ SHOWN_PREFIXES = (
     *("TORCH", "PYTORCH_", "ATEN_", "TF_", "KERAS_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "LC_", "LANG", "TZ"),
     *("RANK", "LOCAL_", "WORLD_", "SLURM_PROCID", "SLURM_NTASKS"),
 )
-TEMPORARY = tempfile.gettempdir()  # code that libraries write there and import
+TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
 OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE"}
 SESSION = {
     "PWD",
@@ -158,7 +158,7 @@ def sources(files: list[Path]) -> dict[str, str]:
     here, found = Path.cwd(), {}
     for file in files:
         path = file.resolve()
-        if path.suffix == ".py" and path.is_file() and not path.is_relative_to(TEMPORARY):
+        if path.suffix == ".py" and path.is_file() and not TEMPORARY.search(str(path)):
             name = path.relative_to(here) if path.is_relative_to(here) else path
             found[str(name)] = fingerprint(path)
     return dict(sorted(found.items()))
