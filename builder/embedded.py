@@ -50,6 +50,7 @@ OLDEST_RELEASE = 12  # trixie's Docker needs glibc 2.34
 # Each engine takes a part of both ranges. The first is set apart for benchmarks (RFC 2544), so no mirror stands
 # there; Docker turns to the second where the host has a route to the first.
 ADDRESS_RANGES = (IPv4Network("198.18.0.0/15"), IPv4Network("10.201.0.0/16"))
+POOLS = "default-address-pools"
 OWN_NAMESPACES = ("unshare", "--mount", "--propagation=slave", "--mount-proc", "--pid", "--fork", "--kill-child")
 BUILD_CACHE_LIMIT = "50GB"
 START_TIMEOUT = 120.0  # seconds; a full data folder takes a while
@@ -70,6 +71,7 @@ class EmbeddedEngine:
         self._pools = [_part(addresses, int(identity, 16)) for addresses in ADDRESS_RANGES]
         self._programs = self.directory / "programs"
         self._data = self.directory / "data"
+        self._networks = self._data / "network/files/local-kv.db"
         self._client = self.directory / "client"
         self._state = Path("/run", self.name)  # a socket's path may have 107 characters, a cache's has more
         self._socket = self._state / "docker.sock"
@@ -140,7 +142,7 @@ class EmbeddedEngine:
     def _start(self, log: Log) -> None:
         log("starting the embedded engine")
         self._state.mkdir(mode=0o700)
-        _write_json(self.directory / "daemon.json", self._daemon_configuration())
+        self._configure()
         if not (self._client / "config.json").exists():  # it may hold a login by now
             _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
         _add_bridge(self.name)
@@ -153,6 +155,13 @@ class EmbeddedEngine:
                 raise SeedbedError(f"the embedded engine did not start: {_last_words(self.log_file)}")
             time.sleep(0.1)
         daemon.returncode = 0  # it is meant to outlive this process: Popen would warn of it
+
+    def _configure(self) -> None:
+        settings, file = self._daemon_configuration(), self.directory / "daemon.json"
+        with suppress(FileNotFoundError, KeyError, json.JSONDecodeError):
+            if json.loads(file.read_text())[POOLS] != settings[POOLS]:  # Docker would keep networks no rule lets out
+                self._networks.unlink()
+        _write_json(file, settings)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         init = ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
@@ -200,7 +209,7 @@ class EmbeddedEngine:
 
     def _clear(self) -> None:
         self._close_firewall()
-        for bridge in (self.name, *_networks_bridges(self._data)):
+        for bridge in (self.name, *_networks_bridges(self._networks)):
             _remove_bridge(bridge)
         for hierarchy in ("", "*/"):  # cgroup v2, and v1
             for group in Path("/sys/fs/cgroup").glob(hierarchy + self.name):
@@ -238,7 +247,7 @@ class EmbeddedEngine:
             "bridge": self.name,
             "mtu": mtu,
             "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": str(mtu)}},
-            "default-address-pools": [{"base": pool, "size": 25} for pool in self._pools],
+            POOLS: [{"base": pool, "size": 25} for pool in self._pools],
             "iptables": False,
             "ip6tables": False,
             "userland-proxy-path": str(commands / "docker-proxy"),
@@ -386,11 +395,10 @@ def _mtu() -> int:
     return 1500
 
 
-def _networks_bridges(data: Path) -> set[str]:
+def _networks_bridges(database: Path) -> set[str]:
     """The bridges of users' and Compose's networks, from Docker's database: a dead daemon cannot be asked."""
     with suppress(OSError):
-        database = (data / "network/files/local-kv.db").read_bytes()
-        return {name.decode() for name in re.findall(rb"\bbr-[0-9a-f]{12}\b", database)}
+        return {name.decode() for name in re.findall(rb"\bbr-[0-9a-f]{12}\b", database.read_bytes())}
     return set()
 
 

@@ -31,6 +31,7 @@ LONGEST_RUN = 600  # seconds
 # Two programs at once, each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 ENVIRONMENT = {"PYTHONPATH": EXAMPLES, "OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
 REPEATED = 3
+CLAIM = "repeats: "  # how the checks of smoke tests that run a program begin
 
 
 @dataclass(frozen=True)

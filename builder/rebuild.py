@@ -7,6 +7,7 @@ but this module's part comes from outside: the folder it runs in, its variables,
 import os
 import random
 import sys
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -45,9 +46,13 @@ def shuffle_inputs() -> None:
     listdir, scandir, write_layer = os.listdir, os.scandir, tar.write_layer
     os.listdir = lambda *where: shuffled(listdir(*where))
     os.scandir = lambda *where: Listing(scandir(*where))  # type: ignore[assignment]
-    tar.write_layer = lambda store, entries, **settings: write_layer(
-        store, shuffled(entries, key=lambda entry: entry.path), **settings
-    )
+    tar.write_layer = lambda store, entries, **settings: write_layer(store, shuffled_entries(entries), **settings)
+
+
+def shuffled_entries(entries: Iterable[tar.Entry]) -> list[tar.Entry]:
+    """In another order, but links behind what they link to: so a layer that nobody sorts can still be unpacked."""
+    shuffled_all = shuffled(entries, key=lambda entry: entry.path)
+    return sorted(shuffled_all, key=lambda entry: entry.kind == tarfile.LNKTYPE)
 
 
 # Here and not in main(): the processes that write layers import this module anew, and all that comes after has to find

@@ -157,7 +157,7 @@ def checks_of(image: Image) -> dict[str, Check]:
     They are named by the docstrings of the scripts.
     """
     inside = {title_of(script): runs_inside(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {f"repeats: {title_of(script)}": repeats(script) for script in programs.Programs(image).scripts}
+    others = {f"{programs.CLAIM}{title_of(script)}": repeats(script) for script in programs.Programs(image).scripts}
     return COMMON | inside | others
 
 

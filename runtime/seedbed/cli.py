@@ -88,7 +88,39 @@ def parser() -> argparse.ArgumentParser:
     add_trace_options(trace)
     trace.set_defaults(verb=trace_command)
     add_command(trace)
+
+    sweep = verbs.add_parser(
+        "sweep",
+        help="run a command under several seeds: mean, spread and plot",
+        epilog="seedbed sweep --seeds 5 --metric accuracy -- python train.py --output '{folder}'",
+    )
+    add_sweep_options(sweep)
+    sweep.set_defaults(verb=sweep_command)
+    add_command(sweep)
     return top
+
+
+def add_sweep_options(sweep: argparse.ArgumentParser) -> None:
+    sweep.add_argument("--seeds", default="5", metavar="K", help="how many, or which: 1,7,42 (default: 5, from 42 on)")
+    sweep.add_argument("--metric", action="append", metavar="NAME", help="what to sum up; may be given several times")
+    sweep.add_argument(
+        "--pattern", type=pattern, metavar="REGEX", help="its first group is the metric in a line printed"
+    )
+    sweep.add_argument(
+        "--file", metavar="PATH", help="a CSV or JSON file with the metric; {folder}, {seed}: the run's own"
+    )
+    sweep.add_argument(
+        "--parallel",
+        type=at_least(1),
+        nargs="?",
+        const=None,
+        default=1,
+        metavar="K",
+        help="how many at a time; without a number, one on each GPU, or else on each CPU (default: 1)",
+    )
+    sweep.add_argument("--output", type=Path, default=Path("sweep"), metavar="FOLDER", help="(default: sweep)")
+    sweep.add_argument("--mode", help="strict or warn (default: SEEDBED_MODE, else strict)")
+    sweep.add_argument("--json", action="store_true", help="for programs")
 
 
 def add_trace_options(trace: argparse.ArgumentParser) -> None:
@@ -262,6 +294,26 @@ def replay_record(options: argparse.Namespace) -> int:
     if program is None:
         return wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
     os.execv(program, command)
+
+
+def sweep_command(options: argparse.Namespace) -> int:
+    command = command_of(options)
+    if not command:
+        return wrong("sweep: expected a command, as in: seedbed sweep -- python train.py")
+    if shutil.which(command[0]) is None:
+        return wrong(f"{command[0]}: no such command on PATH")
+    from seedbed.sweep import verb
+
+    def environ(seed: int, threads: str | None) -> dict[str, str]:
+        limits = {"OMP_NUM_THREADS": threads} if threads else {}
+        return environment_for({**os.environ, **limits}, str(seed), options.mode)
+
+    try:
+        return verb.sweep(options, command, environ, log)
+    except ValueError as error:
+        return wrong(f"sweep: {error}")
+    except KeyboardInterrupt:
+        return wrong("sweep: interrupted; the same command goes on where it stopped", 130)
 
 
 def trace_command(options: argparse.Namespace) -> int:

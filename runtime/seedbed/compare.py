@@ -27,8 +27,8 @@ NAMES = {
     "status": "exit status",
 }
 VARIES = re.compile(  # times, rates and addresses in what is printed
-    r"\d[\d.,]*\s*(?:[mµun]?s|secs?|seconds?|min|minutes?|h|hours?)\b(?:/\w+)?"
-    r"|\d[\d.,]*\s*[A-Za-z]+/s(?:ec)?\b"
+    r"\d[\d.,]*(?:e[-+]?\d+)?\s*(?:[mµun]?s|secs?|seconds?|min|minutes?|h|hours?)\b(?:/\w+)?"
+    r"|\d[\d.,]*(?:e[-+]?\d+)?\s*[A-Za-z]+/s(?:ec)?\b"
     r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?|\b\d+:\d\d(?::\d\d)?(?:\.\d+)?\b"
     r"|0x[0-9a-f]{6,}\b"
 )
@@ -73,7 +73,7 @@ def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = N
         return Verdict("incomparable" if hardware else "equal", hardware=hardware)
     difference, run = min(differing, key=lambda pair: position(pair[0]))
     largest = max(distance(first, other, pattern) for other in others)
-    near = largest <= tolerance and not any(difference.kind == "file" for difference, _ in differing)
+    near = 0 < tolerance >= largest and not any(difference.kind == "file" for difference, _ in differing)
     outcome: Outcome = "incomparable" if hardware else "within" if near else "diverged"
     return Verdict(outcome, difference, run, largest, hardware)
 

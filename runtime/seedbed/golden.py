@@ -89,7 +89,8 @@ def check(path: Path, record: Record) -> Answer:
     command, kind, now = shlex.join(record.facts["command"]), device_class(record.facts), golden(record)
     then = read(path).get(command, {}).get(kind)
     if then is None:
-        return Answer(None, f"no golden fingerprint for {command!r} on {kind}: add --record, and commit {path}")
+        remedy = f"seedbed golden --record {path} -- {command}"
+        return Answer(None, f"no golden fingerprint for {command!r} on {kind}: record one with: {remedy}")
     if then.fingerprint == now.fingerprint:
         stale = (
             "" if then.lock == now.lock else f" (recorded with lock {then.lock[7:19]}, the same with {now.lock[7:19]})"

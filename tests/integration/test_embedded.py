@@ -114,7 +114,7 @@ def traces(engine: EmbeddedEngine) -> dict[str, list[str]]:
     """Everything outside its folder by which one can see that this engine runs, or has run."""
     rules = "".join(engine._iptables("--table", table, "--list-rules").stdout for table in ("filter", "nat"))
     mounts = Path("/proc/mounts").read_text().splitlines()
-    bridges = {engine.name, *embedded._networks_bridges(engine._data)}
+    bridges = {engine.name, *embedded._networks_bridges(engine._networks)}
     return {
         "processes": list(map(str, processes(engine))),
         "mounts": [mount for mount in mounts if str(engine.directory) in mount or engine.name in mount],
@@ -156,6 +156,22 @@ def test_builds_and_containers_reach_the_network_by_name(engine: EmbeddedEngine,
     address = f"{source.uri}/dists/{source.suite}/InRelease"
     assert "SIGNED MESSAGE" in docker(engine, "run", "--rm", image, "head", "-1", "/release")
     assert "SIGNED MESSAGE" in docker(engine, "run", "--rm", image, "wget", "-qO-", address)
+
+
+def test_networks_of_an_engine_with_other_addresses_are_forgotten(
+    installed: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(installed, "_pools", ["198.19.240.0/20"])
+        installed.up(quiet)
+        installed.down()
+    installed.up(quiet)
+    try:
+        [configured] = json.loads(docker(installed, "network", "inspect", "bridge"))[0]["IPAM"]["Config"]
+    finally:
+        installed.down()
+    pools = [IPv4Network(pool) for pool in installed._pools]
+    assert any(IPv4Network(configured["Subnet"]).subnet_of(pool) for pool in pools)
 
 
 def test_without_our_rules_containers_do_not_reach_the_network(engine: EmbeddedEngine, image: str) -> None:

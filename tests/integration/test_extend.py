@@ -30,7 +30,8 @@ def extend(tiny, docker, run, trust, tmp_path: Path):
 
 
 def test_what_is_installed_on_top_is_there_and_still_seeded(extend, docker, tiny):
-    assert extend("six").returncode == 0
+    built = extend("six")
+    assert built.returncode == 0, built.stderr
     extended = "seedbed-test/extended"
     assert docker.run(extended, ["python", "-c", "import six"]).status == 0
     first, again = (docker.run(extended, ["python", "draw.py"]).stdout for _ in range(2))

@@ -14,9 +14,10 @@ def augment(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 if __name__ == "__main__":
-    images, labels = digits.load()[0]
-    data = tf.data.Dataset.from_tensor_slices((images[..., None], labels))
-    data = data.shard(2, 0).concatenate(data.shard(2, 1)).shuffle(1000)
+    images, labels = (part[:500] for part in digits.load()[0])
+    whole = tf.data.Dataset.from_tensor_slices((images[..., None], labels))
+    parts = tf.data.Dataset.range(4)
+    data = parts.interleave(lambda part: whole.shard(4, part), num_parallel_calls=tf.data.AUTOTUNE).shuffle(500)
     data = data.map(augment, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(tf.data.AUTOTUNE)
     model = keras.Sequential([layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10)])
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

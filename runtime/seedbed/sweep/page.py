@@ -1,0 +1,49 @@
+"""A sweep on one HTML page that needs nothing else: the plots, the table, and what was run."""
+
+import shlex
+from html import escape
+
+from seedbed.sweep import summary, svg
+from seedbed.sweep.figure import figure
+from seedbed.sweep.summary import Curves, Summary
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 760px; margin: 2em auto; padding: 0 1em }
+svg { width: 100%; height: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+td, th { padding: .15em .9em; text-align: right }
+tr.mean td { border-top: 1px solid #24292f }
+code { background: #f6f8fa; padding: .1em .3em }
+p.warning { border-left: 3px solid #bf8700; padding-left: .7em }
+"""
+
+
+def page(summaries: list[Summary], curves: dict[str, Curves], description: dict) -> str:
+    command = shlex.join(description["command"])
+    plots = [svg.drawn(figure(name, found), f"{name} of {len(found)} seeds") for name, found in curves.items()]
+    facts = [f"{name} {value}" for name, value in description.items() if name != "command" and value]
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f"<title>{escape(command)}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{len(summaries[0].values)} seeds</h1>",
+            f"<p><code>{escape(command)}</code></p>",
+            *plots,
+            table(summary.rows(summaries)),
+            *(f'<p class="warning">{escape(said)}</p>' for said in summary.warnings(summaries, curves)),
+            f"<p>{escape(', '.join(facts))}</p>",
+            "</body></html>\n",
+        ]
+    )
+
+
+def table(rows: list[list[str]]) -> str:
+    header, *others = rows
+    lines = [f"<tr>{cells(header, 'th')}</tr>"]
+    lines += [f"<tr{' class=mean' if row[0] == 'mean' else ''}>{cells(row, 'td')}</tr>" for row in others]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def cells(row: list[str], tag: str) -> str:
+    return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)

@@ -1,0 +1,181 @@
+"""The runs of a sweep: one a seed, each with a folder of its own, and only those that have not come to an end yet."""
+
+import fcntl
+import json
+import os
+import queue
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedbed import environment
+from seedbed.recording import facts, launch, record
+from seedbed.recording.record import Record
+
+DESCRIPTION, LOCK = "sweep.json", "lock"
+SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was killed takes its runs with it
+TRACKERS = {  # run names that experiment trackers take from the environment; an {attempt} is never used twice
+    "WANDB_RUN_ID": "{sweep}-{seed}-{attempt}",
+    "WANDB_NAME": "{sweep}-seed-{seed}",
+    "WANDB_RUN_GROUP": "{sweep}",
+    "MLFLOW_RUN_NAME": "{sweep}-seed-{seed}",
+    "NEPTUNE_CUSTOM_RUN_ID": "{sweep}-{seed}-{attempt}",
+    "DVC_EXP_NAME": "{sweep}-seed-{seed}-{attempt}",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: `{seed}` and `{folder}` in the command stand for each run's own. `parallel`: how many at a time."""
+
+    command: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folder: Path
+    environ: Callable[[int], dict[str, str]]
+    parallel: int = 1
+
+    def run_folder(self, seed: int) -> Path:
+        return self.folder / f"seed-{seed}"
+
+    def words(self, seed: int) -> list[str]:
+        """The command of one run."""
+        return [self.filled(word, seed) for word in self.command]
+
+    def filled(self, word: str, seed: int) -> str:
+        return word.replace("{seed}", str(seed)).replace("{folder}", str(self.run_folder(seed)))
+
+
+def finished(plan: Plan) -> dict[int, Record]:
+    """The runs that have ended well, by seed."""
+    return {seed: run for seed in plan.seeds if (run := read(plan.run_folder(seed))) and run.status == 0}
+
+
+def read(folder: Path) -> Record | None:
+    """Whatever there is of a run."""
+    try:
+        return record.read(folder / "record")
+    except ValueError:
+        return None
+
+
+def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
+    """Run what has not ended yet, and return all runs by seed; their status says which failed.
+
+    ValueError: the folder belongs to another sweep, or to one that is running now.
+    """
+    with locked(plan.folder):
+        name = described(plan)
+        runs = finished(plan)
+        refuse_changed_sources(plan, runs)
+        left = [seed for seed in plan.seeds if seed not in runs]
+        if runs and left:
+            log(f"going on: {len(runs)} of {len(plan.seeds)} seeds are there already")
+        for seed, run in run_all(plan, name, left):
+            runs[seed] = run
+            outcome = (
+                "done" if run.status == 0 else f"failed (status {run.status}), see {plan.run_folder(seed)}/record/"
+            )
+            log(f"seed {seed}: {outcome} ({len(runs)} of {len(plan.seeds)})")
+        return {seed: runs[seed] for seed in plan.seeds}
+
+
+def run_all(plan: Plan, name: str, seeds: list[int]) -> Iterator[tuple[int, Record]]:
+    """Each run as it ends; as many at a time as the plan says, each with GPUs of its own where there are several."""
+    slots: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    for number in range(plan.parallel):
+        slots.put(gpu_of_slot(number, plan.parallel))
+
+    def run(seed: int) -> Record:
+        slot = slots.get()
+        try:
+            return run_one(plan, name, seed, slot)
+        finally:
+            slots.put(slot)
+
+    with ThreadPoolExecutor(plan.parallel) as pool:
+        running = {pool.submit(run, seed): seed for seed in seeds}
+        try:
+            for done in as_completed(running):
+                yield running[done], done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def run_one(plan: Plan, name: str, seed: int, slot: dict[str, str]) -> Record:
+    """From the beginning: what a cut-off attempt has left is removed."""
+    folder = plan.run_folder(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environ = plan.environ(seed) | slot | tracker_names(name, seed)
+    return launch.run(plan.words(seed), folder / "record", environ)
+
+
+def tracker_names(name: str, seed: int) -> dict[str, str]:
+    """Names that differ from run to run: scripts seeded alike would otherwise draw the same ones."""
+    attempt = secrets.token_hex(4)
+    return {key: value.format(sweep=name, seed=seed, attempt=attempt) for key, value in TRACKERS.items()}
+
+
+def gpu_of_slot(number: int, parallel: int) -> dict[str, str]:
+    visible = gpus()
+    return {"CUDA_VISIBLE_DEVICES": visible[number % len(visible)]} if parallel > 1 and len(visible) > 1 else {}
+
+
+def gpus() -> list[str]:
+    """Those that a script may use, as CUDA_VISIBLE_DEVICES has them."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    return [str(number) for number in range(len(facts.graphics()[0]))]
+
+
+def described(plan: Plan) -> str:
+    """The sweep's name. The first time it is made up; later the folder has to be of the same sweep."""
+    environ = plan.environ(plan.seeds[0])
+    same = {"command": list(plan.command), "mode": environment.mode(environ), "threads": environment.threads(environ)}
+    file = plan.folder / DESCRIPTION
+    if not file.exists():
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps({"name": f"sweep{secrets.token_hex(3)}", **same}, indent=2) + "\n")
+        partial.replace(file)
+    known = json.loads(file.read_text())
+    for key, value in same.items():
+        if known.get(key) != value:
+            raise ValueError(
+                f"{plan.folder} holds a sweep with another {key} ({known.get(key)}): name another --output"
+            )
+    return known["name"]
+
+
+def refuse_changed_sources(plan: Plan, runs: dict[int, Record]) -> None:
+    """ValueError: a file of the script's is no longer what it was when a finished run used it."""
+    for seed, run in runs.items():
+        for file, content in run.facts.get("sources", {}).items():
+            if facts.fingerprint(Path(file)) != content:
+                raise ValueError(f"{file} has changed since seed {seed} was run: name another --output, or delete it")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, for this sweep alone. ValueError: another one is at it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot hold a sweep: {error.strerror}") from error
+    try:
+        for wait in range(SECONDS_TO_WAIT * 10, -1, -1):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not wait:
+                    raise ValueError(f"{folder}: another sweep is running here") from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(file)

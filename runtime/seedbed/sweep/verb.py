@@ -1,0 +1,119 @@
+"""The verb: from its options to the table and the files that a sweep leaves in its folder."""
+
+import argparse
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from seedbed import environment
+from seedbed.recording import facts
+from seedbed.recording.record import Record
+from seedbed.settings import LARGEST_SEED
+from seedbed.sweep import metric, page, png, runs, summary
+from seedbed.sweep.figure import figure
+from seedbed.sweep.metric import Metric
+from seedbed.sweep.runs import Plan
+from seedbed.sweep.summary import Curves, Summary
+
+Environ = Callable[
+    [int, str | None], dict[str, str]
+]  # of a seed, with so many threads; None: as many as there are CPUs
+Log = Callable[[str], None]
+
+
+def sweep(options: argparse.Namespace, command: list[str], environ: Environ, log: Log) -> int:
+    """Exit status 0: every seed has a result, 1: not. ValueError: wrong use."""
+    metrics, plan = metrics_of(options), plan_of(options, command, environ)
+    found = runs.sweep(plan, log)
+    curves = read_curves(plan, metrics, {seed: run for seed, run in found.items() if run.status == 0}, log)
+    whole = [seed for seed in plan.seeds if all(seed in curve for curve in curves.values())]
+    if not whole:
+        log("sweep: no seed has a result")
+        return 1
+    curves = {name: {seed: curve[seed] for seed in whole} for name, curve in curves.items()}
+    summaries = [summary.summary(name, curve) for name, curve in curves.items()]
+    description = describe(plan, [found[seed] for seed in whole])
+    write(plan.folder, summaries, curves, description)
+    print(summary.as_json(summaries, curves, description) if options.json else summary.as_text(summaries))
+    for said in [*summary.warnings(summaries, curves), *other_hardware(found)]:
+        log(f"note: {said}")
+    log(f"plots and tables: {plan.folder}/")
+    return 0 if len(whole) == len(plan.seeds) else 1
+
+
+def metrics_of(options: argparse.Namespace) -> list[Metric]:
+    if options.pattern and options.file:
+        raise ValueError("expected --pattern or --file, found both: a metric comes from one of them")
+    names = options.metric or ["value" if options.pattern else "loss"]
+    if options.pattern and len(names) > 1:
+        raise ValueError(f"--pattern finds one metric, found {len(names)}: {', '.join(names)}")
+    return [Metric(name, options.pattern, options.file) for name in dict.fromkeys(names)]
+
+
+def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -> Plan:
+    """Runs at the same time share the CPUs. ValueError: no seeds, or mode off, which seeds nothing."""
+    parallel = options.parallel or len(runs.gpus()) or environment.available_cpus()
+    threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None
+    seeds = seeds_of(options.seeds, environment.seed(dict(os.environ)))
+    if environment.mode(environ(seeds[0], threads)) == "off":
+        raise ValueError("mode off seeds nothing: sweep in mode strict or warn")
+    return Plan(tuple(command), seeds, options.output, lambda seed: environ(seed, threads), parallel)
+
+
+def seeds_of(text: str, first: int) -> tuple[int, ...]:
+    """`5`: so many, from the first on; `1,7,42`: these. ValueError: neither."""
+    words = text.split(",")
+    if not all(environment.is_seed(word) for word in words) or text == "0":
+        raise ValueError(f"--seeds {text}: expected how many, as in 5, or which, as in 1,7,42")
+    if len(words) > 1:
+        return tuple(dict.fromkeys(map(int, words)))
+    return tuple((first + number) % (LARGEST_SEED + 1) for number in range(int(text)))
+
+
+def read_curves(plan: Plan, metrics: list[Metric], ended: dict[int, Record], log: Log) -> dict[str, Curves]:
+    """By metric and seed; a run that lacks a metric is left out, and said so."""
+    curves: dict[str, Curves] = {known.name: {} for known in metrics}
+    for seed, run in ended.items():
+        for known in metrics:
+            file = Path(plan.filled(known.file, seed)) if known.file else None
+            try:
+                curves[known.name][seed] = metric.curve(known, run, file)
+            except metric.Missing as missing:
+                log(f"seed {seed}: {missing}")
+    return curves
+
+
+def describe(plan: Plan, ended: list[Record]) -> dict:
+    """What was run, for whoever finds the table later."""
+    of_all = ended[0].facts
+    image = of_all.get("image", {})
+    return {
+        "command": list(plan.command),
+        "mode": of_all["mode"],
+        "threads": of_all["threads"],
+        "image": f"{image['name']} {image['tag']}" if image else None,
+        "gpus": ", ".join(of_all["gpus"]) or None,
+        "cpu": of_all["cpu"]["model"],
+    }
+
+
+def other_hardware(found: dict[int, Record]) -> list[str]:
+    """A warning where a sweep was cut off on one machine and went on on another."""
+    seen = {str([run.facts.get(key) for key in facts.HARDWARE]) for run in found.values()}
+    return ["the seeds ran on different hardware"] if len(seen) > 1 else []
+
+
+def write(folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict) -> None:
+    """results.csv, results.json, plots.html, and a PNG for each metric."""
+    files = {
+        "results.csv": summary.as_csv(summaries).encode(),
+        "results.json": (summary.as_json(summaries, curves, description) + "\n").encode(),
+        "plots.html": page.page(summaries, curves, description).encode(),
+    }
+    for name, curve in curves.items():
+        files[f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png"] = png.drawn(figure(name, curve))
+    for name, content in files.items():
+        partial = folder / f"{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(folder / name)

@@ -1,0 +1,22 @@
+"""Keras: fit with augmentation, dropout and a shuffled, parallel data set."""
+
+import digits
+import keras
+import tensorflow as tf
+from keras import layers
+
+images, labels = (part[:512] for part in digits.load()[0])
+data = tf.data.Dataset.from_tensor_slices((images[..., None], labels)).shuffle(512)
+data = data.map(lambda image, label: (image * 2 - 1, label), num_parallel_calls=2).batch(64).prefetch(2)
+model = keras.Sequential(
+    [
+        keras.Input((8, 8, 1)),
+        layers.RandomTranslation(1 / 8, 1 / 8),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dropout(0.2),
+        layers.Dense(10),
+    ]
+)
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(data, epochs=2, verbose=2)

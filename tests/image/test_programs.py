@@ -1,0 +1,19 @@
+"""The programs on other people's libraries, as the smoke tests ran them in each image (docs/programs.md)."""
+
+import pytest
+
+from builder import pages, programs, smoke
+from tests.image.conftest import IMAGES
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_program_was_run_and_repeats(name, real, record_of):
+    outcomes = {result.check: result.outcome for result in record_of(name).smoke}
+    for script in programs.Programs(real.image(name)).scripts:
+        assert outcomes[f"{programs.CLAIM}{smoke.title_of(script)}"] == "passed"
+
+
+def test_the_page_says_how_they_ended(real, record_of):
+    page = pages.PROGRAMS.read_text(encoding="utf-8")
+    results = {image.name: record_of(image.name).smoke for image in real.select(())}
+    assert page == pages.with_table(page, results)

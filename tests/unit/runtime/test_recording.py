@@ -1,0 +1,231 @@
+"""A record holds a training's steps as bits, is readable at any moment, and belongs to one process."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from seedbed.recording import facts, launch, record
+from seedbed.recording.lines import Lines
+
+LIBRARY = """
+from seedbed.recording.fingerprint import Fingerprint
+from seedbed.recording.writer import writer
+
+class Step:
+    def __init__(self, loss, ready=True): self.loss, self.is_ready = loss, ready
+    def ready(self): return self.is_ready
+    def told(self): return {"loss": [float(self.loss).hex()]}
+
+def train(*losses, ready=True):
+    for loss in losses: writer.step(Step(loss, ready))
+"""  # in the place of torch: the tests have none
+
+
+@pytest.fixture
+def recorded(run, install, tmp_path: Path):
+    """The record of a script that trains with that library."""
+
+    def recorded(code: str, **variables: str) -> record.Record:
+        install({"library.py": LIBRARY})
+        folder = tmp_path / "record"
+        done = run(code, SEEDBED_RECORD=str(folder), **variables)
+        assert done.returncode == 0, done.stderr
+        return record.read(folder)
+
+    return recorded
+
+
+def losses(found: record.Record) -> list[list[float | None]]:
+    return [[step.loss for step in rank.steps] for rank in found.ranks]
+
+
+def test_numbers_come_back_as_the_same_bits(recorded) -> None:
+    found = recorded("import library; library.train(0.1, 1e-310, float('nan'), float('-inf'))")
+    assert [step.values["loss"] for step in found.steps] == [(0.1).hex(), (1e-310).hex(), "nan", "-inf"]
+    assert found.ranks[0].finished
+
+
+def test_a_step_that_waits_for_a_gpu_is_written_at_the_end(recorded) -> None:
+    assert losses(recorded("import library; library.train(1, 2, ready=False)")) == [[1, 2]]
+
+
+def test_a_process_that_takes_no_step_leaves_no_file(run, install, tmp_path: Path) -> None:
+    install({"library.py": LIBRARY})
+    assert run("import library", SEEDBED_RECORD=str(tmp_path / "record")).returncode == 0
+    assert not (tmp_path / "record").exists()
+
+
+def test_a_killed_training_leaves_whole_lines(run, install, tmp_path: Path) -> None:
+    install({"library.py": LIBRARY})
+    code = "import library, os, signal; library.train(1, 2, 3); os.kill(os.getpid(), signal.SIGKILL)"
+    assert run(code, SEEDBED_RECORD=str(tmp_path / "record")).returncode == -signal.SIGKILL
+    found = record.read(tmp_path / "record")
+    assert losses(found) == [[1, 2, 3]]
+    assert not found.ranks[0].finished
+
+
+def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "rank0.jsonl").write_bytes(b'{"run": {}}\n{"step": 1, "loss": ["0x1p+0"]}\n{"step": 2, "lo')
+    assert losses(record.read(tmp_path)) == [[1.0]]
+
+
+def test_ranks_and_later_processes_have_files_of_their_own(recorded, tmp_path: Path) -> None:
+    for rank in ("10", "2", "2"):
+        found = recorded("import library, os; library.train(int(os.environ['RANK']))", RANK=rank)
+    assert sorted(file.name for file in (tmp_path / "record").iterdir()) == [
+        "rank10.jsonl", "rank2.2.jsonl", "rank2.jsonl"
+    ]  # fmt: skip
+    assert [rank.rank for rank in found.ranks] == [2, 2, 10]
+
+
+def test_a_forked_child_has_its_own_steps(recorded) -> None:
+    code = """
+import library, os
+library.train(1)
+if os.fork() == 0:
+    library.train(2)
+    raise SystemExit
+os.wait()
+library.train(3)
+"""
+    assert sorted(losses(recorded(code))) == [[1, 3], [2]]
+
+
+def test_a_child_of_multiprocessing_ends_its_file(recorded) -> None:
+    code = """
+import library, multiprocessing
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=library.train, args=(1, 2))
+    child.start(); child.join()
+"""
+    (child,) = recorded(code).ranks
+    assert child.finished
+    assert len(child.steps) == 2
+
+
+def test_the_run_says_what_decides_over_its_bits(recorded, tmp_path: Path) -> None:
+    found = recorded("import library; library.train(1)", SEEDBED_SEED="7", NCCL_ALGO="Tree", TOKEN="secret").facts
+    assert (found["seed"], found["mode"]) == (7, "strict")
+    assert found["cpu"]["model"]
+    assert found["sources"].keys() == {"script.py", "library.py"}
+    assert found["environment"]["NCCL_ALGO"] == "Tree"
+    assert "secret" not in (tmp_path / "record" / "rank0.jsonl").read_text()
+    assert found["environment"]["TOKEN"].startswith("sha256:")
+
+
+def test_it_works_in_mode_off_where_nothing_else_does(recorded) -> None:
+    assert recorded("import library; library.train(1)", SEEDBED_MODE="off").facts["mode"] == "off"
+
+
+def test_what_cannot_be_recorded_is_said_once_and_does_no_harm(run, install) -> None:
+    install({"library.py": LIBRARY})
+    code = """
+from seedbed.recording.writer import harmless
+@harmless
+def note(): raise RuntimeError("no such tensor")
+note(); note(); print("done")
+"""
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("done\n", "seedbed: the record misses something (note): no such tensor\n")
+
+
+def test_without_the_variable_nothing_is_loaded(output) -> None:
+    assert output("import sys; print([name for name in sys.modules if 'recording' in name])") == "[]\n"
+
+
+def test_the_launcher_keeps_what_was_printed_and_how_it_ended(seedbed, tmp_path: Path) -> None:
+    done = seedbed("run", "--record", "r", "--", "sh", "-c", "echo one; echo two >&2; printf three; exit 7")
+    assert (done.returncode, done.stdout) == (7, "one\nthree")
+    assert "two\n" in done.stderr
+    found = record.read(tmp_path / "r")
+    assert (found.output, found.status) == (("one", "three"), 7)
+    assert found.facts["command"][0] == "sh"
+
+
+def test_a_signal_is_told_as_a_shell_does(seedbed) -> None:
+    assert seedbed("run", "--record", "r", "--", "sh", "-c", "kill -9 $$").returncode == 128 + signal.SIGKILL
+
+
+def test_a_folder_with_something_in_it_is_refused(seedbed, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "x").touch()
+    done = seedbed("run", "--record", "r", "--", "true")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "seedbed: r: expected a new or empty folder for the record",
+    )
+
+
+def test_the_command_dies_with_its_launcher(python: Path, environ: dict[str, str], tmp_path: Path) -> None:
+    command = [python, "-m", "seedbed", "run", "--record", "r", "--", "sh", "-c", "echo $$ >pid; exec sleep 600"]
+    launcher = subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.01)
+    launcher.kill()
+    launcher.wait()
+    child = int((tmp_path / "pid").read_text())
+    while is_running(child):
+        time.sleep(0.01)
+    assert record.read(tmp_path / "r").status is None
+
+
+def is_running(process: int) -> bool:
+    """A zombie nobody waits for has ended too."""
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_an_output_that_was_not_written_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("from before")
+    command = ["sh", "-c", f"echo x >{tmp_path / 'new'}"]
+    outputs = tuple(tmp_path / name for name in ("old", "new", "none"))
+    old, new, none = launch.run(command, tmp_path / "r", dict(os.environ), outputs=outputs).outputs.values()
+    assert (old, len(new), none) == ("not written by this run", 64, "missing")
+
+
+def test_the_data_folder_has_a_fingerprint_that_any_change_changes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_text("1")
+    seen = {facts.fingerprint(tmp_path / "a")}
+    (tmp_path / "a" / "x").write_text("2")
+    seen.add(facts.fingerprint(tmp_path / "a"))
+    (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
+    seen.add(facts.fingerprint(tmp_path / "a"))
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_commit_is_read_without_git(tmp_path: Path, packed: bool) -> None:
+    git = tmp_path / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    if packed:
+        (git / "packed-refs").write_text("# pack-refs\n" + "ab" * 20 + " refs/heads/main\n")
+    else:
+        (git / "refs" / "heads" / "main").write_text("ab" * 20 + "\n")
+    (tmp_path / "below").mkdir()
+    assert facts.commit(tmp_path / "below") == "ab" * 20
+
+
+def test_numbers_are_read_from_what_was_printed(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "output.jsonl")
+    for line in (
+        {"run": {}},
+        {"line": 1, "text": "loss 0.5"},
+        {"line": 2, "text": "hello"},
+        {"line": 3, "text": "loss nan"},
+    ):
+        lines.write(line)
+    assert [str(number) for number in record.series(record.read(tmp_path), r"loss (\S+)")] == ["0.5", "nan"]
+
+
+@pytest.mark.parametrize("text", ["", "not json\n", "{}\n", '{"run": {}}\nnot json\n'])
+def test_what_is_no_record_is_refused_and_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rank0.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=r"rank0\.jsonl: expected a record"):
+        record.read(tmp_path)

@@ -1,0 +1,253 @@
+"""`seedbed verify` catches what differs between runs, in programs that need nothing but Python and numpy."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+PLANTED = {
+    "unseeded generator": "import random; print(random.SystemRandom().random())",
+    "entropy as seed": """
+import os
+import numpy as np
+print(np.random.default_rng(int.from_bytes(os.urandom(8), "big")).random())
+""",
+    "clock as seed": "import random, time; random.seed(time.time_ns()); print(random.random())",
+    "forked children seeded by their pid": """
+import os, random
+for _ in range(2):
+    if os.fork() == 0:
+        random.seed(os.getpid()); print(random.random(), flush=True); os._exit(0)
+    os.wait()
+""",
+    "sum in the order of threads": """
+import threading, time
+total = 0.0
+def add(number):
+    global total
+    time.sleep(time.time_ns() // 1000 % 20 / 1000); total += number
+threads = [threading.Thread(target=add, args=(1 / (i + 1),)) for i in range(64)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(total.hex())
+""",
+    "results in the order of their arrival": """
+import multiprocessing, time
+def work(task): time.sleep(time.time_ns() // 1000 % 20 / 1000); return task
+if __name__ == "__main__":
+    with multiprocessing.Pool(2) as pool: print(list(pool.imap_unordered(work, range(12))))
+""",
+    "order of a set of objects": """
+class Sample:
+    def __init__(self, number): self.number = number
+print([sample.number for sample in {Sample(number) for number in range(9000)}])
+""",
+    "data that change": """
+from pathlib import Path
+file = Path("data.txt"); number = int(file.read_text()) if file.exists() else 0
+print(number); file.write_text(str(number + 1))
+""",
+    "environment that changes": "import os; print(os.environ['NOISE'])",
+    "numbers only a file shows": """
+import os
+print("loss 0.50"); open("model.bin", "wb").write(os.urandom(8))
+""",
+}
+
+CLEAN = {
+    "generators without a seed": """
+import random
+import numpy as np
+print(random.random(), random.Random().random(), np.random.default_rng().random(), np.random.random())
+""",
+    "forked children": """
+import os, random
+for _ in range(2):
+    if os.fork() == 0: print(random.random(), flush=True); os._exit(0)
+    os.wait()
+""",
+    "spawned children": """
+import multiprocessing, random
+def work(results): results.put(random.random())
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    for _ in range(2):
+        child = context.Process(target=work, args=(results,))
+        child.start(); print(results.get()); child.join()
+""",
+    "threads that are waited for in order": """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool: print(sum(pool.map(lambda number: 0.1 ** number, range(16))).hex())
+""",
+    "sets of strings": "print({'a', 'b', 'c', 'd', 'e'})",
+    "sets of objects, sorted": """
+class Sample:
+    def __init__(self, number): self.number = number
+print(sorted(sample.number for sample in {Sample(number) for number in range(200)}))
+""",
+    "times, rates and addresses": """
+import datetime, time, os
+start = time.time()
+print("epoch 1 took", time.time() - start, "s,", 100 / (time.time() - start + 1e-9), "it/s;", time.time_ns(), "ns")
+print(datetime.datetime.now(), datetime.datetime.now().time(), object(), "5 / 5 [00:01<00:00, 12.3it/s]")
+""",
+    "names of temporary files that are not printed": "import tempfile; tempfile.mkdtemp(); print(1)",
+    "random identifiers that are not printed": "import uuid, secrets; uuid.uuid4(); secrets.token_hex(); print(2)",
+    "one and the same output": "print('loss 0.5')",
+}
+
+LAUNCHED = {"environment that changes": ["sh", "-c", "NOISE=$$ exec python script.py"]}
+OPTIONS = {"numbers only a file shows": ["--output", "model.bin"]}
+
+
+@pytest.fixture
+def verify(seedbed, tmp_path: Path):
+    """`seedbed verify` of a script, twice, with options of its own."""
+
+    def verify(code: str, *options: str, command: list[str] | None = None, **variables: str):
+        (tmp_path / "script.py").write_text(code)
+        return seedbed("verify", "-n", "2", *options, "--", *(command or ["python", "script.py"]), **variables)
+
+    return verify
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_divergence_is_caught(verify, name: str) -> None:
+    done = verify(PLANTED[name], "--no-other-seed", *OPTIONS.get(name, ()), command=LAUNCHED.get(name))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "DIVERGED. First difference: " in done.stdout
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_clean_program_raises_no_alarm(verify, name: str) -> None:
+    done = verify(CLEAN[name], "--no-other-seed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "EQUAL: 2 runs" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["generators without a seed", "forked children", "spawned children"])
+def test_what_only_the_layer_makes_repeatable_diverges_without_it(verify, name: str) -> None:
+    assert verify(CLEAN[name], SEEDBED_MODE="off").returncode == 1
+
+
+def test_a_seed_that_changes_nothing_is_told(verify) -> None:
+    code = "import random; random.seed(3); print(random.random())"
+    assert "warning: seed 43 changes nothing" in verify(code).stdout
+    assert "changes nothing" not in verify(CLEAN["generators without a seed"]).stdout
+
+
+TRAINING = """
+import os, random
+from seedbed.recording.writer import writer
+class Step(dict):
+    def ready(self): return True
+    def told(self): return self
+def step(**kinds): writer.step(Step({k: [float(v).hex()] if k == "loss" else str(v) for k, v in kinds.items()}))
+noise = random.SystemRandom().random
+print(noise())
+"""  # steps as torch or Keras would take them
+
+
+@pytest.mark.parametrize(
+    "steps, first",
+    [
+        (
+            "step(initial=noise(), data=1, loss=noise(), gradients=noise(), parameters=noise())",
+            "initial parameters, step 1",
+        ),
+        ("step(initial=1, data=1, loss=1); step(data=noise(), loss=noise())", "data, step 2"),
+        ("step(loss=1); step(data=1, loss=1); step(data=1, loss=noise(), gradients=noise())", "loss (forward), step 3"),
+        ("step(loss=1, gradients=noise(), parameters=noise())", "gradients (backward), step 1"),
+        ("step(loss=1, gradients=1, parameters=noise())", "parameters (update), step 1"),
+        ("step(loss=1); os.path.exists('x') and step(loss=1); open('x', 'w')", "number of steps"),
+    ],
+)
+def test_the_kind_that_differs_first_is_named(verify, steps: str, first: str) -> None:
+    done = verify(TRAINING + steps, "--no-other-seed")
+    assert done.returncode == 1
+    assert f"DIVERGED. First difference: {first}" in done.stdout
+    assert "seedbed trace -- python script.py" in done.stdout
+
+
+def test_equal_steps_are_equal_bits_whatever_is_printed(verify) -> None:
+    done = verify(TRAINING + "step(initial=1, data=1, loss=0.1, parameters=2)", "--no-other-seed")
+    assert done.returncode == 0
+    assert "EQUAL: 2 runs, 1 steps, all bits of initial parameters, data, losses and updates." in done.stdout
+    assert "warning: what is printed differs in line 1, which does not count" in done.stdout
+
+
+def test_printed_lines_count_where_they_are_asked_for(verify) -> None:
+    code = TRAINING + "step(loss=1); print('accuracy', noise())"
+    assert "First difference: printed line 1." in verify(code, "--lines", r"accuracy (\S+)").stdout
+    assert verify(code, "--lines", "acc").returncode == 0
+
+
+def test_data_that_ignore_the_seed_are_told(verify) -> None:
+    code = TRAINING + "step(initial=random.random(), data=7, loss=random.random())"
+    assert "warning: seed 43 changes the initial parameters, but not the data" in verify(code).stdout
+    shuffled = TRAINING + "step(initial=random.random(), data=random.random(), loss=random.random())"
+    assert "but not the data" not in verify(shuffled).stdout
+
+
+@pytest.mark.parametrize("tolerance, status", [("0", 1), ("1e-9", 1), ("1e-3", 0)])
+def test_a_tolerance_is_for_losses_and_relative(verify, tolerance: str, status: int) -> None:
+    code = TRAINING + "step(initial=1, loss=1000 + 1e-3 * noise(), parameters=noise())"
+    done = verify(code, "--tolerance", tolerance, "--no-other-seed")
+    assert done.returncode == status
+    assert ("WITHIN TOLERANCE: losses differ by" in done.stdout) == (status == 0)
+
+
+@pytest.mark.parametrize("tolerance, status", [("1e-9", 1), ("0.9", 0)])
+def test_a_tolerance_is_for_printed_numbers_where_there_are_no_steps(verify, tolerance: str, status: int) -> None:
+    code = "import random; print('loss', 5 + random.SystemRandom().random(), 'x')"
+    assert verify(code, "--tolerance", tolerance).returncode == status
+
+
+def test_a_run_that_ends_otherwise_is_a_difference(verify) -> None:
+    code = "from pathlib import Path; x = Path('x'); was = x.exists(); x.touch(); raise SystemExit(was)"
+    done = verify(code, "--no-other-seed", command=["sh", "-c", "echo 1; python script.py"])
+    assert (done.returncode, "First difference: exit status." in done.stdout) == (1, True)
+
+
+def test_parallel_runs_write_outputs_of_their_own(verify) -> None:
+    code = "import sys, random; open(sys.argv[1], 'w').write(str(random.random()))"
+    command = ["python", "script.py", "model-{run}.bin"]
+    refused = verify(code, "--parallel", "2", "--output", "model.bin", command=["python", "script.py", "model.bin"])
+    assert refused.returncode == 2
+    assert "--parallel with --output: expected {run} in the command and in each output" in refused.stderr
+    assert verify(code, "--parallel", "2", "--output", "model-{run}.bin", command=command).returncode == 0
+
+
+def test_programs_can_read_the_verdict(verify) -> None:
+    document = json.loads(verify(TRAINING + "step(initial=1, loss=noise())", "--json").stdout)
+    assert document["verdict"]["outcome"] == "diverged"
+    assert (document["verdict"]["difference"]["kind"], document["verdict"]["difference"]["step"]) == ("loss", 1)
+    assert [run["seed"] for run in (*document["runs"], document["other_seed"])] == [42, 42, 43]
+
+
+def test_records_are_kept_on_request(verify, tmp_path: Path) -> None:
+    verify("print(1)", "--keep", "kept")
+    assert sorted(folder.name for folder in (tmp_path / "kept").iterdir()) == ["1", "2", "other-seed"]
+
+
+@pytest.mark.parametrize(
+    "code, status, message",
+    [
+        ("raise SystemExit('no such data')", 1, "verify: the command ended with status 1 and said: no such data"),
+        ("pass", 1, "verify: nothing to compare: the command took no training step with torch or Keras and printed "),
+    ],
+)
+def test_what_cannot_be_verified_is_one_line(verify, code: str, status: int, message: str) -> None:
+    done = verify(code)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert f"seedbed: {message}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["-n", "1"], ["--tolerance", "2"], ["--lines", "("], ["--seed", "-1"], ["--mode", "x"]]
+)
+def test_wrong_use_ends_with_2(verify, options: list[str]) -> None:
+    done = verify("print(1)", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
