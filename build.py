@@ -131,6 +131,20 @@ def push(catalog: Path, images: tuple[str, ...]) -> None:
     verbs.push(catalog, images)
 
 
+@seedbed.command(example="./build.py matrix --format bake | docker buildx bake --file -")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["github", "bake"]),
+    default="github",
+    help="A CI's job matrix, or bake's file.",
+)
+@click.pass_obj
+def matrix(catalog: Path, kind: str) -> None:
+    """Print the whole catalog as JSON for a tool that runs a job for each image."""
+    verbs.matrix(catalog, kind)
+
+
 @seedbed.command(example="./build.py doctor")
 @json_option
 def doctor(as_json: bool) -> None:

@@ -13,6 +13,7 @@ from builder import cleaning, compare, programs, publish, report, weight
 from builder import doctor as diagnosis
 from builder import engine as engines
 from builder import lock as locks
+from builder import matrix as matrices
 from builder import render as rendering
 from builder import smoke as testing
 from builder import verify as verifying
@@ -138,6 +139,11 @@ def push(root: Path, names: Sequence[str]) -> None:
     engine = engines.connect(log)
     for image in images:
         print(publish.push(catalog, image, engine, log))
+
+
+def matrix(root: Path, kind: str) -> None:
+    catalog = catalogs.load(root)
+    print_json(matrices.bake(catalog) if kind == "bake" else matrices.jobs(catalog))
 
 
 def doctor(as_json: bool) -> None:

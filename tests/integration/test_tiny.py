@@ -1,12 +1,14 @@
 """The whole pipeline on a small image: locks, layers, a real engine, smoke tests, a tag."""
 
+import json
 import re
 
 import pytest
 
-from builder import build, record, render
+from builder import build, paths, record, render
 from builder.build import Options
 from builder.errors import SeedbedError
+from tests.conftest import TINY
 from tests.trees import differences, tree_of
 
 DIFFERENT_BY_NATURE = re.compile(
@@ -92,3 +94,10 @@ def test_too_little_disk_is_said_before_anything_is_done(load, docker, log, monk
         SeedbedError, match=r"tiny: needs up to [\d.]+ GB of disk, .* has 0 B free; run ./build.py clean"
     ):
         build.build(loaded, loaded.image("tiny"), docker, Options(cached=False), log)
+
+
+def test_bake_understands_the_matrix(run, tmp_path):
+    listed = run(str(paths.ROOT / "build.py"), "--catalog", str(TINY), "matrix", "--format", "bake")
+    (tmp_path / "bake.json").write_text(listed.stdout)
+    printed = run("docker", "buildx", "bake", "--file", str(tmp_path / "bake.json"), "--print", cwd=paths.ROOT)
+    assert json.loads(printed.stdout)["target"] == json.loads(listed.stdout)["target"], printed.stderr

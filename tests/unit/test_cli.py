@@ -18,7 +18,22 @@ def build_py(*arguments: str, catalog=CATALOG) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(
     "verb",
-    ["list", "show", "report", "lock", "render", "build", "smoke", "verify", "diff", "doctor", "clean", "engine"],
+    [
+        "list",
+        "show",
+        "report",
+        "lock",
+        "render",
+        "build",
+        "smoke",
+        "verify",
+        "diff",
+        "push",
+        "matrix",
+        "doctor",
+        "clean",
+        "engine",
+    ],
 )
 def test_every_verb_has_help_with_an_example(verb):
     asked = build_py(verb, "--help")
