@@ -1,7 +1,7 @@
 # Two commands from a bare clone: `make images` builds and tests the images, `make test` tests Seedbed itself.
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
 
-.PHONY: images test test-images test-layer lint
+.PHONY: images test test-images lint
 
 images:
 	./build.py lock --check
@@ -17,10 +17,6 @@ test: lint
 # What only the real images can show; needs `make images` first.
 test-images:
 	./build.py list
-	.venv/bin/python -m pytest tests/image/test_images.py
-
-# Each row of the start-up layer's table, and every way into an image's Python; needs `make images` first.
-test-layer:
 	.venv/bin/python -m pytest tests/image
 
 lint:
