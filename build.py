@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Build container images for training that build to the same digest and train to the same bits."""
 
-from builder import environment
+from builder import environment, host
 
+host.enter()  # `smoke --host` goes no further: it has to work where no package can be fetched
 environment.enter()
 
 from pathlib import Path  # noqa: E402
@@ -91,6 +92,12 @@ def build(catalog: Path, images: tuple[str, ...], **options: Any) -> None:
 @images_argument
 @click.option(
     "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: where the engine offers GPUs."
+)
+@click.option(
+    "--host",
+    is_flag=True,
+    expose_value=False,
+    help="Test the Python at hand instead, without engine or network; smoke --host --help tells more.",
 )
 @click.pass_obj
 def smoke(catalog: Path, images: tuple[str, ...], gpu: str) -> None:

@@ -1,6 +1,7 @@
 """A naive Dockerfile and `./build.py build`, in turn, in one run, from the same wheels on disk.
 
     .venv/bin/python benchmarks/build.py --svg docs/build.svg                       # the real images: about 25 minutes
+    .venv/bin/python benchmarks/build.py --parts unchanged pull                     # without what takes longest
     .venv/bin/python benchmarks/build.py --catalog tests/images --image tiny --bump pip==25.3            # a rehearsal
 
 Each way starts with an engine that holds nothing but the Debian which both build on, and with an empty registry. The
@@ -21,8 +22,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -32,16 +32,20 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import zstandard  # noqa: E402
 from loopback import Registry, running, unpack_registry  # noqa: E402
 from plot import Bar, chart  # noqa: E402
+from scratch import DOWNLOADS, own_cache  # noqa: E402
 
 from builder import assemble, build, catalog, lock, paths, render, wheels  # noqa: E402
 from builder.assemble import Stage  # noqa: E402
 from builder.catalog import Catalog, Image  # noqa: E402
-from builder.console import log, print_table, size  # noqa: E402
+from builder.console import log, print_table, size, step  # noqa: E402
 from builder.engine import embedded  # noqa: E402
 from builder.layers import cpus  # noqa: E402
 from builder.lock import Pin  # noqa: E402
 
 DEBIAN = "benchmark/debian"
+PARTS = ("unchanged", "bump", "pull", "second")
+"""What may be left out; a cold build and a push are what all else is compared with."""
+
 AIMS = {
     "cold_ratio": 0.25,
     "push_ratio": 0.15,
@@ -82,12 +86,12 @@ class Measured:
 
     cold_s: float
     published_s: float
-    unchanged_s: float
-    bump_s: float | None
-    bump_bytes: int | None
-    pull_s: float
     layer_bytes: int
-    second_bytes: int | None
+    unchanged_s: float | None = None
+    bump_s: float | None = None
+    bump_bytes: int | None = None
+    pull_s: float | None = None
+    second_bytes: int | None = None
 
 
 class Way(ABC):
@@ -179,8 +183,9 @@ class Seedbed(Way):
 
 def main() -> None:
     options = parse_arguments()
+    check_space(catalog.load(options.catalog).image(options.image))
     program = unpack_registry(paths.cache() / "registry")
-    with own_cache() as scratch:
+    with own_cache([*DOWNLOADS, "engine/programs"]) as scratch:
         results = {"machine": machine(), "image": options.image, **measure_both(options, program, scratch)}
     results |= ratios(results["naive"], results["seedbed"])
     if options.svg:
@@ -196,74 +201,65 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--catalog", type=Path, default=paths.IMAGES)
     parser.add_argument("--image", default="pytorch", help="default: %(default)s")
     parser.add_argument("--bump", default="sympy==1.13.3", help="the dependency that changes (default: %(default)s)")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="beside cold builds (default: all)")
     parser.add_argument("--svg", type=Path, help="where to draw the ratios")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
-@contextmanager
-def own_cache() -> Iterator[Path]:
-    """A cache with downloads and nothing else, an engine in it; both are gone at the end."""
-    downloads = paths.cache()
-    with tempfile.TemporaryDirectory(dir=downloads, prefix="benchmark-") as scratch:
-        for name in ("wheels", "packages", "apt", "engine/programs"):
-            Path(scratch, name).parent.mkdir(exist_ok=True)
-            Path(scratch, name).symlink_to(downloads / name)
-        os.environ |= {"SEEDBED_CACHE": scratch, "SEEDBED_ENGINE": "embedded"}
-        try:
-            yield Path(scratch)
-        finally:
-            embedded().destroy()
+def check_space(image: Image) -> None:
+    """End here unless the disk has room for what is there at once: for either way the layers in the engine, unpacked
+    there, and in the registry; the naive way has the wheels besides, the other the layers once more."""
+    needed = 5 * image.size_budget.compressed + image.size_budget.unpacked
+    free = shutil.disk_usage(paths.cache()).free
+    if free < needed:
+        sys.exit(f"benchmark: needs up to {size(needed)} of disk, {paths.cache()} has {size(free)} free")
 
 
 def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> dict[str, Any]:
     loaded = catalog.load(options.catalog)
-    second = next((image.name for image in loaded.images.values() if borrows(image, options.image)), None)
-    bumped = bump(loaded, options.image, options.bump, scratch / "catalog")
     debian = assemble.base(loaded.base_of(loaded.image(options.image)), locked=False, log=log)
     results = {}
-    for way, changed in ((Naive(scratch), None), (Seedbed(debian), bumped)):
-        with running(program, scratch / "registry") as registry:
-            results[way.name] = asdict(measure(way, loaded, options.image, second, changed, debian, registry))
+    for way in (Naive(scratch), Seedbed(debian)):
+        with running(program, scratch / "registry") as registry, step(way.name):
+            results[way.name] = asdict(measure(way, loaded, options, debian, registry, scratch))
     return results
 
 
 def measure(
-    way: Way,
-    loaded: Catalog,
-    name: str,
-    second: str | None,
-    bumped: Catalog | None,
-    debian: Stage,
-    registry: Registry,
+    way: Way, loaded: Catalog, options: argparse.Namespace, debian: Stage, registry: Registry, scratch: Path
 ) -> Measured:
     """One way, in an order that leaves little on the disk at a time."""
+    name: str = options.image
     start_afresh(debian)
     way.prepare(loaded, name)
-    log(f"{way.name}: cold build of {name}")
-    cold_s, published_s = way.cold(loaded, name, registry)
+    with step(f"{way.name}: {name} from nothing, and from nothing to a registry"):
+        cold_s, published_s = way.cold(loaded, name, registry)
     docker("run", "--rm", way.build(loaded, name), "python", "-c", "import numpy")
     pushed = way.push(loaded, name, registry)
     layers = registry.layers(pushed)
-    unchanged_s = timed(lambda: way.build(loaded, name))
-    bump_s, bump_bytes = measure_bump(way, bumped, name, registry) if bumped else (None, None)
-    log(f"{way.name}: pull of {name}")
-    start_afresh()
-    pull_s = timed(lambda: docker("pull", "--quiet", pushed))
-    return Measured(
-        cold_s=cold_s,
-        published_s=published_s,
-        unchanged_s=unchanged_s,
-        bump_s=bump_s,
-        bump_bytes=bump_bytes,
-        pull_s=pull_s,
-        layer_bytes=new_bytes(layers, {next(iter(layers))}),
-        second_bytes=new_bytes(layers_of_second(way, loaded, second, debian, registry), layers) if second else None,
-    )
+    measured = Measured(cold_s, published_s, layer_bytes=new_bytes(layers, {next(iter(layers))}))
+    if "unchanged" in options.parts:
+        measured = replace(measured, unchanged_s=timed(lambda: way.build(loaded, name)))
+    if "bump" in options.parts and isinstance(way, Seedbed):
+        with step(f"{way.name}: {name} with {options.bump}"):
+            bump_s, bump_bytes = measure_bump(
+                way, bump(loaded, name, options.bump, scratch / "catalog"), name, registry
+            )
+        measured = replace(measured, bump_s=bump_s, bump_bytes=bump_bytes)
+    if "pull" in options.parts:
+        start_afresh()
+        with step(f"{way.name}: {name} pulled"):
+            measured = replace(measured, pull_s=timed(lambda: docker("pull", "--quiet", pushed)))
+    borrower = next((image.name for image in loaded.images.values() if borrows(image, name)), None)
+    if "second" in options.parts and borrower:
+        with step(f"{way.name}: {borrower} after {name}"):
+            second = layers_of_second(way, loaded, borrower, debian, registry)
+        measured = replace(measured, second_bytes=new_bytes(second, layers))
+    return measured
 
 
 def measure_bump(way: Way, bumped: Catalog, name: str, registry: Registry) -> tuple[float, int]:
-    log(f"{way.name}: another version of one dependency")
     way.prepare(bumped, name)
     bump_s = timed(lambda: way.build(bumped, name))
     before = registry.received()
@@ -272,7 +268,6 @@ def measure_bump(way: Way, bumped: Catalog, name: str, registry: Registry) -> tu
 
 
 def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Stage, registry: Registry) -> dict[str, int]:
-    log(f"{way.name}: {name}")
     start_afresh(debian)
     way.prepare(loaded, name)
     return registry.layers(way.push(loaded, name, registry))
@@ -349,17 +344,20 @@ def timed(work: Callable[[], object]) -> float:
     return round(time.perf_counter() - began, 2)
 
 
-def ratios(naive: dict[str, Any], ours: dict[str, Any]) -> dict[str, float | None]:
-    """What is aimed at, by the names of `AIMS`."""
-    second = ours["second_bytes"] and ours["second_bytes"] / naive["second_bytes"]
+def ratios(naive: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, float | None]:
+    """What is aimed at, by the names of `AIMS`; None for what was not measured."""
+
+    def ratio(field: str, to: str) -> float | None:
+        return None if ours[field] is None else ours[field] / naive[to]
+
     return {
-        "cold_ratio": ours["cold_s"] / naive["cold_s"],
-        "push_ratio": ours["published_s"] / naive["published_s"],
+        "cold_ratio": ratio("cold_s", "cold_s"),
+        "push_ratio": ratio("published_s", "published_s"),
         "unchanged_s": ours["unchanged_s"],
         "bump_s": ours["bump_s"],
-        "bump_bytes_ratio": ours["bump_bytes"] / naive["layer_bytes"],
-        "pull_ratio": ours["pull_s"] / naive["pull_s"],
-        "second_image_bytes_ratio": second,
+        "bump_bytes_ratio": ratio("bump_bytes", "layer_bytes"),
+        "pull_ratio": ratio("pull_s", "pull_s"),
+        "second_image_bytes_ratio": ratio("second_bytes", "second_bytes"),
     }
 
 

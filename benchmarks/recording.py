@@ -1,10 +1,11 @@
-"""What recording costs: pairs of one training in fresh Pythons, recorded and not, in one run.
+"""What recording and tracing cost: rounds of one training in fresh Pythons, watched and not, in one run.
 
 Inside an image:
     docker run --rm -v $PWD:/workspace IMAGE python benchmarks/recording.py
 
-Both of a pair do the same training to the same bits; they take turns in going first. Whole processes are timed,
+All trainings of a round are the same, to the same bits; they take turns in going first. Whole processes are timed,
 imports included: `wall` by the clock, `cpu` as the kernel counts it, which other load on the machine changes less.
+They compute on one thread, since threads that wait for one another on a busy machine would count as work.
 """
 
 import argparse
@@ -20,19 +21,27 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seedbed.trace.journal import Plan
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SCRIPTS = {"torch": "digits_torch.py", "tensorflow": "digits_tensorflow.py"}
+ALL_STEPS = 10**9
+PLAIN = "plain"
+TRACED = {"landmarks": Plan(), "every operation": Plan(1, ALL_STEPS)}  # the two passes of seedbed trace
+KINDS = (PLAIN, "recorded", *TRACED)
+
+Seconds = tuple[float, float]  # wall, cpu
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians over all pairs; seconds, and recorded over not recorded."""
+    """Medians over all rounds: seconds by the clock, and how many times those of the plain training of that round."""
 
     script: str
+    kind: str
     epochs: int
-    pairs: int
+    rounds: int
     wall: float
-    wall_recorded: float
     wall_ratio: float
     cpu_ratio: float
 
@@ -40,63 +49,64 @@ class Cost:
 def main() -> None:
     options = parse_arguments()
     scripts = [script for library, script in SCRIPTS.items() if importlib.util.find_spec(library)]
-    costs = [cost(script, options.epochs, options.pairs) for script in scripts]
+    costs = [cost for script in scripts for cost in measured(script, options.kinds, options.epochs, options.rounds)]
     print(json.dumps([asdict(cost) for cost in costs], indent=2) if options.json else table(costs))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=20, help="passes over the data of each training (default: 20)")
-    parser.add_argument("--pairs", type=int, default=5, help="default: 5")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS[1:], default=KINDS[1:], help="default: all")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
-def cost(script: str, epochs: int, pairs: int) -> Cost:
-    """One pair uncounted, to fill the caches, then `pairs` of them."""
-    timed = [pair(script, epochs, plain_first=bool(number % 2)) for number in range(pairs + 1)][1:]
-    return Cost(
-        script,
-        epochs,
-        pairs,
-        round(statistics.median(plain[0] for plain, _ in timed), 2),
-        round(statistics.median(recorded[0] for _, recorded in timed), 2),
-        round(statistics.median(recorded[0] / plain[0] for plain, recorded in timed), 3),
-        round(statistics.median(recorded[1] / plain[1] for plain, recorded in timed), 3),
-    )
+def measured(script: str, kinds: list[str], epochs: int, rounds: int) -> list[Cost]:
+    """One round uncounted, to fill the caches, then `rounds` of them, each beginning with another kind."""
+    kinds = [PLAIN, *kinds]
+    timed = []
+    for number in range(rounds + 1):
+        first = number % len(kinds)
+        timed.append({kind: seconds(script, kind, epochs) for kind in kinds[first:] + kinds[:first]})
+    return [cost(script, kind, epochs, timed[1:]) for kind in kinds]
 
 
-def pair(script: str, epochs: int, *, plain_first: bool) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Seconds (wall, cpu) of the training as it is, and recorded."""
-    if plain_first:
-        plain = elapsed(script, epochs, None)
-        return plain, recorded(script, epochs)
-    first = recorded(script, epochs)
-    return elapsed(script, epochs, None), first
+def cost(script: str, kind: str, epochs: int, timed: list[dict[str, Seconds]]) -> Cost:
+    ratios = [[one[kind][clock] / one[PLAIN][clock] for one in timed] for clock in (0, 1)]
+    wall = statistics.median(one[kind][0] for one in timed)
+    return Cost(script, kind, epochs, len(timed), round(wall, 2), *(round(statistics.median(of), 3) for of in ratios))
 
 
-def recorded(script: str, epochs: int) -> tuple[float, float]:
+def seconds(script: str, kind: str, epochs: int) -> Seconds:
+    """Of one training."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds = elapsed(script, epochs, folder)
-        assert any(Path(folder).iterdir()), "nothing was recorded: is the start-up layer installed?"
-        return seconds
+        took = elapsed([sys.executable, str(EXAMPLES / script), "--epochs", str(epochs)], variables(kind, Path(folder)))
+        assert kind == PLAIN or list(Path(folder).glob("*.jsonl")), "nothing was watched: is the layer installed?"
+        return took
 
 
-def elapsed(script: str, epochs: int, record: str | None) -> tuple[float, float]:
-    """Wall and CPU seconds of one training."""
-    environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({"SEEDBED_RECORD": record} if record else {})
+def variables(kind: str, folder: Path) -> dict[str, str]:
+    """What has it watched."""
+    if kind in TRACED:
+        TRACED[kind].write(folder)
+        return {"SEEDBED_TRACE": str(folder)}
+    return {"SEEDBED_RECORD": str(folder)} if kind == "recorded" else {}
+
+
+def elapsed(command: list[str], variables: dict[str, str]) -> Seconds:
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, str(EXAMPLES / script), "--epochs", str(epochs)]
-    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, env=environ | variables, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def table(costs: list[Cost]) -> str:
-    rows = [("training", "epochs", "pairs", "plain", "recorded", "ratio (wall)", "ratio (cpu)")]
+    rows = [("training", "epochs", "rounds", "watched", "wall", "ratio (wall)", "ratio (cpu)")]
     for c in costs:
-        seconds = (f"{c.wall} s", f"{c.wall_recorded} s")
-        rows.append((c.script, str(c.epochs), str(c.pairs), *seconds, f"{c.wall_ratio:.3f}", f"{c.cpu_ratio:.3f}"))
+        ratios = (f"{c.wall_ratio:.3f}", f"{c.cpu_ratio:.3f}")
+        rows.append((c.script, str(c.epochs), str(c.rounds), c.kind, f"{c.wall} s", *ratios))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
 

@@ -1,17 +1,15 @@
 """Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
 
 import tarfile
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
 
 from builder import base as bases
-from builder import contents, lock, paths, wheels
+from builder import contents, lock, paths, scratch, wheels
 from builder.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.catalog import Base, Catalog, Image, LayerGroup
 from builder.console import step
@@ -41,11 +39,9 @@ class Stage:
     @contextmanager
     def context(self) -> Iterator[str]:
         """The stage as an OCI layout, in the form that `docker buildx build --build-context NAME=` takes."""
-        cache = paths.cache() / "layouts"
-        cache.mkdir(parents=True, exist_ok=True)
         config = {"Env": [f"PATH={BASE_PATH}"], "WorkingDir": self.working_folder}
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            manifest = Layout(Path(folder)).write_image(
+        with scratch.folder(paths.cache()) as folder:
+            manifest = Layout(folder).write_image(
                 store(), self.layers, config=config, epoch=self.base.source_date_epoch
             )
             yield f"oci-layout://{folder}@{manifest.digest}"

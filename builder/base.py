@@ -8,13 +8,12 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import bootstrap, debian, paths, writer
+from builder import bootstrap, debian, paths, scratch, writer
 from builder.bootstrap import Debs
 from builder.catalog import Base
 from builder.console import step
@@ -146,8 +145,8 @@ def layer(base: Base, store: Store, *, locked: bool, level: int, log: Log) -> tu
 def write_layer(base: Base, lock: Lock, store: Store, level: int) -> Layer:
     debs = Debs(folder_of_packages(), lock.mmdebstrap, lock.packages)
     epoch = base.source_date_epoch
-    with tempfile.TemporaryDirectory(dir=paths.cache(), prefix="base-") as scratch:
-        tar = bootstrap.install(debs, suite=base.suite, epoch=epoch, scratch=Path(scratch))
+    with scratch.folder(paths.cache()) as folder:
+        tar = bootstrap.install(debs, suite=base.suite, epoch=epoch, scratch=folder)
         return tar_to_layer(store, tar, epoch=epoch, level=level, what=what(base), keep=bootstrap.belongs)
 
 

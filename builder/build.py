@@ -2,24 +2,20 @@
 
 import hashlib
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from builder import assemble, base, contents, debian, lock, network, paths, record, render, wheels, writer
+from builder import assemble, base, contents, final, lock, manifest, paths, record, render, wheels, writer
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
-from builder.console import size
+from builder.console import size, step
 from builder.engine import Digests, Engine
 from builder.errors import SeedbedError
 from builder.oci import canonical_json
 from builder.record import LayerRecord, Record
 from builder.source import shown
 
-OUTPUT = "type=image,oci-mediatypes=true,compression=zstd"
 Log = Callable[[str], None]
 
 
@@ -47,12 +43,11 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
     if options.cached and known and engine.has(known.digest) and (known.locked or not options.locked):
         log(f"{image.name}: nothing changed; it is {known.digest}")
         return known
-    check_space(image, engine)
+    check_space(catalog, image, engine)
     began = time.monotonic()
     made = made_stages(catalog, image, options, log)
-    handed_over = time.monotonic()
-    digests = run(catalog, image, engine, made, options)
-    log(f"{image.name}: the engine took it over: {time.monotonic() - handed_over:.1f} s")
+    with step(f"{image.name}: the engine takes it over"):
+        digests = handed_over(catalog, image, engine, made, cached=options.cached)
     built = Record(
         image=image.name,
         inputs=inputs,
@@ -64,6 +59,8 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
         moved=made["base"].moved if "base" in made else (),
         seconds=round(time.monotonic() - began, 1),
     )
+    if known and known.digest == built.digest:
+        built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
     check_budget(image, built)
     built.save()
     log(f"{image.name}: built in {built.seconds:.0f} s as {built.digest}")
@@ -109,52 +106,34 @@ def made_stages(catalog: Catalog, image: Image, options: Options, log: Log) -> d
     return {"base": base_stage, "env": assemble.env(catalog, image, base_stage)}
 
 
-def run(
-    catalog: Catalog,
-    image: Image,
-    engine: Engine,
-    made: Mapping[str, Stage],
-    options: Options,
-    output: str = OUTPUT,
-) -> Digests:
-    """Let the engine run the stages that are left; `output` as `docker buildx build --output` takes it."""
-    with ExitStack() as stack:
-        arguments = ["--file", str(image.dockerfile_path), "--target", "final", "--platform", "linux/amd64"]
-        arguments += ["--provenance=false", "--sbom=false", "--output", output]
-        arguments += [] if options.cached else ["--no-cache"]
-        for name, stage in made.items():
-            arguments += ["--build-context", f"{name}={stack.enter_context(stage.context())}"]
-        if "base" in made and made["base"].moved:
-            arguments += ["--label", f"io.seedbed.unlocked={'; '.join(made['base'].moved)}"]
-        for name, path in stack.enter_context(secrets(catalog.base_of(image).suite)).items():
-            arguments += ["--secret", f"id={name},src={path}"]
-        return engine.build([*arguments, str(paths.ROOT)], epoch=catalog.base_of(image).source_date_epoch)
+def handed_over(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], *, cached: bool) -> Digests:
+    """Let the engine run the stages that are left, and see to it that the image has the very layers of `env`.
 
-
-@contextmanager
-def secrets(suite: str) -> Iterator[dict[str, Path]]:
-    """How this host reaches packages, as files for BuildKit to mount: as ARG or ENV they would end up in the image."""
-    with tempfile.TemporaryDirectory() as folder:
-        texts = {"apt-sources": debian.sources_text(suite) if debian.host_supported() is None else None}
-        if index := network.index_url():
-            texts["pip.conf"] = f"[global]\nindex-url = {index}\n"
-            texts["uv.toml"] = f'[[index]]\nurl = "{index}"\ndefault = true\n'
-        files = {"ca-bundle": bundle} if (bundle := network.ca_bundle()) else {}
-        for name, text in texts.items():
-            if text:
-                files[name] = Path(folder, name)
-                files[name].write_text(text, encoding="utf-8")
-        yield files
+    BuildKit knows a stage by what its layers unpack to: it keeps what it has, even where that was compressed otherwise.
+    Raises `SeedbedError` where `final` added a layer to those of `env`.
+    """
+    before = engine.digests()
+    digests = final.run(catalog, image, engine, made, cached=cached)
+    if "env" not in made:
+        return digests
+    if engine.diff_ids(digests.manifest) != [layer.diff_id for layer in made["env"].layers]:
+        raise SeedbedError(f"{digests.manifest}: stage final added a layer or changed one; it may only set metadata")
+    exact = manifest.final_image(catalog, image, engine, made)
+    if exact.digests == digests:
+        return digests
+    with exact.layout() as folder:
+        engine.load(folder)
+    if digests.manifest not in before:
+        engine.remove(digests.manifest)
+    return exact.digests
 
 
 def layers_of(engine: Engine, digest: str, env: Stage | None) -> tuple[LayerRecord, ...]:
-    """The layers of an image just built. Raises `SeedbedError` where `final` added one to those of `env`."""
+    """The layers of an image just built."""
     if env is None:
         return tuple(
             LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digest)
         )
-    if engine.diff_ids(digest) != [layer.diff_id for layer in env.layers]:
-        raise SeedbedError(f"{digest}: stage final added a layer or changed one; it may only set metadata")
     return tuple(
         LayerRecord(
             digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=layer.raw_size
@@ -163,11 +142,11 @@ def layers_of(engine: Engine, digest: str, env: Stage | None) -> tuple[LayerReco
     )
 
 
-def check_space(image: Image, engine: Engine) -> None:
+def check_space(catalog: Catalog, image: Image, engine: Engine) -> None:
     """Raise `SeedbedError` unless the cache's disk has room for what the build may write."""
     folder = paths.cache()
     folder.mkdir(parents=True, exist_ok=True)
-    needed = space_needed(image, engine)
+    needed = space_needed(catalog, image, engine)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SeedbedError(
@@ -176,16 +155,29 @@ def check_space(image: Image, engine: Engine) -> None:
         )
 
 
-def space_needed(image: Image, engine: Engine) -> int:
+def space_needed(catalog: Catalog, image: Image, engine: Engine) -> int:
     """Bytes, at most: wheels and layers here, layers and what they unpack to in the engine.
 
-    With an earlier build of the image in the engine, hardly more than one layer is new.
+    What another image in the engine lends is there already. With an earlier build of the image itself in the engine,
+    hardly more than one layer is new.
     """
-    budget = image.size_budget
+    budget, there = image.size_budget, lent(catalog, image, engine)
+    compressed = budget.compressed - sum(layer.size for layer in there)
+    unpacked = budget.unpacked - sum(layer.raw_size or 0 for layer in there)
     fetched = all(wheels.find(pin) for pin in lock.read(image).wheels)
-    everything = (2 if fetched else 3) * budget.compressed + budget.unpacked
+    everything = (2 if fetched else 3) * compressed + unpacked
     built_before = any(engine.has(built.digest) for built in record.of_image(image.name))
     return min(everything, 3 * budget.layer) if built_before else everything
+
+
+def lent(catalog: Catalog, image: Image, engine: Engine) -> list[LayerRecord]:
+    """The layers of shared groups, by the last build of the image they come from, if the engine has it."""
+    if image.shared is None:
+        return []
+    lender = find(catalog, catalog.image(image.shared.image))
+    if lender is None or not engine.has(lender.digest):
+        return []
+    return [layer for layer in lender.layers if layer.what.partition(":")[0] in image.shared.layers]
 
 
 def check_budget(image: Image, built: Record) -> None:

@@ -3,10 +3,10 @@
 import shutil
 from collections.abc import Callable
 
-from builder import engine, paths
+from builder import engine, paths, scratch
 from builder.console import size
 
-MADE = ("layers", "blobs", "layouts", "records", "verify")
+MADE = ("layers", "blobs", "records", scratch.NAME)
 
 
 def clean(everything: bool, log: Callable[[str], None]) -> None:

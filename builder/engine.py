@@ -115,8 +115,7 @@ class Engine:
             built = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
             if built.returncode:
                 raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
-            facts = json.loads(metadata.read_text(encoding="utf-8"))
-            return Digests(facts["containerimage.digest"], facts["containerimage.config.digest"])
+            return digests_in(json.loads(metadata.read_text(encoding="utf-8")))
 
     def has(self, image: str) -> bool:
         try:
@@ -146,6 +145,16 @@ class Engine:
         pulled = self.docker("pull", "--quiet", image)
         if pulled.returncode:
             raise SeedbedError(f"{image}: cannot be pulled: {' '.join(pulled.stderr.split())}")
+
+    def load(self, layout: Path) -> None:
+        """Take in the image of an OCI layout, without a name."""
+        with subprocess.Popen(["tar", "--create", "--directory", layout, "."], stdout=subprocess.PIPE) as archive:
+            command = [self.client_path(), "load", "--quiet"]
+            loaded = subprocess.run(
+                command, env=dict(self.environment), stdin=archive.stdout, capture_output=True, text=True, check=False
+            )
+        if loaded.returncode:
+            raise SeedbedError(f"the engine cannot load the image: {' '.join(loaded.stderr.split())}")
 
     def tag(self, image: str, name: str) -> None:
         self.client.images.get(image).tag(*name.rsplit(":", 1))
@@ -263,6 +272,15 @@ class Running:
             self.container.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False)
         )
         return Finished(status, stdout, stderr)
+
+
+def digests_in(metadata: Mapping[str, Any]) -> Digests:
+    """The digests in what buildx writes of a build. An index has no config, and another digest in every build: what an
+    attestation tells of it changes."""
+    digest = metadata["containerimage.digest"]
+    if "containerimage.config.digest" not in metadata:
+        raise SeedbedError(f"expected one image, without attestations, found {digest}, an index: report this as a bug")
+    return Digests(digest, metadata["containerimage.config.digest"])
 
 
 def packed(files: Mapping[str, Path]) -> bytes:

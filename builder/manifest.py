@@ -7,18 +7,18 @@ what is in them. So it gets a tiny layer in the place of each, and their digests
 import json
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from builder import assemble, build
+from builder import assemble, final, paths, scratch
 from builder.assemble import Stage
-from builder.build import Options
 from builder.catalog import Catalog, Image
-from builder.engine import Engine
+from builder.engine import Digests, Engine
 from builder.errors import SeedbedError
-from builder.oci import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layer
+from builder.oci import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layer, Layout
 from builder.tar import file, layer_key, write_layer
 
 
@@ -32,19 +32,29 @@ class FinalImage:
 
     @property
     def digest(self) -> str:
-        return Descriptor.of(self.manifest, MANIFEST_TYPE).digest
+        return self.digests.manifest
+
+    @property
+    def digests(self) -> Digests:
+        documents = ((self.manifest, MANIFEST_TYPE), (self.config, CONFIG_TYPE))
+        return Digests(*(Descriptor.of(*document).digest for document in documents))
+
+    @contextmanager
+    def layout(self) -> Iterator[Path]:
+        """The image as an OCI layout, its layers linked."""
+        with scratch.folder(paths.cache()) as folder:
+            Layout(folder).write_documents(assemble.store(), self.layers, config=self.config, manifest=self.manifest)
+            yield folder
 
 
-def final_image(
-    catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], options: Options
-) -> FinalImage:
-    """What `build.run` would put into the engine, byte for byte. `made` holds the stages `base` and `env`."""
+def final_image(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage]) -> FinalImage:
+    """What `final.run` would put into an empty engine, byte for byte. `made` holds the stages `base` and `env`."""
     outlines = {name: outline(stage) for name, stage in made.items()}
     layers = made["env"].layers
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch, "image.tar")
         output = f"type=oci,dest={saved},oci-mediatypes=true,compression=zstd"
-        digests = build.run(catalog, image, engine, outlines, options, output=output)
+        digests = final.run(catalog, image, engine, outlines, output=output)
         manifest, config = blobs_in(saved, digests.manifest, digests.config)
     for outlined, layer in zip(outlines["env"].layers, layers, strict=True):
         config = config.replace(outlined.diff_id.encode(), layer.diff_id.encode())

@@ -165,16 +165,23 @@ class Layout:
         `config` is the container's configuration (Env, WorkingDir, User, ...); `epoch` (seconds since 1970)
         dates the image and every entry of its history.
         """
-        for layer in layers:
-            self.add_file(store.blob(layer.descriptor.digest), layer.descriptor)
-        image = _image_config(layers, config, epoch, architecture)
+        image = canonical_json(_image_config(layers, config, epoch, architecture))
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
-            "config": self.add_blob(canonical_json(image), CONFIG_TYPE).to_json(),
+            "config": Descriptor.of(image, CONFIG_TYPE).to_json(),
             "layers": [layer.descriptor.to_json() for layer in layers],
         }
-        descriptor = self.add_blob(canonical_json(manifest), MANIFEST_TYPE)
+        return self.write_documents(store, layers, image, canonical_json(manifest), architecture)
+
+    def write_documents(
+        self, store: Store, layers: Sequence[Layer], config: bytes, manifest: bytes, architecture: str = "amd64"
+    ) -> Descriptor:
+        """Write the image of which these are config and manifest, and return the manifest's descriptor."""
+        for layer in layers:
+            self.add_file(store.blob(layer.descriptor.digest), layer.descriptor)
+        self.add_blob(config, CONFIG_TYPE)
+        descriptor = self.add_blob(manifest, MANIFEST_TYPE)
         platform = {"architecture": architecture, "os": "linux"}
         index = {
             "schemaVersion": 2,

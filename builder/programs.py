@@ -6,7 +6,6 @@ Nothing in them seeds anything; each prints one line with a sha256 over what it 
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,13 +14,13 @@ from pathlib import Path
 
 from builder import lock, paths, wheels
 from builder.catalog import Image
+from builder.checks import last_line, parameters
 from builder.contents import ENTRYPOINT
 from builder.engine import Engine, Running
 from builder.errors import SeedbedError
 from builder.lock import Lock
 from builder.source import shown
 
-PARAMETERS = re.compile(r"^parameters sha256: ([0-9a-f]{64})$", re.MULTILINE)
 EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha256
 SCRIPTS = "/opt/programs"
 WHEELS = "/opt/wheels"
@@ -30,7 +29,6 @@ RUNS_AT_ONCE = 2
 LONGEST_RUN = 600  # seconds
 # Two programs at once, each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 ENVIRONMENT = {"PYTHONPATH": EXAMPLES, "OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
-REPEATED = 3
 CLAIM = "repeats: "  # how the checks of smoke tests that run a program begin
 
 
@@ -63,29 +61,6 @@ class Programs:
     @property
     def scripts(self) -> list[Path]:
         return sorted(self.folder.glob("*.py"))
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The sha256 that each run of one program ended with, every run in processes of its own."""
-
-    equal: tuple[str, ...]
-    other_seed: str
-    without_layer: tuple[str, ...]
-
-    def complaint(self) -> str | None:
-        """What is wrong with them; None: the program repeats, follows the seed, and needs the layer for that."""
-        if len(set(self.equal)) > 1:
-            return f"runs with one seed end differently: {brief(self.equal)}"
-        if self.other_seed in self.equal:
-            return f"another seed changes nothing: {brief(self.equal)}"
-        if len(set(self.without_layer)) < len(self.without_layer):
-            return f"it repeats without the layer too, so it proves nothing: {brief(self.without_layer)}"
-        return None
-
-
-def brief(digests: tuple[str, ...]) -> str:
-    return ", ".join(digest[:8] for digest in digests)
 
 
 def of(image: Image) -> Programs | None:
@@ -145,26 +120,13 @@ def installed(engine: Engine, digest: str, image: Image) -> Iterator[Running | N
         yield container
 
 
-def run(container: Running, script: Path) -> Runs:
-    """Run a program with the default seed, with another, and without the layer; raises `SeedbedError` if it fails."""
-    same = [{}] * REPEATED
-    other: list[dict[str, str]] = [{"SEEDBED_SEED": "7"}]
-    without = [{"SEEDBED_MODE": "off"}] * 2
+def run(container: Running, script: Path, environments: list[dict[str, str]]) -> list[str]:
+    """Run a program once with each of these; returns the sha256 that each run prints, raises `Failed` without one."""
     with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-        digests = tuple(pool.map(lambda asked: train(container, script, asked), [*same, *other, *without]))
-    return Runs(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :])
+        return list(pool.map(lambda asked: train(container, script, asked), environments))
 
 
 def train(container: Running, script: Path, asked: dict[str, str]) -> str:
     """One run, as `docker run` would start it; returns the sha256 it prints."""
     command = ["timeout", str(LONGEST_RUN), ENTRYPOINT[-1], "python", f"{SCRIPTS}/{script.name}"]
-    done = container.run(command, environment=ENVIRONMENT | asked)
-    if done.status:
-        raise SeedbedError(f"{script.name} ended with status {done.status}: {last_line(done.stderr)}")
-    if not (found := PARAMETERS.search(done.stdout)):
-        raise SeedbedError(f"{script.name} printed no 'parameters sha256:' line")
-    return found[1]
-
-
-def last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    return parameters(script, container.run(command, environment=ENVIRONMENT | asked))

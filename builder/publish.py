@@ -29,7 +29,7 @@ def push(catalog: Catalog, image: Image, engine: Engine, log: Log) -> str:
         raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
     build.check(catalog, image)
     made = build.made_stages(catalog, image, Options(locked=True), log)
-    final = final_image(catalog, image, engine, made, Options(locked=True))
+    final = final_image(catalog, image, engine, made)
     tags = tags_of(catalog, image, final)
     repository = Repository.of(f"{smoke.repository()}/{image.name}", logins(engine))
     refuse_to_move(repository, tags, final.digest)

@@ -21,6 +21,8 @@ from builder.oci import INDEX_TYPE, MANIFEST_TYPE, Descriptor
 
 UPLOADS_AT_ONCE = 4
 HUB = f"registry-1.{docker.auth.INDEX_NAME}"
+"""Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""
+
 LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+)(:\d+)?")
 MANIFEST_TYPES = ", ".join(
     (

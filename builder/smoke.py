@@ -9,26 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from builder import build, lock, paths, programs
+from builder import build, checks, lock, paths, programs
 from builder.catalog import Catalog, Image
+from builder.checks import SKIPPED, Failed, Skipped, last_line, title_of
 from builder.engine import Engine, Finished, Running
 from builder.errors import SeedbedError
 from builder.lock import Lock
-from builder.programs import EXAMPLES, PARAMETERS, last_line
+from builder.programs import EXAMPLES
 from builder.record import Record, SmokeResult
 
 Gpu = Literal["auto", "require", "off"]
-SKIPPED = 77
-BYPASSED = [""]  # what `docker run --entrypoint ""` sends
 CHECKS = "/opt/checks"
-
-
-class Failed(Exception):
-    """The image does not do what the check claims; the message says what it did instead."""
-
-
-class Skipped(Exception):
-    """The check cannot be made here; the message says why."""
+Check = Callable[["Subject"], None]
 
 
 @dataclass(frozen=True)
@@ -42,9 +34,17 @@ class Subject:
     gpu: Gpu
     container: Running | None = None
 
+    @property
+    def cuda(self) -> bool:
+        return self.image.cuda is not None
+
+    def finish(self, command: Sequence[str], **options: Any) -> Finished:
+        """Run a command in a fresh container, however it ends."""
+        return self.engine.run(self.digest, command, **options)
+
     def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
         """Run a command in a fresh container; `Failed` unless it ends with the status expected."""
-        finished = self.engine.run(self.digest, command, **options)
+        finished = self.finish(command, **options)
         if finished.status != expected:
             said = last_line(finished.stderr) or last_line(finished.stdout)
             raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {expected}: {said}")
@@ -52,15 +52,25 @@ class Subject:
 
     def train(self, **environment: str) -> str:
         """Run the image's example training; returns the sha256 over its final parameters."""
-        script = f"{EXAMPLES}/{self.image.example}"
-        files = {EXAMPLES: paths.EXAMPLES}
-        finished = self.run("python", script, "--epochs", "2", environment=environment, files=files)
-        if not (found := PARAMETERS.search(finished.stdout)):
-            raise Failed(f"{self.image.example} printed no 'parameters sha256:' line")
-        return found[1]
+        script = Path(EXAMPLES, self.image.example)
+        command = ["python", str(script), "--epochs", "2"]
+        return checks.parameters(
+            script, self.finish(command, environment=environment, files={EXAMPLES: paths.EXAMPLES})
+        )
 
+    def script(self, script: Path) -> Finished:
+        """Run one of the image's own checks inside it."""
+        return self.finish(
+            ["python", f"{CHECKS}/{script.name}"],
+            files={CHECKS: script.parent},
+            environment={"SEEDBED_SMOKE_GPU": self.gpu},
+            gpus=script.stem == "gpu" and wants_gpus(self),
+        )
 
-Check = Callable[[Subject], None]
+    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
+        """Run one of the image's programs once with each of these."""
+        assert self.container, "there is one where there are programs"
+        return programs.run(self.container, script, environments)
 
 
 def holds_its_lock(subject: Subject) -> None:
@@ -77,32 +87,6 @@ def dependencies_agree(subject: Subject) -> None:
     subject.run("pip", "check")
 
 
-def runs_commands(subject: Subject) -> None:
-    subject.run("bash", "-c", "exit 7", expected=7)
-    said = subject.run("bash", "-c", "cd /tmp && echo 'print(6 * 7)' > x.py && python x.py").stdout
-    if said.strip() != "42":
-        raise Failed(f"'python x.py' printed {said.strip()!r} instead of 42")
-
-
-def names_seed_and_mode(subject: Subject) -> None:
-    said = first_line(subject.run("true", environment={"SEEDBED_SEED": "7", "SEEDBED_MODE": "warn"}).stderr)
-    if "seed 7" not in said or "mode warn" not in said:
-        raise Failed(f"the log's first line should name seed 7 and mode warn; it is {said!r}")
-
-
-def refuses_a_bad_seed(subject: Subject) -> None:
-    finished = subject.engine.run(subject.digest, ["true"], environment={"SEEDBED_SEED": "4294967296"})
-    if finished.status == 0 or "SEEDBED_SEED" not in finished.stderr:
-        raise Failed("a seed of 2^32 was accepted")
-
-
-def knows_what_is_in_force(subject: Subject) -> None:
-    subject.run("seedbed", "info")
-    broken = {"PYTHONHASHSEED": "random"} | ({"CUBLAS_WORKSPACE_CONFIG": "garbage"} if subject.image.cuda else {})
-    for name, value in broken.items():
-        subject.run("seedbed", "info", environment={name: value}, entrypoint=BYPASSED, expected=1)
-
-
 def works_as_any_user(subject: Subject) -> None:
     script = "import getpass, pathlib; getpass.getuser(); pathlib.Path.home().joinpath('x').write_text('x')"
     write = f'touch /workspace/x && python -c "{script}"'
@@ -114,89 +98,70 @@ def works_read_only(subject: Subject) -> None:
     subject.run("python", "-c", "import numpy; open('/tmp/x', 'w')", read_only=True, tmpfs={"/tmp": ""})
 
 
-def trains_to_the_same_bits(subject: Subject) -> None:
-    first, again, other = subject.train(), subject.train(), subject.train(SEEDBED_SEED="7")
-    if first != again:
-        raise Failed(f"two trainings with one seed ended with different parameters: {first[:12]}, {again[:12]}")
-    if first == other:
-        raise Failed(f"training with another seed changed nothing: {first[:12]}")
-
-
-def needs_its_layer_for_that(subject: Subject) -> None:
-    """The negative control: the very script repeats only because the image seeds it."""
-    if subject.train(SEEDBED_MODE="off") == subject.train(SEEDBED_MODE="off"):
-        raise Failed("two trainings with SEEDBED_MODE=off agree, so the check of equal bits proves nothing")
-
-
-def seeds_without_its_entrypoint(subject: Subject) -> None:
-    draw = ["python", "-c", "import random, numpy; print(random.random(), numpy.random.default_rng().random())"]
-    first, again = (subject.run(*draw, entrypoint=BYPASSED).stdout for _ in range(2))
-    off = subject.run(*draw, entrypoint=BYPASSED, environment={"SEEDBED_MODE": "off"}).stdout
-    if first != again or first == off:
-        raise Failed("with the entrypoint bypassed, random and numpy are not seeded")
-
-
 COMMON: dict[str, Check] = {
     "holds what its lock says": holds_its_lock,
     "dependencies agree (pip check)": dependencies_agree,
-    "runs commands, passes exit codes": runs_commands,
-    "first log line names seed and mode": names_seed_and_mode,
-    "refuses a bad seed": refuses_a_bad_seed,
-    "seedbed info sees what is in force": knows_what_is_in_force,
+    "runs commands, passes exit codes": checks.runs_commands,
+    "first log line names seed and mode": checks.names_seed_and_mode,
+    "refuses a bad seed": checks.refuses_a_bad_seed,
+    "seedbed info sees what is in force": checks.knows_what_is_in_force,
     "works as any user": works_as_any_user,
     "works read-only": works_read_only,
-    "trains to the same bits": trains_to_the_same_bits,
-    "does not without the layer": needs_its_layer_for_that,
-    "seeds without its entrypoint": seeds_without_its_entrypoint,
+    "trains to the same bits": checks.trains_to_the_same_bits,
+    "does not without the layer": checks.needs_its_layer_for_that,
+    "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
 }
 
 
 def checks_of(image: Image) -> dict[str, Check]:
-    """The common checks, then one for every script in the image's `smoke` and `programs` folders.
+    """The common checks, the golden bits if there are some, then the scripts in the image's `smoke` and `programs`.
 
     They are named by the docstrings of the scripts.
     """
-    inside = {title_of(script): runs_inside(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {f"{programs.CLAIM}{title_of(script)}": repeats(script) for script in programs.Programs(image).scripts}
-    return COMMON | inside | others
+    golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
+    inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
+    others = {
+        f"{programs.CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.Programs(image).scripts
+    }
+    return COMMON | golden | inside | others
 
 
-def runs_inside(script: Path) -> Check:
-    """A check made by a script inside the image: status 0 passes, 77 skips, anything else fails."""
-
-    def check(subject: Subject) -> None:
-        finished = subject.engine.run(
-            subject.digest,
-            ["python", f"{CHECKS}/{script.name}"],
-            files={CHECKS: script.parent},
-            environment={"SEEDBED_SMOKE_GPU": subject.gpu},
-            gpus=script.stem == "gpu" and wants_gpus(subject),
-        )
-        if finished.status == SKIPPED:
-            raise Skipped(last_line(finished.stdout))
-        if finished.status:
-            raise Failed(last_line(finished.stderr) or f"status {finished.status}")
-
-    return check
+def has_golden_bits(subject: Subject) -> None:
+    compare_with_golden(subject)
 
 
-def repeats(script: Path) -> Check:
-    """A check that a program repeats, follows the seed, and needs the layer for that."""
+def has_golden_bits_on_a_gpu(subject: Subject) -> None:
+    if not wants_gpus(subject):
+        raise Skipped("no GPU here" if subject.gpu == "auto" else "switched off")
+    compare_with_golden(subject, gpus=True)
 
-    def check(subject: Subject) -> None:
-        assert subject.container, "there is one where there are programs"
-        if complaint := programs.run(subject.container, script).complaint():
-            raise Failed(complaint)
 
-    return check
+def compare_with_golden(subject: Subject, **options: Any) -> None:
+    """One epoch of the example, in the folders of a clone and on one thread, so that more machines are of one kind."""
+    file = f"images/{subject.image.name}/{GOLDEN_FILE}"
+    here = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": subject.image.folder / GOLDEN_FILE}
+    finished = subject.engine.run(
+        subject.digest,
+        ["seedbed", "golden", file, "--", "python", f"examples/{subject.image.example}", "--epochs", "1"],
+        files=here,
+        environment={"OMP_NUM_THREADS": "1"},
+        **options,
+    )
+    if finished.status == SKIPPED:
+        raise Skipped(f"{last_line(finished.stdout)} (docs/golden.md)")
+    if finished.status:
+        raise Failed(last_line(finished.stdout) or last_line(finished.stderr))
+
+
+GOLDEN_FILE = "golden.json"
+GOLDEN: dict[str, Check] = {
+    "trains to the golden bits": has_golden_bits,
+    "trains to the golden bits (GPU)": has_golden_bits_on_a_gpu,
+}
 
 
 def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
-
-
-def title_of(script: Path) -> str:
-    return script.read_text(encoding="utf-8").split('"""')[1].splitlines()[0].rstrip(".")
 
 
 def test(catalog: Catalog, image: Image, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -> Record:
@@ -249,10 +214,6 @@ def outcome_of(check: Check, subject: Subject) -> tuple[Literal["passed", "faile
     except (Failed, SeedbedError) as failed:
         return "failed", str(failed)
     return "passed", ""
-
-
-def first_line(text: str) -> str:
-    return next(iter(text.splitlines()), "")
 
 
 def summary(results: Sequence[SmokeResult]) -> str:

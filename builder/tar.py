@@ -20,7 +20,8 @@ from builder.errors import SeedbedError
 from builder.oci import LAYER_TYPE, Layer, Store, canonical_json
 
 FORMAT = 1
-"""Raise it with any change to the bytes of layers, here or in `install`: cached layers are then made anew."""
+"""Raise it with any change to the bytes of layers, here, in `install` or in `compiler`: locks are then stale, and the
+cached layers made anew."""
 
 CHUNK = 1 << 20
 """Bytes handled at once."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from builder import build, compare, contents, lock, paths
+from builder import build, compare, contents, lock, paths, scratch
 from builder.catalog import Catalog, Image
 from builder.compare import Comparison
 from builder.console import print_table
@@ -60,8 +60,8 @@ def verify(
     """
     build.check(catalog, image)
     reference = named(against, catalog, image, engine) if against else last_build(catalog, image, engine)
-    with scratch_folder() as scratch:
-        trial = Trial(catalog, image, engine, reference, scratch, engine.digests(), keep)
+    with scratch.folder(paths.cache()) as folder:
+        trial = Trial(catalog, image, engine, reference, folder, engine.digests(), keep)
         return Verdict(image.name, *(varied(trial, log) if vary else (plain(trial), {})))
 
 
@@ -220,12 +220,3 @@ class Trial:
                 (paths.cache() / name).mkdir(exist_ok=True)
                 Path(folder, name).symlink_to(paths.cache() / name)
             yield Path(folder)
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """In the cache, for its disk has the room, and what is in it can be linked."""
-    home = paths.cache() / "verify"
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home) as folder:
-        yield Path(folder)

@@ -4,12 +4,11 @@ import hashlib
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder import paths
+from builder import paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
@@ -46,11 +45,10 @@ def folder_of(pin: Pin) -> Path:
 def download(pin: Pin, python: str) -> None:
     """Let pip download one wheel, by hash, from the index the host is set up for."""
     folder = folder_of(pin)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as scratch:
-        requirement = Path(scratch, "requirement.txt")
+    with scratch.folder(paths.cache()) as partial:
+        requirement = partial / "requirement.txt"
         requirement.write_text(str(pin), encoding="utf-8")
-        target = Path(scratch, "target")
+        target = partial / "target"
         platforms = dict.fromkeys(tag.platform for tag in supported_tags(python) if tag.platform != "any")
         options = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:", "--no-cache-dir"]
         options += [option for platform in platforms for option in ("--platform", platform)]
@@ -61,7 +59,7 @@ def download(pin: Pin, python: str) -> None:
             raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))
         check(pin, path)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path.replace(folder / path.name)
 
 

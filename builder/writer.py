@@ -3,20 +3,23 @@
 The base's lock and a label of every image name them, so no digest changes without a change of the lock.
 """
 
+import hashlib
 from importlib.metadata import version
 
 import zstandard
 
-from builder import tar
+from builder import bootstrap, tar
+from builder.oci import canonical_json
 
 LEVEL = 3
 """zstd's compression level."""
 
 
 def identity() -> str:
-    """The writer in one line. mmdebstrap is not among it: the lock has that as a package, with its hash."""
+    """The writer in one line. Of mmdebstrap it has what that is told: the lock has itself, as a package."""
     zstd = ".".join(map(str, zstandard.ZSTD_VERSION))
+    recipe = hashlib.sha256(canonical_json(bootstrap.RECIPE)).hexdigest()
     return (
         f"format {tar.FORMAT}, installer {version('installer')}, zstandard {version('zstandard')}, "
-        f"zstd {zstd} at level {LEVEL}"
+        f"zstd {zstd} at level {LEVEL}, base recipe {recipe[:12]}"
     )

@@ -4,7 +4,6 @@ import argparse
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import signal
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seedbed import environment
-from seedbed.settings import GPU
+from seedbed.settings import GPU, PORTABLE
 
 UNKNOWN = 77  # what test harnesses take for "skipped"
 
@@ -37,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="run a command", epilog="seedbed run --seed 7 -- python train.py --epochs 3")
     run.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
     run.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    run.add_argument("--portable", action="store_true", help="one thread, AVX2, no TF32: fewer bits follow the machine")
     run.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
     run.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
     run.set_defaults(verb=run_command)
@@ -124,7 +124,9 @@ def add_sweep_options(sweep: argparse.ArgumentParser) -> None:
 
 
 def add_trace_options(trace: argparse.ArgumentParser) -> None:
-    trace.add_argument("-n", type=at_least(2), default=2, metavar="N", help="how many runs to compare (default: 2)")
+    trace.add_argument(
+        "-n", type=at_least(2), default=4, metavar="N", help="runs to try until two of them differ (default: 4)"
+    )
     trace.add_argument("--hunt", action="store_true", help="try one change at a time, to find what is to blame")
     trace.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
     trace.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
@@ -196,7 +198,7 @@ def run_command(options: argparse.Namespace) -> int:
     if not command:
         return wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
     try:
-        environ = environment_for(dict(os.environ), options.seed, options.mode)
+        environ = environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
     except ValueError as error:
         return wrong(str(error))
     program = shutil.which(command[0])
@@ -208,6 +210,10 @@ def run_command(options: argparse.Namespace) -> int:
     if options.record:
         return run_recorded(command, options.record, environ)
     os.execve(program, command, environ)
+
+
+def portable(options: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name, (value, _) in PORTABLE.items()} if options.portable else {}
 
 
 def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> int:
@@ -288,7 +294,7 @@ def replay_record(options: argparse.Namespace) -> int:
     for warning in replay.warnings(recorded):
         log(f"warning: {warning}")
     if not options.run:
-        print(shlex.join(command))
+        print(replay.as_shell(command))
         return 0
     program = shutil.which(command[0])
     if program is None:
@@ -310,7 +316,7 @@ def sweep_command(options: argparse.Namespace) -> int:
 
     try:
         return verb.sweep(options, command, environ, log)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return wrong(f"sweep: {error}")
     except KeyboardInterrupt:
         return wrong("sweep: interrupted; the same command goes on where it stopped", 130)
@@ -358,8 +364,10 @@ def golden_command(options: argparse.Namespace) -> int:
             if options.record:
                 golden.write(options.file, record)
             answer = golden.check(options.file, record)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             return wrong(f"golden: {error}")
+        except OSError as error:
+            return wrong(f"golden: {options.file}: {error.strerror}")
     print(answer.text)
     return {True: 0, False: 1, None: UNKNOWN}[answer.holds]
 

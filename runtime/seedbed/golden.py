@@ -1,7 +1,7 @@
 """`seedbed golden FILE -- COMMAND`: a training's bits against those committed for machines of this kind.
 
-The file holds, for each command and each class of devices, one fingerprint over all that was recorded, with the lock of
-the image it was made in: a lock that changes numbers shows as a changed line.
+For each command, and each class of devices it was recorded on, the file holds what the training came to and the lock of
+the image it was made in: a lock that changes numbers shows as changed lines.
 """
 
 import hashlib
@@ -10,34 +10,56 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seedbed.recording import launch
 from seedbed.recording.record import Record
+
+DIGITS = 12  # of a hash, where people read it
 
 
 @dataclass(frozen=True)
 class Golden:
-    """What one training came to. `fingerprint` is over all steps; the others are for people to compare."""
+    """What one training came to. `losses` is a sha256 over all steps' losses, `loss` the last one, all in bits.
+
+    `parameters` is the record's last fingerprint of them. `lock` and `machine` are where that was found; they may
+    differ where the bits do not.
+    """
 
     lock: str
+    machine: str
+    seed: int
+    mode: str
     steps: int
-    loss: str  # of the last step, in bits
+    loss: str
+    losses: str
     parameters: str
-    fingerprint: str
+
+
+ORIGIN = ("lock", "machine")
 
 
 def golden(record: Record) -> Golden:
-    """ValueError: nothing was recorded that could be compared."""
+    """ValueError: the command failed, or trained nothing that could be compared."""
+    if record.status:
+        raise ValueError(f"the command ended with status {record.status} and said: {last_words(record)}")
     steps = [step for rank in record.ranks for step in rank.steps]
-    if record.status or not steps:
-        raise ValueError(f"the command ended with status {record.status}, after {len(steps)} steps of training")
-    everything = json.dumps([[step.number, step.values] for step in steps], sort_keys=True)
-    last = steps[-1]
+    if not steps:
+        raise ValueError("the command took no training step with torch or Keras")
+    losses = "\n".join(step.values.get("loss", "") for step in steps)
     return Golden(
         record.facts["image"].get("lock", "none"),
+        record.facts["gpus"][0] if record.facts["gpus"] else record.facts["cpu"]["model"],
+        record.facts["seed"],
+        record.facts["mode"],
         len(steps),
-        last.values.get("loss", ""),
-        last.values.get("parameters", ""),
-        hashlib.sha256(everything.encode()).hexdigest(),
+        steps[-1].values.get("loss", ""),
+        hashlib.sha256(losses.encode()).hexdigest(),
+        steps[-1].values.get("parameters", ""),
     )
+
+
+def last_words(record: Record) -> str:
+    lines = (record.path / launch.ERRORS).read_text(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), "nothing")
 
 
 def device_class(facts: dict) -> str:
@@ -45,18 +67,15 @@ def device_class(facts: dict) -> str:
 
     The number of threads counts too, since sums are split among them.
     """
-    if facts["gpus"]:
-        return f"{facts['gpus'][0]}, {facts['threads']} threads"
     processor = facts["cpu"]
-    return f"{processor['vendor']} {' '.join(processor['instructions'])}, {facts['threads']} threads"
+    device = facts["gpus"][0] if facts["gpus"] else f"{processor['vendor']} {' '.join(processor['instructions'])}"
+    return f"{device}, threads {facts['threads']}"
 
 
 def read(path: Path) -> dict[str, dict[str, Golden]]:
     """By command, then by class of devices; empty where there is no file. ValueError: it is not of that form."""
-    if not path.exists():
-        return {}
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text()) if path.exists() else {}
         return {command: {name: Golden(**found) for name, found in of.items()} for command, of in document.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -65,7 +84,7 @@ def read(path: Path) -> dict[str, dict[str, Golden]]:
 
 
 def write(path: Path, record: Record) -> None:
-    """Put the record's in, whole or not at all."""
+    """Put the record's in, whole or not at all. ValueError: see `read` and `golden`."""
     found = read(path)
     found.setdefault(shlex.join(record.facts["command"]), {})[device_class(record.facts)] = golden(record)
     document = {
@@ -90,18 +109,24 @@ def check(path: Path, record: Record) -> Answer:
     then = read(path).get(command, {}).get(kind)
     if then is None:
         remedy = f"seedbed golden --record {path} -- {command}"
-        return Answer(None, f"no golden fingerprint for {command!r} on {kind}: record one with: {remedy}")
-    if then.fingerprint == now.fingerprint:
-        stale = (
-            "" if then.lock == now.lock else f" (recorded with lock {then.lock[7:19]}, the same with {now.lock[7:19]})"
-        )
-        return Answer(True, f"{now.steps} steps have the golden bits{stale}")
-    cause = "the lock is the same" if then.lock == now.lock else f"lock {then.lock[7:19]} became {now.lock[7:19]}"
-    return Answer(False, f"other bits than the golden ones; {cause}: {changes(then, now)}")
+        return Answer(None, f"nothing golden is known of {command!r} on {kind}; to record it: {remedy}")
+    if changed := changes(then, now):
+        return Answer(False, f"not the golden bits of {kind} ({origin(then, now)}): {changed}")
+    return Answer(True, f"the golden bits of {kind}: {now.steps} steps, loss {now.loss} ({origin(then, now)})")
+
+
+def origin(then: Golden, now: Golden) -> str:
+    """Where both come from."""
+    locks = dict.fromkeys(found.lock.removeprefix("sha256:")[:DIGITS] for found in (then, now))
+    machines = dict.fromkeys((then.machine, now.machine))
+    return f"lock {', now '.join(locks)}; {', now '.join(machines)}"
 
 
 def changes(then: Golden, now: Golden) -> str:
-    """Which of the values that people can compare changed, from and to."""
-    pairs = {name: (value, asdict(now)[name]) for name, value in asdict(then).items() if name != "lock"}
-    seen = [f"{name} {old} is now {new}" for name, (old, new) in pairs.items() if old != new and name != "fingerprint"]
-    return "; ".join(seen) or "steps before the last differ"
+    """What is no longer the same, from and to; empty where all is."""
+    pairs = [(name, str(value), str(getattr(now, name))) for name, value in asdict(then).items() if name not in ORIGIN]
+    return "; ".join(f"{name} {short(old)} is now {short(new)}" for name, old, new in pairs if old != new)
+
+
+def short(value: str) -> str:
+    return value if value.startswith(("0x", "-0x")) else value[:DIGITS]

@@ -1,5 +1,6 @@
 """`seedbed replay RECORD`: the `docker run` that repeats a recorded run."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def docker_run(record: Record, image: str | None = None) -> list[str]:
         image or name_of(found["image"]),
         *found["command"],
     ]
+
+
+def as_shell(command: list[str]) -> str:
+    """To be pasted into a shell: what is mounted is the folder that the shell is in by then."""
+    at = command.index("-v") + 1
+    root = command[at].rpartition(":")[2]
+    return f'{shlex.join(command[:at])} "$PWD":{shlex.quote(root)} {shlex.join(command[at + 1 :])}'
 
 
 def variables(found: dict) -> dict[str, str]:

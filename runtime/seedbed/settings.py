@@ -345,3 +345,13 @@ CONTRARY = {
     "TORCHINDUCTOR_BENCHMARK_FUSION": "picks kernels by timing them",
     "TORCHINDUCTOR_MULTI_KERNEL": "picks kernels by timing them",
 }
+
+# What `seedbed run --portable` sets, and what happens otherwise: it takes away what follows the machine, where it can.
+PORTABLE = {
+    "OMP_NUM_THREADS": ("1", "sums are split by thread"),
+    "ATEN_CPU_CAPABILITY": ("avx2", "torch's own kernels sum in as many lanes as the processor has"),
+    "ONEDNN_MAX_CPU_ISA": ("AVX2", "oneDNN takes the widest kernels that the processor has"),
+    "MKL_CBWR": ("COMPATIBLE", "MKL takes other code on each maker's processors"),
+    "TF_ENABLE_ONEDNN_OPTS": ("0", "TensorFlow lets oneDNN choose kernels by processor"),
+    "NVIDIA_TF32_OVERRIDE": ("0", "GPUs since Ampere may round the inputs of products to 10 bits"),
+}

@@ -1,6 +1,7 @@
 """`seedbed verify -- COMMAND`: fresh runs of one command, compared bit by bit."""
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seedbed import compare, environment
-from seedbed.compare import Verdict
+from seedbed.compare import Difference, Verdict
 from seedbed.recording import launch
 from seedbed.recording.record import KINDS, Record
 from seedbed.settings import LARGEST_SEED
@@ -55,7 +56,7 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
     verdict = compare.judge(records, plan.tolerance, plan.pattern)
-    return Report(records, other, verdict, tuple(warnings(plan, records, other)))
+    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
 
 
 def check(plan: Plan) -> None:
@@ -99,7 +100,7 @@ def other(plan: Plan) -> int:
     return seed + 1 if seed < LARGEST_SEED else 0
 
 
-def warnings(plan: Plan, records: list[Record], other: Record | None) -> list[str]:
+def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: Verdict) -> list[str]:
     """What the verdict does not say. Unfit: there is nothing to judge."""
     first = records[0]
     if not (first.steps or first.output or first.outputs):
@@ -110,11 +111,13 @@ def warnings(plan: Plan, records: list[Record], other: Record | None) -> list[st
     said = []
     if not first.steps:
         said.append("no training step of torch or Keras was seen: judged by what the command printed or wrote")
-    elif not plan.pattern and (
-        changed := next(filter(None, (compare.output_difference(first, r) for r in records)), None)
-    ):
+    elif not (plan.pattern or verdict.difference) and (changed := printed_difference(records)):
         said.append(f"what is printed differs in line {changed.step}, which does not count (--lines makes it count)")
     return said + (seed_effect(first, other) if other else [])
+
+
+def printed_difference(records: list[Record]) -> Difference | None:
+    return next(filter(None, (compare.output_difference(records[0], record) for record in records[1:])), None)
 
 
 def seed_effect(first: Record, other: Record) -> list[str]:
@@ -176,15 +179,21 @@ def verdict_text(plan: Plan, report: Report) -> str:
 
 def compared(record: Record) -> str:
     """What was compared, and how exactly."""
-    files = f"{len(record.outputs)} files by sha256" if record.outputs else ""
+    files = f"{counted(len(record.outputs), 'file')} by sha256" if record.outputs else ""
     if record.steps:
         seen = [NAMES_IN_PLURAL[kind] for kind in KINDS if any(kind in step.values for step in record.steps)]
-        return ", ".join(
-            filter(None, [f"{len(record.steps)} steps, all bits of {', '.join(seen[:-1])} and {seen[-1]}", files])
-        )
-    return (
-        files or f"{len(record.output)} printed lines (not the digits that they do not show: --output compares files)"
-    )
+        return ", ".join(filter(None, [f"{counted(len(record.steps), 'step')}, all bits of {in_words(seen)}", files]))
+    lines = counted(len(record.output), "printed line")
+    return files or f"{lines} (not the digits that they do not show: --output compares files)"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
+
+
+def in_words(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 NAMES_IN_PLURAL = {
@@ -201,7 +210,11 @@ def hints(plan: Plan, report: Report) -> str:
     rows = compare.changed_facts(report.records[0], report.records[report.verdict.run or 1])
     changed = [name for name, _, _ in rows if name != "command"]
     also = f"\nBetween these runs also changed: {', '.join(changed)}." if changed else ""
-    return f"{also}\nTo find the first operation that differs: seedbed trace -- {shlex.join(plan.command)}"
+    facts = report.records[0].facts
+    here = {"seed": environment.seed(os.environ), "mode": environment.mode(os.environ)}
+    options = [word for name in here if facts[name] != here[name] for word in (f"--{name}", str(facts[name]))]
+    trace = shlex.join(["seedbed", "trace", *options, "--", *plan.command])
+    return f"{also}\nTo find the first operation that differs: {trace}"
 
 
 def as_json(report: Report) -> str:

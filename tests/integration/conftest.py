@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import build, catalog, debian, engine, network, smoke
+from builder import assemble, base, build, catalog, debian, engine, network, paths, scratch, smoke, verify
 from builder.build import Options
 from builder.engine import Engine
 from builder.record import Record
+from builder.verify import Trial
+from builder.writer import LEVEL
 from tests.conftest import TINY
 
 REGISTRY = """\
@@ -44,6 +46,33 @@ def tiny(docker, log) -> Record:
     image = loaded.image("tiny")
     build.build(loaded, image, docker, Options(), log)
     return smoke.test(loaded, image, docker, "auto", log)
+
+
+@pytest.fixture
+def trial(tiny, docker) -> Iterator[Trial]:
+    """Rebuilds of the tiny image, to be compared with it."""
+    loaded = catalog.load(TINY)
+    image = loaded.image("tiny")
+    reference = verify.last_build(loaded, image, docker)
+    with scratch.folder(paths.cache()) as folder:
+        yield Trial(loaded, image, docker, reference, folder, docker.digests(), keep=False)
+
+
+@pytest.fixture
+def bring_base(trial) -> Callable[[Path], None]:
+    """Put the base's layer into an empty cache: to make it takes most of a rebuild."""
+
+    def bring_base(cache: Path) -> None:
+        model, store = trial.catalog.base_of(trial.image), assemble.store()
+        key = base.key_of(model, base.read(model), LEVEL)
+        layer = store.find(key, what="")
+        assert layer
+        for path in (store.blob(layer.descriptor.digest), store.root / "layers" / f"{key}.json"):
+            target = cache / path.relative_to(store.root)
+            target.parent.mkdir(parents=True)
+            target.hardlink_to(path)
+
+    return bring_base
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_a_package_with_other_bytes_is_refused_and_named(
             base.write_layer(model, lock, Store(cache), 1)
     finally:
         deb.write_bytes(genuine)
-    assert not list(cache.glob("base-*"))
+    assert not list(cache.glob("scratch/*"))
 
 
 def test_the_installation_has_no_network() -> None:

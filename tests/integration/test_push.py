@@ -36,7 +36,7 @@ def test_the_manifest_made_without_the_layers_is_the_engines_own(tiny, load, doc
     loaded = load()
     image = loaded.image("tiny")
     made = build.made_stages(loaded, image, Options(), log)
-    final = manifest.final_image(loaded, image, docker, made, Options())
+    final = manifest.final_image(loaded, image, docker, made)
     assert final.digest == tiny.digest
     assert json.loads(final.manifest)["config"]["digest"] == tiny.config
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import assemble, build, render
+from builder import assemble, build, final, render
 from builder.build import Options
 from builder.errors import SeedbedError
 
@@ -20,7 +20,7 @@ def debian_reference(registry, load, docker, log, run, tmp_path: Path) -> str:
             f"base={context}",
             "--provenance=false",
             "--output",
-            build.OUTPUT,
+            final.OUTPUT,
             str(tmp_path),
         ]
         digest = docker.build(arguments, epoch=base.source_date_epoch).manifest

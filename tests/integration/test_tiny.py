@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from builder import build, paths, record, render
+from builder import assemble, build, final, paths, record, render
 from builder.build import Options
 from builder.errors import SeedbedError
 from tests.conftest import TINY
@@ -44,6 +44,7 @@ def test_two_builds_have_one_digest(tiny, docker, load, log):
     loaded = load()
     again = build.build(loaded, loaded.image("tiny"), docker, Options(cached=False), log)
     assert again.digest == tiny.digest
+    assert (again.smoke, again.tags) == (tiny.smoke, tiny.tags)
 
 
 def test_the_layers_are_those_of_the_manifest(tiny, docker):
@@ -59,6 +60,21 @@ def test_a_final_stage_that_adds_a_file_stops_the_build(load, docker, log, monke
     monkeypatch.setattr(build, "check", lambda catalog, image: None)
     with pytest.raises(SeedbedError, match="stage final added a layer"):
         build.build(loaded, image, docker, Options(cached=False), log)
+
+
+def test_layers_that_the_engine_has_compressed_otherwise_are_not_taken_for_these(tiny, docker, load, log, monkeypatch):
+    """Control: left to itself, BuildKit takes them, so that the digest would depend on what was built here before."""
+    loaded = load()
+    image = loaded.image("tiny")
+    base = assemble.base(loaded.base_of(image), locked=True, log=log)
+    monkeypatch.setattr(assemble, "LEVEL", 1)
+    made = {"base": base, "env": assemble.env(loaded, image, base)}
+    assert final.run(loaded, image, docker, made).manifest == tiny.digest
+    digests = build.handed_over(loaded, image, docker, made, cached=True)
+    found = [layer.digest for layer in docker.layers(digests.manifest)]
+    docker.remove(digests.manifest)
+    assert found == [layer.descriptor.digest for layer in made["env"].layers]
+    assert docker.has(tiny.digest)
 
 
 def test_the_recipe_gives_the_same_files(tiny, docker, load, log):

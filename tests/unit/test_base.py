@@ -140,7 +140,7 @@ def test_the_lock_says_what_writes_the_layers(model: Base, lock: base.Lock) -> N
     assert written_by in model.lock_path.read_text()
 
 
-@pytest.mark.parametrize("part", ["format", "level", "installer", "zstandard", "zstd"])
+@pytest.mark.parametrize("part", ["format", "level", "installer", "zstandard", "zstd", "recipe"])
 def test_another_writer_makes_the_lock_stale_and_both_are_named(
     model: Base, lock: base.Lock, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +150,7 @@ def test_another_writer_makes_the_lock_stale_and_both_are_named(
     monkeypatch.setattr(writer, "LEVEL", 19 if part == "level" else writer.LEVEL)
     monkeypatch.setattr(writer, "version", lambda name: "99" if name == part else version(name))
     monkeypatch.setattr(zstandard, "ZSTD_VERSION", (99, 0, 0) if part == "zstd" else zstandard.ZSTD_VERSION)
+    monkeypatch.setattr(bootstrap, "RECIPE", "another" if part == "recipe" else bootstrap.RECIPE)
     with pytest.raises(
         SeedbedError, match=r"packages\.lock: its layers are written by .*run \./build\.py lock"
     ) as stale:

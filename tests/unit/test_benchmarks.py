@@ -1,9 +1,11 @@
 """What benchmarks draw and compute; what they measure is not tested."""
 
+from dataclasses import asdict
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.build import AIMS, Measured, ratios
 from benchmarks.plot import Bar, chart
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -24,3 +26,18 @@ def test_a_bar_is_as_long_as_its_value_and_shows_whether_it_reached_its_aim():
 def test_a_value_above_one_stays_in_the_picture():
     [bar] = drawn(Bar("worse than naive", 3.0, 0.25))
     assert float(bar.get("x")) + float(bar.get("width")) < 760
+
+
+def test_ratios_have_the_names_of_their_aims_and_none_where_a_part_was_left_out():
+    naive = asdict(Measured(cold_s=100, published_s=200, layer_bytes=1000, pull_s=10, second_bytes=500))
+    ours = asdict(Measured(cold_s=25, published_s=20, layer_bytes=900, bump_s=3, bump_bytes=10, second_bytes=100))
+    assert ratios(naive, ours).keys() == AIMS.keys()
+    assert ratios(naive, ours) == {
+        "cold_ratio": 0.25,
+        "push_ratio": 0.1,
+        "unchanged_s": None,
+        "bump_s": 3,
+        "bump_bytes_ratio": 0.01,
+        "pull_ratio": None,
+        "second_image_bytes_ratio": 0.2,
+    }

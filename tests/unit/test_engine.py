@@ -8,7 +8,7 @@ import docker
 import pytest
 import requests
 
-from builder.engine import Digests, Engine
+from builder.engine import Digests, Engine, digests_in
 from builder.errors import SeedbedError
 
 
@@ -46,6 +46,11 @@ def test_a_build_is_dated_by_its_lock_and_not_by_the_users_own_epoch(command, tm
     built = Engine(Client(), command, embedded=False).build(["."], epoch=1735689600)
     assert built == Digests(manifest="sha256:m", config="sha256:c")
     assert "SOURCE_DATE_EPOCH=1735689600\n" in (tmp_path / "seen").read_text()
+
+
+def test_an_index_in_the_place_of_an_image_is_refused_and_named():
+    with pytest.raises(SeedbedError, match="expected one image, without attestations, found sha256:i, an index"):
+        digests_in({"containerimage.digest": "sha256:i", "containerimage.descriptor": {}})
 
 
 @pytest.mark.parametrize(

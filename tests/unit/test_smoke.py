@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from builder import record, smoke
+from builder import checks, record, smoke
+from builder.checks import Failed, Skipped
 from builder.engine import Finished
 from builder.record import Record, SmokeResult
-from builder.smoke import Failed, Skipped, Subject
+from builder.smoke import Subject
 
 DIGEST = "sha256:" + "d" * 64
 
@@ -102,7 +103,7 @@ def test_an_unlocked_image_is_not_named_after_its_lock(test_with):
 
 
 def test_trainings_that_agree_where_they_should_pass(subject):
-    smoke.trains_to_the_same_bits(
+    checks.trains_to_the_same_bits(
         replace(subject, engine=Engine(training("a"), training("a"), training("b"), training("b")))
     )
 
@@ -110,16 +111,16 @@ def test_trainings_that_agree_where_they_should_pass(subject):
 @pytest.mark.parametrize(("digits", "complaint"), [("abcc", "different parameters"), ("aaaa", "changed nothing")])
 def test_trainings_that_differ_or_ignore_their_seed_fail(subject, digits, complaint):
     with pytest.raises(Failed, match=complaint):
-        smoke.trains_to_the_same_bits(replace(subject, engine=Engine(*map(training, digits))))
+        checks.trains_to_the_same_bits(replace(subject, engine=Engine(*map(training, digits))))
 
 
 def test_trainings_that_agree_without_the_layer_fail(subject):
     with pytest.raises(Failed, match="proves nothing"):
-        smoke.needs_its_layer_for_that(replace(subject, engine=Engine(training("a"))))
+        checks.needs_its_layer_for_that(replace(subject, engine=Engine(training("a"))))
 
 
 def test_a_training_that_crashes_fails_with_its_last_words(subject):
-    with pytest.raises(Failed, match="status 1, not 0: ValueError: no"):
+    with pytest.raises(Failed, match="status 1: ValueError: no"):
         replace(subject, engine=Engine(Finished(1, "", "Traceback\nValueError: no\n"))).train()
 
 
@@ -144,12 +145,34 @@ def test_a_script_inside_the_image_is_named_by_its_docstring(script):
 
 def test_status_77_of_a_script_skips_with_its_reason(subject, script):
     with pytest.raises(Skipped, match="no GPU here"):
-        smoke.runs_inside(script)(replace(subject, engine=Engine(Finished(77, "no GPU here\n", ""))))
+        checks.passes(script)(replace(subject, engine=Engine(Finished(77, "no GPU here\n", ""))))
 
 
 def test_any_other_status_of_a_script_fails_with_its_reason(subject, script):
     with pytest.raises(Failed, match="cuDNN is 8"):
-        smoke.runs_inside(script)(replace(subject, engine=Engine(Finished(1, "", "AssertionError: cuDNN is 8\n"))))
+        checks.passes(script)(replace(subject, engine=Engine(Finished(1, "", "AssertionError: cuDNN is 8\n"))))
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(0, None), (77, Skipped), (1, Failed)], ids=["holds", "unknown machine", "other bits"]
+)
+def test_golden_bits_hold_or_say_what_changed(subject, status, outcome):
+    asked = replace(subject, engine=Engine(Finished(status, "loss 0x1p+0 is now 0x1p+1\n", "")))
+    if outcome is None:
+        return smoke.has_golden_bits(asked)
+    with pytest.raises(outcome, match=r"loss 0x1p\+0 is now 0x1p\+1"):
+        smoke.has_golden_bits(asked)
+
+
+def test_golden_bits_of_a_gpu_are_skipped_without_one(subject):
+    with pytest.raises(Skipped, match="no GPU here"):
+        smoke.has_golden_bits_on_a_gpu(subject)
+
+
+def test_golden_bits_are_checked_where_an_image_has_some(subject, monkeypatch):
+    assert not smoke.GOLDEN.keys() & smoke.checks_of(subject.image).keys()
+    monkeypatch.setattr(smoke, "GOLDEN_FILE", "image.yaml")  # one that is there
+    assert smoke.GOLDEN.keys() <= smoke.checks_of(subject.image).keys()
 
 
 def test_a_summary_counts_what_was_skipped():

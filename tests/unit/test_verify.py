@@ -169,7 +169,7 @@ def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(catalog, c
     monkeypatch.setattr(verify.Trial, "rebuild", fail)
     with pytest.raises(SeedbedError, match="the disk is full"):
         verified(catalog, Engine({OURS: {}}))
-    assert list((cache / "verify").iterdir()) == []
+    assert list((cache / "scratch").iterdir()) == []
     assert (cache / "wheels" / "a download").exists()
 
 

@@ -28,18 +28,10 @@ SHOWN_PREFIXES = (
 )
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
 OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE"}
-SESSION = {
-    "PWD",
-    "OLDPWD",
-    "SHLVL",
-    "_",
-    "TERM",
-    "HOSTNAME",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "PATH",
-}  # differ and do not matter
+SESSION = {  # may differ, and does not matter
+    *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),
+    *("PIP_CONSTRAINT", "PIP_DISABLE_PIP_VERSION_CHECK"),
+}
 
 
 def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ...] = ()) -> dict:
@@ -83,8 +75,8 @@ def image() -> dict:
 
 def packages() -> dict[str, str]:
     """Every installed distribution and its version."""
-    found = {found.metadata["Name"]: found.version for found in metadata.distributions()}
-    return dict(sorted((name, version) for name, version in found.items() if name))
+    parsed = [found.metadata for found in metadata.distributions()]
+    return dict(sorted((found["Name"], found["Version"]) for found in parsed if found["Name"]))
 
 
 def processor() -> dict:

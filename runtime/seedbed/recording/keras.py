@@ -307,7 +307,9 @@ def weighted_sum(row: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(row * weights()[:length])
     rows = tf.reshape(tf.pad(row, [[0, -tf.size(row) % ROW]]), [-1, ROW])
     sums = tf.reduce_sum(rows * weights()[:ROW], axis=1)
-    return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
+    if length is None:
+        return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
+    return tf.reduce_sum(sums * weights()[: -(-length // ROW)])  # all of them would make the graph half a MiB larger
 
 
 @functools.cache

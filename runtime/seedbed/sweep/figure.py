@@ -1,10 +1,12 @@
 """A plot of curves as simple shapes, in a plane of WIDTH by HEIGHT units: a band, lines, rules and words.
 
 The mean over the seeds with a band of one standard deviation to either side, and each seed's own curve behind it.
+Where each seed has one value only, the seeds stand beside one another instead.
 """
 
 import math
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seedbed.sweep.summary import Curves
@@ -13,6 +15,8 @@ WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 72, 20, 36, 48
 MARGIN = 0.04  # of the range, below and above
 MOST_POINTS = 600  # of one curve: more than that the plot cannot show
+MOST_LABELS = 20  # of seeds side by side
+DASH = 16  # units, for one seed's value
 INK, FAINT, SEED, MEAN = "#24292f", "#d0d7de", "#9db8d2", "#0b5cad"
 
 Points = tuple[tuple[float, float], ...]
@@ -53,32 +57,70 @@ Shape = Line | Band | Words
 
 def figure(metric: str, curves: Curves) -> list[Shape]:
     """From back to front. Values that are no finite numbers are left out."""
-    means, stds = bundle(curves)
     low, high = limits(curves)
-    last = max(2, *map(len, curves.values()))
-    across, up = Scale(1, last, LEFT, WIDTH - RIGHT), Scale(low, high, HEIGHT - BOTTOM, TOP)
+    up = Scale(low, high, HEIGHT - BOTTOM, TOP)
+    of_one_value = all(len(values) == 1 for values in curves.values())
+    inside = side_by_side(curves, up) if of_one_value else over_steps(curves, up)
+    shown = f"mean of {len(curves)} seeds, band: one standard deviation" if len(curves) > 1 else "one seed"
+    return [
+        *rules(low, high, up),
+        *inside,
+        Line(((LEFT, HEIGHT - BOTTOM), (WIDTH - RIGHT, HEIGHT - BOTTOM)), INK, 1),
+        Words(LEFT, TOP - 14, f"{metric}: {shown}", "start"),
+        Words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "seed" if of_one_value else "step or epoch"),
+    ]
 
-    def line(values: list[float]) -> Points:
-        pairs = [(across(step), up(value)) for step, value in enumerate(values, start=1) if math.isfinite(value)]
-        return tuple(thinned(pairs))
 
-    shapes: list[Shape] = []
+def rules(low: float, high: float, up: "Scale") -> Iterable[Shape]:
+    """Across the plot at round numbers, which stand on the left."""
     for tick in ticks(low, high):
-        shapes.append(Line(((LEFT, up(tick)), (WIDTH - RIGHT, up(tick))), FAINT, 1))
-        shapes.append(Words(LEFT - 8, up(tick) + 4, f"{tick:.6g}", "end"))
-    whole = (tick for tick in ticks(1, last) if tick == int(tick))
-    shapes += [Words(across(tick), HEIGHT - BOTTOM + 20, f"{tick:.0f}") for tick in whole]
-    shapes += [Line(line(values), SEED, 1) for values in curves.values()]
-    if len(curves) > 1:
-        upper = line([mean + std for mean, std in zip(means, stds, strict=True)])
-        lower = line([mean - std for mean, std in zip(means, stds, strict=True)])
-        shapes.append(Band(upper, lower, MEAN, 0.18))
-    shapes.append(Line(line(means), MEAN, 2.5))
-    shapes.append(Line(((LEFT, HEIGHT - BOTTOM), (WIDTH - RIGHT, HEIGHT - BOTTOM)), INK, 1))
-    spread = ", band: one standard deviation" if len(curves) > 1 else ""
-    shapes.append(Words(LEFT, TOP - 14, f"{metric}: mean of {len(curves)} seeds{spread}", "start", 14))
-    shapes.append(Words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "step or epoch"))
-    return shapes
+        yield Line(((LEFT, up(tick)), (WIDTH - RIGHT, up(tick))), FAINT, 1)
+        yield Words(LEFT - 8, up(tick) + 4, f"{tick:.6g}", "end")
+
+
+def over_steps(curves: Curves, up: "Scale") -> Iterable[Shape]:
+    """A line a seed, and the band and the mean as far as every seed has come."""
+    means, stds = bundle(curves)
+    last = max(map(len, curves.values()))
+    across = Scale(1, last, LEFT, WIDTH - RIGHT)
+
+    def line(values: Iterable[float]) -> Points:
+        return thinned([(across(x), up(y)) for x, y in enumerate(values, start=1) if math.isfinite(y)])
+
+    yield from (below(across(tick), f"{tick:.0f}") for tick in ticks(1, last) if tick == int(tick))
+    yield from (Line(line(values), SEED, 1) for values in curves.values())
+    yield from band(line, means, stds, len(curves))
+    yield Line(line(means), MEAN, 2.5)
+
+
+def side_by_side(curves: Curves, up: "Scale") -> Iterable[Shape]:
+    """A dash a seed, and the band and the mean behind all of them."""
+    means, stds = bundle(curves)
+    across = Scale(-0.5, len(curves) - 0.5, LEFT, WIDTH - RIGHT)
+
+    def level(values: Iterable[float]) -> Points:
+        return tuple((x, up(y)) for y in values if math.isfinite(y) for x in (LEFT, WIDTH - RIGHT))
+
+    yield from band(level, means, stds, len(curves))
+    yield Line(level(means), MEAN, 2.5)
+    every = math.ceil(len(curves) / MOST_LABELS)
+    for place, (seed, (value,)) in enumerate(curves.items()):
+        if place % every == 0:
+            yield below(across(place), str(seed))
+        if math.isfinite(value):
+            middle, y = across(place), up(value)
+            yield Line(((middle - DASH / 2, y), (middle + DASH / 2, y)), INK, 3)
+
+
+def band(line, means: list[float], stds: list[float], seeds: int) -> Iterable[Shape]:
+    if seeds > 1:
+        above, beneath = ([mean + sign * std for mean, std in zip(means, stds, strict=True)] for sign in (1, -1))
+        yield Band(line(above), line(beneath), MEAN, 0.18)
+
+
+def below(x: float, text: str) -> Words:
+    """Under the axis."""
+    return Words(x, HEIGHT - BOTTOM + 20, text)
 
 
 def bundle(curves: Curves) -> tuple[list[float], list[float]]:
@@ -125,7 +167,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
 
 
-def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def thinned(points: list[tuple[float, float]]) -> Points:
     """Every k-th point and the last."""
     every = max(1, math.ceil(len(points) / MOST_POINTS))
-    return [*points[:-1:every], *points[-1:]]
+    return (*points[:-1:every], *points[-1:])

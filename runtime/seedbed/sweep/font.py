@@ -1,10 +1,10 @@
-"""Letters of 5 by 7 dots, for plots where no font is at hand."""
+"""Letters of 5 by 7 dots, and tails of two more, for plots where no font is at hand."""
 
 COLUMNS, ROWS = 5, 7
-# From the top row to the bottom row, two hex digits a row; the leftmost dot is worth 16.
+# From the top row down, two hex digits a row, in which the leftmost dot is worth 16. The line is below the seventh row.
 # fmt: off
 GLYPHS = {
-    "0": "0e11131519110e", "1": "040c040404040e", "2": "0e11010204081f", "3": "0e11010601110e",
+    " ": "00", "0": "0e11131519110e", "1": "040c040404040e", "2": "0e11010204081f", "3": "0e11010601110e",
     "4": "02060a121f0202", "5": "1f101e0101110e", "6": "0608101e11110e", "7": "1f010204040808",
     "8": "0e11110e11110e", "9": "0e11110f01020c", "A": "0e11111f111111", "B": "1e11111e11111e",
     "C": "0e11101010110e", "D": "1c12111111121c", "E": "1f10101e10101f", "F": "1f10101e101010",
@@ -14,12 +14,12 @@ GLYPHS = {
     "S": "0f10100e01011e", "T": "1f040404040404", "U": "1111111111110e", "V": "111111110a0a04",
     "W": "11111115151b11", "X": "110a0a040a0a11", "Y": "11110a04040404", "Z": "1f01020408101f",
     "a": "00000e010f110f", "b": "10101e1111111e", "c": "00000e1010110e", "d": "01010f1111110f",
-    "e": "00000e111f100e", "f": "0609081c080808", "g": "000f11110f010e", "h": "10101619111111",
-    "i": "04000c0404040e", "j": "0200060202120c", "k": "10101214181412", "l": "0c04040404040e",
-    "m": "00001a15151515", "n": "00001619111111", "o": "00000e1111110e", "p": "00001e111e1010",
-    "q": "00000f110f0101", "r": "00001619101010", "s": "00000f100e011e", "t": "08081c08080906",
+    "e": "00000e111f100e", "f": "0609081c080808", "g": "00000f1111110f010e", "h": "10101619111111",
+    "i": "04000c0404040e", "j": "02000602020202120c", "k": "10101214181412", "l": "0c04040404040e",
+    "m": "00001a15151515", "n": "00001619111111", "o": "00000e1111110e", "p": "00001e1111111e1010",
+    "q": "00000f1111110f0101", "r": "00001619101010", "s": "00000f100e011e", "t": "08081c08080906",
     "u": "0000111111130d", "v": "00001111110a04", "w": "0000111115150a", "x": "0000110a040a11",
-    "y": "000011110f010e", "z": "00001f0204081f", ".": "00000000000c0c", ",": "00000000040408",
+    "y": "00001111110f01010e", "z": "00001f0204081f", ".": "00000000000c0c", ",": "0000000000040408",
     ":": "000c0c000c0c00", "-": "0000001f000000", "+": "0004041f040400", "_": "0000000000001f",
     "/": "01010204081010", "%": "19190204081313", "(": "02040808080402", ")": "08040202020408",
     "=": "00001f001f0000", "@": "0e11171516100e",
@@ -30,5 +30,5 @@ UNKNOWN = "1f11111111111f"
 
 def dots(letter: str) -> list[tuple[int, int]]:
     """The columns and rows, from the top left, that are dark; a box for a letter that is not there."""
-    rows = bytes.fromhex(GLYPHS.get(letter, UNKNOWN)) if letter != " " else bytes(ROWS)
-    return [(column, row) for row in range(ROWS) for column in range(COLUMNS) if rows[row] & 16 >> column]
+    rows = bytes.fromhex(GLYPHS.get(letter, UNKNOWN))
+    return [(column, row) for row, bits in enumerate(rows) for column in range(COLUMNS) if bits & 16 >> column]

@@ -3,13 +3,17 @@
 import csv
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed.recording import record
 from seedbed.recording.record import Record
 
-NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf|nan)"
+NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:inf|nan))(?!\w)"
+BETWEEN = r"""["']?(?:\s*[=:]\s*|\s+)"""  # a name and its number, as in loss=1, loss: 1, "loss": 1
+NAMED_NUMBER = re.compile(rf"([A-Za-z][\w/.-]*){BETWEEN}{NUMBER}")
+MOST_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -26,48 +30,86 @@ class Metric:
 
 
 class Missing(ValueError):
-    """A run does not have the metric."""
+    """A run does not have the metric; the message says what it has instead."""
 
 
 def curve(metric: Metric, run: Record, file: Path | None = None) -> list[float]:
     """Its values in the order in which they came; the last is the run's result. Missing: there is none."""
-    values = from_file(metric.name, file) if file else from_record(metric, run)
+    if file:
+        return from_file(metric.name, file)
+    return matched(metric.pattern, run) if metric.pattern else from_record(metric.name, run)
+
+
+def matched(pattern: str, run: Record) -> list[float]:
+    try:
+        values = record.series(run, pattern)
+    except ValueError as error:
+        raise Missing(f"--pattern {pattern}: expected a number in its first group: {error}") from error
     if not values:
-        raise Missing(f"no {metric.name} found: name one that the script prints, a --pattern, or a --file it writes")
+        last = run.output[-1] if run.output else "nothing"
+        raise Missing(f"--pattern {pattern} matches none of {len(run.output)} lines printed, the last being: {last}")
     return values
 
 
-def from_record(metric: Metric, run: Record) -> list[float]:
-    if metric.pattern:
-        return record.series(run, metric.pattern)
-    epochs = [epoch[metric.name] for rank in run.ranks[:1] for epoch in rank.epochs if metric.name in epoch]
-    printed = record.series(run, rf"(?<!\w){re.escape(metric.name)}\s*[=:]?\s*{NUMBER}")
-    losses = [step.loss for step in run.steps if step.loss is not None] if metric.name == "loss" else []
-    return epochs or printed or losses
+def from_record(name: str, run: Record) -> list[float]:
+    epochs = [epoch[name] for rank in run.ranks[:1] for epoch in rank.epochs if name in epoch]
+    printed = record.series(run, rf"(?<!\w){re.escape(name)}{BETWEEN}{NUMBER}")
+    losses = [step.loss for step in run.steps if step.loss is not None] if name == "loss" else []
+    if not (values := epochs or printed or losses):
+        raise Missing(f"no {name} in what it printed; seen there: {listed(names_seen(run))} (--pattern or --file help)")
+    return values
+
+
+def names_seen(run: Record) -> Iterable[str]:
+    """What could have been asked for."""
+    yield from (name for rank in run.ranks[:1] for epoch in rank.epochs for name in epoch)
+    yield from (name for line in run.output for name, _ in NAMED_NUMBER.findall(line))
+    if any(step.loss is not None for step in run.steps):
+        yield "loss"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Each once, the first dozen."""
+    found = list(dict.fromkeys(names))
+    return ", ".join(found[:MOST_NAMES] + ["…"] * (len(found) > MOST_NAMES)) or "no number with a name"
 
 
 def from_file(name: str, file: Path) -> list[float]:
     """A column of a CSV file, or a key of a JSON document or of each line of a JSON lines file."""
     try:
-        text = file.read_text()
-        if file.suffix == ".csv":
-            return [float(row[name]) for row in csv.DictReader(text.splitlines()) if row.get(name)]
-        documents = (
-            [json.loads(line) for line in text.splitlines() if line] if file.suffix == ".jsonl" else [json.loads(text)]
-        )
-        return [float(value) for document in documents for value in values_of(document, name)]
+        documents = documents_of(file)
+        values = [float(value) for document in documents for value in values_of(document, name)]
     except OSError as error:
         raise Missing(f"{file}: {error.strerror}; the script has to write it") from error
     except (ValueError, TypeError) as error:
         raise Missing(f"{file}: expected numbers for {name}: {error}") from error
+    if not values:
+        raise Missing(f"{file}: no {name} in it; seen there: {listed(keys_of(documents))}")
+    return values
 
 
-def values_of(document: object, name: str) -> list[float]:
-    """What stands there under the name, dots lead inside: one number or a list of them."""
+def documents_of(file: Path) -> list:
+    """The rows of a CSV file, the lines of a JSON lines file, or the one document of a JSON file."""
+    text = file.read_text()
+    if file.suffix == ".csv":
+        return list(csv.DictReader(text.splitlines()))
+    return [json.loads(line) for line in text.splitlines() if line] if file.suffix == ".jsonl" else [json.loads(text)]
+
+
+def values_of(document: object, name: str) -> list:
+    """What stands there under the name, dots lead inside: one number or a list of them; nothing where it is empty."""
     if isinstance(document, list):
         return [value for item in document for value in values_of(item, name)]
-    for key in name.split("."):
-        if not isinstance(document, dict) or key not in document:
-            return []
-        document = document[key]
-    return document if isinstance(document, list) else [document]
+    if isinstance(document, dict) and name in document:
+        found = document[name]
+        return found if isinstance(found, list) else [value for value in [found] if value not in ("", None)]
+    outer, dot, inner = name.partition(".")
+    return values_of(document[outer], inner) if dot and isinstance(document, dict) and outer in document else []
+
+
+def keys_of(document: object) -> Iterable[str]:
+    if isinstance(document, list):
+        for item in document:
+            yield from keys_of(item)
+    elif isinstance(document, dict):
+        yield from map(str, document)

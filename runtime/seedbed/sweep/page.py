@@ -1,6 +1,7 @@
 """A sweep on one HTML page that needs nothing else: the plots, the table, and what was run."""
 
 import shlex
+from collections.abc import Sequence
 from html import escape
 
 from seedbed.sweep import summary, svg
@@ -18,20 +19,21 @@ p.warning { border-left: 3px solid #bf8700; padding-left: .7em }
 """
 
 
-def page(summaries: list[Summary], curves: dict[str, Curves], description: dict) -> str:
+def page(summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: Sequence[int] = ()) -> str:
     command = shlex.join(description["command"])
-    plots = [svg.drawn(figure(name, found), f"{name} of {len(found)} seeds") for name, found in curves.items()]
+    plots = [svg.drawn(figure(name, found), name) for name, found in curves.items()]
     facts = [f"{name} {value}" for name, value in description.items() if name != "command" and value]
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             f"<title>{escape(command)}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{len(summaries[0].values)} seeds</h1>",
+            "<h1>Sweep</h1>",
             f"<p><code>{escape(command)}</code></p>",
+            *(f"<p><b>{escape(summary.sentence(found))}</b></p>" for found in summaries),
             *plots,
             table(summary.rows(summaries)),
-            *(f'<p class="warning">{escape(said)}</p>' for said in summary.warnings(summaries, curves)),
+            *(f'<p class="warning">{escape(said)}</p>' for said in summary.warnings(summaries, curves, missing)),
             f"<p>{escape(', '.join(facts))}</p>",
             "</body></html>\n",
         ]

@@ -17,9 +17,9 @@ from seedbed import environment
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
-DESCRIPTION, LOCK = "sweep.json", "lock"
-SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was killed takes its runs with it
-TRACKERS = {  # run names that experiment trackers take from the environment; an {attempt} is never used twice
+DESCRIPTION, PARTIAL, LOCK = "sweep.json", "sweep.json.partial", "lock"
+SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was just killed takes a moment to go
+TRACKERS = {  # run names that experiment trackers and scripts take from the environment; no {attempt} comes twice
     "WANDB_RUN_ID": "{sweep}-{seed}-{attempt}",
     "WANDB_NAME": "{sweep}-seed-{seed}",
     "WANDB_RUN_GROUP": "{sweep}",
@@ -107,18 +107,25 @@ def run_all(plan: Plan, name: str, seeds: list[int]) -> Iterator[tuple[int, Reco
 
 
 def run_one(plan: Plan, name: str, seed: int, slot: dict[str, str]) -> Record:
-    """From the beginning: what a cut-off attempt has left is removed."""
+    """From the beginning: what a cut-off attempt has left is removed. OSError: it cannot be."""
     folder = plan.run_folder(seed)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
     environ = plan.environ(seed) | slot | tracker_names(name, seed)
     return launch.run(plan.words(seed), folder / "record", environ)
 
 
 def tracker_names(name: str, seed: int) -> dict[str, str]:
-    """Names that differ from run to run: scripts seeded alike would otherwise draw the same ones."""
+    """Names that differ from run to run; one that the user has set stands for the sweep's in them.
+
+    Trackers that draw names from `random`, which is seeded, would give one name to every run with a seed.
+    """
     attempt = secrets.token_hex(4)
-    return {key: value.format(sweep=name, seed=seed, attempt=attempt) for key, value in TRACKERS.items()}
+    return {
+        key: value.format(sweep=os.environ.get(key, name), seed=seed, attempt=attempt)
+        for key, value in TRACKERS.items()
+    }
 
 
 def gpu_of_slot(number: int, parallel: int) -> dict[str, str]:
@@ -135,20 +142,30 @@ def gpus() -> list[str]:
 
 def described(plan: Plan) -> str:
     """The sweep's name. The first time it is made up; later the folder has to be of the same sweep."""
-    environ = plan.environ(plan.seeds[0])
-    same = {"command": list(plan.command), "mode": environment.mode(environ), "threads": environment.threads(environ)}
     file = plan.folder / DESCRIPTION
+    same = sameness(plan)
     if not file.exists():
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps({"name": f"sweep{secrets.token_hex(3)}", **same}, indent=2) + "\n")
+        partial = plan.folder / PARTIAL
+        if strangers := {found.name for found in plan.folder.iterdir()} - {LOCK, PARTIAL}:
+            raise ValueError(f"{plan.folder} holds no sweep but {min(strangers)}: name a new or empty --output")
+        partial.write_text(json.dumps({"name": f"sweep-{secrets.token_hex(3)}", **same}, indent=2) + "\n")
         partial.replace(file)
     known = json.loads(file.read_text())
     for key, value in same.items():
         if known.get(key) != value:
-            raise ValueError(
-                f"{plan.folder} holds a sweep with another {key} ({known.get(key)}): name another --output"
-            )
+            raise ValueError(f"{plan.folder} holds a sweep with another {key} ({known.get(key)}): name a new --output")
     return known["name"]
+
+
+def sameness(plan: Plan) -> dict:
+    """What all runs of a sweep have in common."""
+    environ = plan.environ(plan.seeds[0])
+    return {
+        "command": list(plan.command),
+        "mode": environment.mode(environ),
+        "threads": environment.threads(environ),
+        "image": facts.image(),
+    }
 
 
 def refuse_changed_sources(plan: Plan, runs: dict[int, Record]) -> None:
@@ -156,7 +173,9 @@ def refuse_changed_sources(plan: Plan, runs: dict[int, Record]) -> None:
     for seed, run in runs.items():
         for file, content in run.facts.get("sources", {}).items():
             if facts.fingerprint(Path(file)) != content:
-                raise ValueError(f"{file} has changed since seed {seed} was run: name another --output, or delete it")
+                raise ValueError(
+                    f"{file} has changed since seed {seed} ran: name a new --output, or delete {plan.folder}"
+                )
 
 
 @contextmanager

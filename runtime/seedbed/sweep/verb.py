@@ -16,9 +16,8 @@ from seedbed.sweep.metric import Metric
 from seedbed.sweep.runs import Plan
 from seedbed.sweep.summary import Curves, Summary
 
-Environ = Callable[
-    [int, str | None], dict[str, str]
-]  # of a seed, with so many threads; None: as many as there are CPUs
+# Of a seed, with so many threads; None: as many as there are CPUs.
+Environ = Callable[[int, str | None], dict[str, str]]
 Log = Callable[[str], None]
 
 
@@ -32,14 +31,15 @@ def sweep(options: argparse.Namespace, command: list[str], environ: Environ, log
         log("sweep: no seed has a result")
         return 1
     curves = {name: {seed: curve[seed] for seed in whole} for name, curve in curves.items()}
+    missing = [seed for seed in plan.seeds if seed not in whole]
     summaries = [summary.summary(name, curve) for name, curve in curves.items()]
-    description = describe(plan, [found[seed] for seed in whole])
-    write(plan.folder, summaries, curves, description)
-    print(summary.as_json(summaries, curves, description) if options.json else summary.as_text(summaries))
-    for said in [*summary.warnings(summaries, curves), *other_hardware(found)]:
+    told = summaries, curves, describe(plan, [found[seed] for seed in whole]), missing
+    write(plan.folder, *told)
+    print(summary.as_json(*told) if options.json else summary.as_text(summaries))
+    for said in [*summary.warnings(summaries, curves, missing), *other_hardware(found)]:
         log(f"note: {said}")
     log(f"plots and tables: {plan.folder}/")
-    return 0 if len(whole) == len(plan.seeds) else 1
+    return 1 if missing else 0
 
 
 def metrics_of(options: argparse.Namespace) -> list[Metric]:
@@ -53,9 +53,9 @@ def metrics_of(options: argparse.Namespace) -> list[Metric]:
 
 def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -> Plan:
     """Runs at the same time share the CPUs. ValueError: no seeds, or mode off, which seeds nothing."""
-    parallel = options.parallel or len(runs.gpus()) or environment.available_cpus()
-    threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None
     seeds = seeds_of(options.seeds, environment.seed(dict(os.environ)))
+    parallel = options.parallel or min(len(seeds), len(runs.gpus()) or environment.available_cpus())
+    threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None
     if environment.mode(environ(seeds[0], threads)) == "off":
         raise ValueError("mode off seeds nothing: sweep in mode strict or warn")
     return Plan(tuple(command), seeds, options.output, lambda seed: environ(seed, threads), parallel)
@@ -64,7 +64,7 @@ def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -
 def seeds_of(text: str, first: int) -> tuple[int, ...]:
     """`5`: so many, from the first on; `1,7,42`: these. ValueError: neither."""
     words = text.split(",")
-    if not all(environment.is_seed(word) for word in words) or text == "0":
+    if not all(environment.is_seed(word) for word in words) or (len(words) == 1 and not int(text)):
         raise ValueError(f"--seeds {text}: expected how many, as in 5, or which, as in 1,7,42")
     if len(words) > 1:
         return tuple(dict.fromkeys(map(int, words)))
@@ -72,7 +72,7 @@ def seeds_of(text: str, first: int) -> tuple[int, ...]:
 
 
 def read_curves(plan: Plan, metrics: list[Metric], ended: dict[int, Record], log: Log) -> dict[str, Curves]:
-    """By metric and seed; a run that lacks a metric is left out, and said so."""
+    """By metric and seed; a run that lacks a metric is left out, with a word about it."""
     curves: dict[str, Curves] = {known.name: {} for known in metrics}
     for seed, run in ended.items():
         for known in metrics:
@@ -104,12 +104,14 @@ def other_hardware(found: dict[int, Record]) -> list[str]:
     return ["the seeds ran on different hardware"] if len(seen) > 1 else []
 
 
-def write(folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict) -> None:
+def write(
+    folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: list[int]
+) -> None:
     """results.csv, results.json, plots.html, and a PNG for each metric."""
     files = {
         "results.csv": summary.as_csv(summaries).encode(),
-        "results.json": (summary.as_json(summaries, curves, description) + "\n").encode(),
-        "plots.html": page.page(summaries, curves, description).encode(),
+        "results.json": (summary.as_json(summaries, curves, description, missing) + "\n").encode(),
+        "plots.html": page.page(summaries, curves, description, missing).encode(),
     }
     for name, curve in curves.items():
         files[f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png"] = png.drawn(figure(name, curve))

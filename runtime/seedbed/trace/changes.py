@@ -113,8 +113,8 @@ def one_worker() -> None:
     replace(BaseContext, "Pool", alone)
     for pool in (ThreadPool, ThreadPoolExecutor, ProcessPoolExecutor):
         replace(pool, "__init__", alone)
-    replace(threading.Thread, "start", one_after_the_other)
-    replace(BaseProcess, "start", one_after_the_other)
+    replace(threading.Thread, "start", one_after_the_other, callers_place)  # a library's own threads serve for long
+    replace(BaseProcess, "start", one_after_the_other, callers_place)
 
 
 def one_after_the_other(start, worker) -> None:
@@ -174,13 +174,13 @@ def keep_deterministic(torch: ModuleType) -> None:
 
 def keep_threads(torch: ModuleType) -> None:
     torch.set_num_threads(1)
-    replace(torch, "set_num_threads", lambda *_, **__: None)
+    torch.set_num_threads = lambda *_: None
 
 
 CHANGES = {
     "threads": Change(
         "one thread for numerical work",
-        "sums that threads share out",
+        "work that threads share out",
         environ=ONE_THREAD,
         when_ready={"torch": keep_threads},
     ),

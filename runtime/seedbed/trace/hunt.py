@@ -35,6 +35,7 @@ FIRST = {  # what to try first, by the kind of the cause
     cause.DRAW: ("entropy", "clock", "workers"),
     cause.DATA: ("workers", "hash seed", "clock", "entropy", "fill"),
     cause.VALUE: ("clock", "entropy", "hash seed", "workers"),
+    cause.LATER: ("clock", "entropy", "hash seed", "workers"),
     cause.PATH: ("hash seed", "workers", "clock", "entropy"),
 }
 
@@ -42,7 +43,7 @@ FIRST = {  # what to try first, by the kind of the cause
 def hunt(tracer: Tracer, finding: Finding) -> list[Trial]:
     """One change after the other, until one helps. Empty: the runs differ so seldom that no change can be judged."""
     hunter = Hunter(tracer, limit=PATIENCE * max(run.seconds for run in finding.runs) + 60)
-    if hunter.equal_without_a_change():
+    if not finding.detailed and hunter.equal_without_a_change():  # detailed: they have differed twice already
         return []
     trials: list[Trial] = []
     for name in in_order(finding):
@@ -108,7 +109,7 @@ class Hunter:
         runs: list[Run] = []
         while len(runs) < TIMES:
             try:
-                runs.append(self.tracer.run_one(plan, change.environ, self.limit))
+                runs.append(self.tracer.run(plan, change.environ, self.limit))
             except subprocess.TimeoutExpired:
                 return False, "it did not come to an end", runs
             if runs[-1].failed:

@@ -25,7 +25,8 @@ ADVICE = {
     cause.FRESH: "Write to all of it before it is read: torch.zeros instead of torch.empty.",
     cause.DRAW: "Give that generator a seed that follows from SEEDBED_SEED.",
 }
-UNSEEN = "Watched operation by operation, the runs were equal: what differs does so seldom, or not while it is watched."
+ONLY_PRINTED = "No training step of torch or Keras was seen, so that what they print was compared."
+UNSEEN = "No operation was seen to differ: what differs does so seldom, or not while operations are watched."
 MOST_SUSPECTS = 12
 
 
@@ -35,7 +36,7 @@ def as_text(finding: Finding, trials: list[Trial] | None) -> str:
         return equal(finding)
     parts = [first_difference(finding.landmark), origin(finding), reasons(finding.cause)]
     if trials is not None:
-        parts.append(hunted(trials))
+        parts.append(hunted(trials, finding.cause))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -51,8 +52,8 @@ def first_difference(landmark: Difference) -> str:
     seen = SEEN[event["seen"]].format(event["name"]) if "seen" in event else "the number of steps"
     labels = [event["labels"][position] for position in changed(landmark) if position < len(event.get("labels", ()))]
     which = f" ({', '.join(labels[:3])}{', …' if len(labels) > 3 else ''})" if labels else ""
-    step = f"in step {landmark.step}: " if landmark.step else ""
-    return f"The runs differ, first {step}{seen}{which}."
+    step = f"step {landmark.step}: " if landmark.step else ""
+    return f"The runs differ, first in {step}{seen}{which}."
 
 
 def changed(landmark: Difference) -> list[int]:
@@ -61,11 +62,13 @@ def changed(landmark: Difference) -> list[int]:
 
 def origin(finding: Finding) -> str:
     """What that goes back to, and where it is."""
+    if not finding.landmark.step:
+        return ONLY_PRINTED
     found = finding.cause
     direction = f"backward of {found.backward}" if found.backward else "forward"
     module = f" in {found.module}, {direction}" if found.module else ""
     lines = [f"It starts where {found.said}{module}", *(f"    {short(place)}" for place in found.places)]
-    return "\n".join(lines if finding.detailed else [*lines, UNSEEN])
+    return "\n".join(lines if finding.detailed or found.certain else [*lines, UNSEEN])
 
 
 def reasons(found: Cause) -> str:
@@ -78,17 +81,19 @@ def reasons(found: Cause) -> str:
     return ADVICE.get(found.kind, "")
 
 
-def hunted(trials: list[Trial]) -> str:
+def hunted(trials: list[Trial], found: Cause) -> str:
     """Each change and what came of it; then who is to blame."""
     if not trials:
         return f"The hunt found nothing: {TIMES} runs were equal without any change. They differ too seldom to judge."
     rows = [f"    {'helps' if trial.helps else '-':6}{trial.change.does}: {trial.said}" for trial in trials]
-    blamed = [f"To blame: {trial.change.blames}{at(trial)}" for trial in trials if trial.helps]
+    blamed = [f"To blame: {trial.change.blames}{at(trial, found)}" for trial in trials if trial.helps]
     return "\n".join(["One change at a time:", *rows, "", *(blamed or ["None of these changes helps."])])
 
 
-def at(trial: Trial) -> str:
-    return f", at {', '.join(map(short, trial.places))}" if trial.places else ""
+def at(trial: Trial, found: Cause) -> str:
+    """Where the change was made; one that is made everywhere has helped the operation that was seen to differ."""
+    places = trial.places or (found.places[:1] if found.kind == cause.OPERATION else ())
+    return f", at {', '.join(map(short, places))}" if places else ""
 
 
 def short(text: str) -> str:

@@ -39,22 +39,19 @@ class Tracer:
         self.log = log
         self.number = 0
 
-    def run(self, *plans: Plan) -> list[Run]:
-        return [self.run_one(plan) for plan in plans]
-
-    def run_one(self, plan: Plan, changed: dict[str, str] | None = None, limit: float | None = None) -> Run:
+    def run(self, plan: Plan, changed: dict[str, str] | None = None, limit: float | None = None) -> Run:
         """With variables of its own, and no longer than the limit in seconds: TimeoutExpired."""
         self.number += 1
         return run(self.command, self.folder / f"run-{self.number}", self.environ | (changed or {}), plan, limit)
 
 
-def search(tracer: Tracer, times: int = 2) -> Finding:
-    """First by landmarks, cheaply; then the operations of the steps around the first difference."""
-    tracer.log(f"{times} runs, compared by batches, modules, gradients and updates")
-    runs = tracer.run(*[Plan()] * times)
-    if all(run.failed for run in runs):
-        raise Failed(f"the command fails: {runs[0].last_error()}")
-    landmark = difference.first(runs)
+def search(tracer: Tracer, times: int = 4) -> Finding:
+    """First by landmarks, cheaply; then the operations of the steps around the first difference.
+
+    Each time up to so many runs, until two differ.
+    """
+    tracer.log(f"up to {times} runs, compared by batches, modules, gradients and updates")
+    runs, landmark = until_two_differ(tracer, Plan(), times)
     if landmark is None:
         return Finding(runs)
     coarse = Finding(runs, landmark, cause.of(landmark, runs))
@@ -65,6 +62,18 @@ def search(tracer: Tracer, times: int = 2) -> Finding:
     if not found and not coarse.cause.certain:
         found = with_other_filling(tracer, last) or by_operations(tracer, times, 1, last + 3)
     return with_suspects_of(coarse, found) if found else coarse
+
+
+def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run], Difference | None]:
+    """The runs, no more than needed, and where the last differs from the first. Failed: the command does."""
+    runs = [tracer.run(plan)]
+    landmark = None
+    while landmark is None and len(runs) < times:
+        runs.append(tracer.run(plan))
+        if runs[0].failed and runs[1].failed:
+            raise Failed(f"the command fails: {runs[0].last_error()}")
+        landmark = difference.first([runs[0], runs[-1]])
+    return runs, landmark
 
 
 def with_suspects_of(coarse: Finding, found: Finding) -> Finding:
@@ -78,9 +87,12 @@ def by_operations(tracer: Tracer, times: int, first: int, last: int) -> Finding 
 
     Memory that operations hand out uninitialised is filled with zeros: what is left are other differences.
     """
-    tracer.log(f"{times} runs, operation by operation in step {first}" + f" to {last}" * (last > first))
-    runs = tracer.run(*[Plan(first, last, fill=0)] * times)
-    landmark = difference.first(runs)
+    tracer.log(f"up to {times} runs, operation by operation in step {first}" + f" to {last}" * (last > first))
+    try:
+        runs, landmark = until_two_differ(tracer, Plan(first, last, fill=0), times)
+    except Failed as failed:
+        tracer.log(f"watched like this, {failed}")
+        return None
     if landmark is None:
         return None
     if landmark.step < first:
@@ -94,7 +106,7 @@ def by_operations(tracer: Tracer, times: int, first: int, last: int) -> Finding 
 def with_other_filling(tracer: Tracer, last: int) -> Finding | None:
     """Two runs that differ in nothing but what uninitialised memory is filled with. None: they compute the same."""
     tracer.log("2 runs with uninitialised memory filled with zeros and with ones")
-    runs = tracer.run(*[Plan(1, last, fill=fill, hides_fresh=True) for fill in (0, 1)])
+    runs = [tracer.run(Plan(1, last, fill=fill, hides_fresh=True)) for fill in (0, 1)]
     landmark = difference.first(runs)
     origin = landmark and difference.origin(landmark)
     found = origin and cause.of(origin, runs)

@@ -25,14 +25,22 @@ def watch(name: str, module: ModuleType) -> None:
     if name == "numpy" and journal.plan.fill is not None:
         fill_arrays(module)
     elif name == "random":
-        after(module.Random, "seed", lambda _, generator, *__, **___: note_seed("random", generator.getstate()))
+        after(
+            module.Random,
+            "seed",
+            lambda _, generator, *given, **__: note_seed("random.seed", *given[:1], generator.getstate()),
+        )
         module.seed = module._inst.seed
     elif name == "numpy.random":
-        after(module, "seed", lambda _, *__, **___: note_seed("numpy.random.seed", module.get_state()[1].tobytes()))
+        after(
+            module,
+            "seed",
+            lambda _, *given, **__: note_seed("numpy.random.seed", *given[:1], module.get_state()[1].tobytes()),
+        )
         after(
             module,
             "default_rng",
-            lambda made, *_, **__: note_seed("numpy.random.default_rng", made.bit_generator.state),
+            lambda made, *given, **_: note_seed("numpy.random.default_rng", *given[:1], made.bit_generator.state),
         )
     elif name == "torch":
         after(
@@ -58,11 +66,14 @@ def after(owner: object, name: str, note: Callable[..., object]) -> None:
     setattr(owner, name, watched)
 
 
-def note_seed(what: str, state: object) -> None:
-    """Numbers as they are, states by a fingerprint. Only the user's own seeding is of interest."""
+def note_seed(what: str, *said: object) -> None:
+    """What was given, if it is a number; else the fingerprint of the last of `said`, the state that came of it.
+
+    Only the user's own seeding is of interest.
+    """
     places = journal.places()
     if places:
-        value = state if isinstance(state, int) else hashlib.sha1(repr(state).encode()).hexdigest()[:12]
+        value = said[0] if isinstance(said[0], int) else hashlib.sha1(repr(said[-1]).encode()).hexdigest()[:12]
         journal.write(seed=what, value=value, places=places)
 
 

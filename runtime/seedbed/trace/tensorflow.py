@@ -8,15 +8,17 @@ import hashlib
 import os
 import weakref
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
+from tensorflow.python.data.ops import readers
 from tensorflow.python.eager import backprop
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.framework import op_callbacks
 
 from seedbed.trace import journal, surroundings
+from seedbed.trace.surroundings import after
 
-READERS = ("ReadFile", "TextLineDataset", "TFRecordDataset", "TFRecordDatasetV2", "FixedLengthRecordDatasetV2")
 DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
 WRITING = ("Assign", "Resource")
 
@@ -27,6 +29,7 @@ _watching = True
 def start() -> None:
     os.register_at_fork(after_in_child=stop)
     Function.__call__ = counted(Function.__call__)
+    after(readers, "_create_or_validate_filenames_dataset", lambda _, paths, **__: note_files(paths))
     if journal.plan.last:
         op_callbacks.add_op_callback(operations.note)
         pywrap_tfe.TFE_Py_RegisterGradientFunction(operations.gradient)
@@ -59,7 +62,8 @@ def finish_step(function: Function, result) -> None:
         f"result {number}": tensor for number, tensor in enumerate(tf.nest.flatten(result)) if tf.is_tensor(tensor)
     }
     known = {v.ref(): v for concrete in function._list_all_concrete_functions() for v in concrete.variables}
-    found |= {f"{number} {ref.deref().name}": ref.deref().handle for number, ref in enumerate(known)}
+    by_name = sorted(known.values(), key=lambda v: (v.name, fingerprint(held(v.handle))))  # they come out of a set
+    found |= {f"{number} {variable.name}": variable.handle for number, variable in enumerate(by_name)}
     found |= {f"variable {number}": handle for number, handle in enumerate(operations.assigned.values())}
     see("result", function.__name__, found)
     end_step()
@@ -74,11 +78,12 @@ def see(what: str, name: str, found: dict[str, tf.Tensor]) -> None:
 def held(tensor: tf.Tensor) -> tf.Tensor:
     """What a variable's handle stands for; any other tensor as it is."""
     global _watching
-    if tensor.dtype != tf.resource or not tensor._handle_data.is_set:
+    known = getattr(tensor, "_handle_data", None)  # not of a table, an iterator or a generator's state
+    if tensor.dtype != tf.resource or known is None or not known.is_set:
         return tensor
     before, _watching = _watching, False
     try:
-        return tf.raw_ops.ReadVariableOp(resource=tensor, dtype=tensor._handle_data.shape_and_type[0].dtype)
+        return tf.raw_ops.ReadVariableOp(resource=tensor, dtype=known.shape_and_type[0].dtype)
     finally:
         _watching = before
 
@@ -110,7 +115,7 @@ class Operations:
     def note(self, op_type, inputs, attrs, outputs, op_name=None, graph=None) -> None:
         """An op callback: called after each operation that ran (`graph` is None) or was built into a graph."""
         operation = op_type.decode() if isinstance(op_type, bytes) else op_type
-        if operation in READERS and graph is None:
+        if operation == "ReadFile" and graph is None:
             note_files(inputs[0])
         if graph is not None or not _watching or not journal.is_detailed():
             return
@@ -162,9 +167,15 @@ operations = Operations()
 
 
 def note_files(paths) -> None:
-    """Files that TensorFlow opens itself."""
-    for path in paths.numpy().reshape(-1).tolist():
-        surroundings.note_file(os.path.abspath(os.fsdecode(path)))
+    """Files that TensorFlow opens itself, where their names are known by now.
+
+    A data set of names is left alone: to look at it might shuffle it once more.
+    """
+    if not isinstance(paths, tf.data.Dataset):
+        given = tf.nest.map_structure(readers._normalise_fspath, paths)
+        names = tf.get_static_value(tf.convert_to_tensor(given))
+        for name in [] if names is None else np.ravel(names).tolist():
+            surroundings.note_file(os.path.abspath(os.fsdecode(name)))
 
 
 def seed_of(attrs: tuple) -> str:
@@ -182,6 +193,6 @@ def fingerprint(tensor) -> str:
     """Equal for equal type, shape and bits, as "float32[64,10] 1f0c…"; of a handle, only its type."""
     if tensor.dtype in (tf.resource, tf.variant):
         return tensor.dtype.name
-    array = tensor.numpy()
-    content = repr(array.tolist()).encode() if array.dtype == object or tensor.dtype == tf.string else array.tobytes()
+    array = np.asarray(tensor.numpy(), dtype=object if tensor.dtype == tf.string else None)
+    content = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
     return f"{tensor.dtype.name}[{','.join(map(str, tensor.shape))}] {hashlib.sha1(content).hexdigest()[:12]}"

@@ -67,6 +67,21 @@ def test_a_killed_training_leaves_whole_lines(run, install, tmp_path: Path) -> N
     assert not found.ranks[0].finished
 
 
+def test_a_run_killed_in_the_middle_of_its_steps_can_be_read(python: Path, environ, install, tmp_path: Path) -> None:
+    install({"library.py": LIBRARY, "script.py": "import library\nfor _ in iter(int, 1): library.train(0.1)"})
+    command = [python, "-m", "seedbed", "run", "--record", "r", "--", "python", "script.py"]
+    environ = environ | {"PATH": f"{python.parent}{os.pathsep}{environ['PATH']}"}
+    launcher = subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    steps = tmp_path / "r" / "rank0.jsonl"
+    while not steps.exists() or steps.read_bytes().count(b"step") < 100:
+        time.sleep(0.01)
+    os.killpg(launcher.pid, signal.SIGKILL)
+    launcher.wait()
+    found = record.read(tmp_path / "r")
+    assert [step.number for step in found.steps] == list(range(1, len(found.steps) + 1))
+    assert (len(found.steps) >= 99, found.status, found.ranks[0].finished) == (True, None, False)
+
+
 def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "rank0.jsonl").write_bytes(b'{"run": {}}\n{"step": 1, "loss": ["0x1p+0"]}\n{"step": 2, "lo')
     assert losses(record.read(tmp_path)) == [[1.0]]

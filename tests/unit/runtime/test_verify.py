@@ -173,7 +173,7 @@ def test_the_kind_that_differs_first_is_named(verify, steps: str, first: str) ->
 def test_equal_steps_are_equal_bits_whatever_is_printed(verify) -> None:
     done = verify(TRAINING + "step(initial=1, data=1, loss=0.1, parameters=2)", "--no-other-seed")
     assert done.returncode == 0
-    assert "EQUAL: 2 runs, 1 steps, all bits of initial parameters, data, losses and updates." in done.stdout
+    assert "EQUAL: 2 runs, 1 step, all bits of initial parameters, data, losses and updates." in done.stdout
     assert "warning: what is printed differs in line 1, which does not count" in done.stdout
 
 
@@ -181,6 +181,17 @@ def test_printed_lines_count_where_they_are_asked_for(verify) -> None:
     code = TRAINING + "step(loss=1); print('accuracy', noise())"
     assert "First difference: printed line 1." in verify(code, "--lines", r"accuracy (\S+)").stdout
     assert verify(code, "--lines", "acc").returncode == 0
+
+
+def test_the_trace_that_it_names_has_the_same_seed_and_mode(verify) -> None:
+    code = TRAINING + "step(loss=noise())"
+    assert "differs: seedbed trace -- python script.py" in verify(code, SEEDBED_SEED="7").stdout
+    named = verify(code, "--seed", "7", "--mode", "warn").stdout
+    assert "differs: seedbed trace --seed 7 --mode warn -- python script.py" in named
+
+
+def test_runs_that_differ_are_not_warned_of_what_they_print(verify) -> None:
+    assert "which does not count" not in verify(TRAINING + "step(loss=noise())").stdout
 
 
 def test_data_that_ignore_the_seed_are_told(verify) -> None:

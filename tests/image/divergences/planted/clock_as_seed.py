@@ -1,12 +1,14 @@
-"""The time of day as the seed."""
+"""Keras: the time of day as the seed."""
 
 import time
 
 import digits
-import network
-import torch
-from torch.utils.data import DataLoader, TensorDataset
+import keras
 
-torch.manual_seed(int(time.time() * 1000))  # planted
-images, labels = (torch.from_numpy(part)[:512] for part in digits.load()[0])
-network.train(DataLoader(TensorDataset(images.reshape(-1, 64), labels), batch_size=64, shuffle=True))
+keras.utils.set_random_seed(int(time.time() * 1000) % 2**32)  # planted
+images, labels = (part[:512] for part in digits.load()[0])
+model = keras.Sequential(
+    [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dropout(0.2), keras.layers.Dense(10)]
+)
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(images, labels, batch_size=64, epochs=2, verbose=2)

@@ -1,6 +1,5 @@
 """A sum whose terms are added as the threads that compute them come to an end."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import digits
@@ -12,13 +11,12 @@ pixels = images.reshape(-1, 64)
 
 
 def share(rows: torch.Tensor) -> torch.Tensor:
-    time.sleep(time.time_ns() // 1000 % 10 / 1000)  # as long as the machine happens to take
     return rows.div(3).square().sum(dim=0)
 
 
 with ThreadPoolExecutor(4) as pool:
     total = torch.zeros(64)
-    for done in as_completed([pool.submit(share, rows) for rows in pixels.split(16)]):  # planted
+    for done in as_completed([pool.submit(share, rows) for rows in pixels.split(2)]):  # planted
         total += done.result()
 
 scaled = pixels / (total / len(pixels) + 1e-3).sqrt()

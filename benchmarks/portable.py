@@ -1,0 +1,155 @@
+"""How far `seedbed run --portable` carries: operations on this machine's processor and on others that are emulated.
+
+Inside an image, with a user-mode emulator (QEMU 7.2 knows AVX2):
+    docker run --rm -v $PWD:/workspace -v /usr/bin/qemu-x86_64-static:/qemu:ro IMAGE python benchmarks/portable.py /qemu
+
+Each operation gets the same input, of numbers that every processor computes alike, and forward and backward results are
+compared as bits. Emulators differ from real processors in the approximate reciprocals (`rcpps`, `rsqrtps`), which real
+ones do not share either.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from seedbed.settings import PORTABLE
+
+PROCESSORS = ("Haswell", "Skylake-Client", "EPYC")
+LIBRARIES = ("torch", "tensorflow")
+
+
+def main() -> None:
+    options = parse_arguments()
+    if options.probe:
+        print(json.dumps({"torch": of_torch, "tensorflow": of_tensorflow}[options.probe]()))
+        return
+    for library in filter(importlib.util.find_spec, LIBRARIES):
+        for profile in ({}, {name: value for name, (value, _) in PORTABLE.items()}):
+            here = probed(library, [], profile)
+            for processor in PROCESSORS:
+                there = probed(library, [options.emulator, "-cpu", processor], profile)
+                others = [name for name in here if here[name] != there[name]]
+                kind = "portable" if profile else "default"
+                equal = f"{len(here) - len(others)} of {len(here)} equal"
+                print(f"{library} {kind:8} {processor:14} {equal}; other bits: {', '.join(others)}", flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("emulator", nargs="?", default="qemu-x86_64-static", help="default: qemu-x86_64-static")
+    parser.add_argument("--probe", choices=LIBRARIES, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def probed(library: str, emulator: list[str], profile: dict[str, str]) -> dict[str, str]:
+    """A hash for each operation, on one thread."""
+    command = [*emulator, sys.executable, str(Path(__file__).resolve()), "--probe", library]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, env=environ | profile, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(done.stdout)
+
+
+def numbers(*shape: int) -> np.ndarray:
+    """Float32 from -0.5 to 0.5, in no order and with all their bits in use; division rounds alike everywhere."""
+    count = int(np.prod(shape))
+    mixed = (np.arange(count, dtype=np.int64) * 7919 % 1009).astype(np.float32).reshape(shape)
+    return mixed / np.float32(1009) - np.float32(0.5)
+
+
+def digest(*arrays: np.ndarray) -> str:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+
+def of_torch() -> dict[str, str]:
+    import torch
+    from torch import nn
+
+    functional = nn.functional
+
+    def both(forward: Callable, *shapes: tuple[int, ...]) -> str:
+        """Of the result and its gradients."""
+        inputs = [torch.from_numpy(numbers(*shape)).requires_grad_() for shape in shapes]
+        result = forward(*inputs)
+        result.backward(torch.from_numpy(numbers(*result.shape)) if result.dim() else None)
+        return digest(*(tensor.detach().numpy() for tensor in (result, *(part.grad for part in inputs))))
+
+    def update(kind: Callable, **options: float) -> str:
+        parameter = nn.Parameter(torch.from_numpy(numbers(5000)))
+        optimizer = kind([parameter], lr=0.003, **options)
+        for _ in range(2):
+            parameter.grad = torch.from_numpy(numbers(5000)) / 8
+            optimizer.step()
+        return digest(parameter.detach().numpy())
+
+    torch.manual_seed(0)
+    classes, positive = torch.arange(64) % 10, torch.from_numpy(np.abs(numbers(5000)) + np.float32(0.0625))
+    one = {
+        name: digest(getattr(torch, name)(positive).numpy()) for name in ("exp", "log", "sqrt", "rsqrt", "tanh", "sin")
+    }
+    return one | {
+        "randn": digest(torch.randn(1000).numpy()),
+        "dropout": digest(functional.dropout(positive, 0.3).numpy()),
+        "conv2d": both(lambda x, w: functional.conv2d(x, w, padding=1), (64, 1, 8, 8), (16, 1, 3, 3)),
+        "conv2d, strided": both(lambda x, w: functional.conv2d(x, w, stride=2), (64, 16, 8, 8), (32, 16, 3, 3)),
+        "linear": both(functional.linear, (64, 512), (10, 512), (10,)),
+        "matmul": both(torch.matmul, (300, 300), (300, 300)),
+        "matmul, long": both(torch.matmul, (37, 1000), (1000, 51)),
+        "cross_entropy": both(lambda x: functional.cross_entropy(x, classes), (64, 10)),
+        "softmax": both(lambda x: functional.softmax(x, 1), (64, 512)),
+        "layer_norm": both(lambda x: functional.layer_norm(x, (512,)), (64, 512)),
+        "gelu": both(functional.gelu, (64, 512)),
+        "sum": both(torch.sum, (5000,)),
+        "SGD": update(torch.optim.SGD, momentum=0.9),
+        "Adam": update(torch.optim.Adam),
+    }
+
+
+def of_tensorflow() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
+
+    def both(forward: Callable, *shapes: tuple[int, ...]) -> str:
+        """Of the result and its gradients."""
+        inputs = [tf.constant(numbers(*shape)) for shape in shapes]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = forward(*inputs)
+        gradients = tape.gradient(result, inputs, tf.constant(numbers(*result.shape)))
+        return digest(*(tensor.numpy() for tensor in (result, *gradients)))
+
+    def update(kind: Callable, **options: float) -> str:
+        variable, optimizer = keras.Variable(numbers(5000)), kind(0.003, **options)
+        for _ in range(2):
+            optimizer.apply([tf.constant(numbers(5000) / 8)], [variable])
+        return digest(variable.numpy())
+
+    tf.random.set_seed(0)
+    positive = tf.constant(np.abs(numbers(5000)) + np.float32(0.0625))
+    one = {
+        name: digest(getattr(tf.math, name)(positive).numpy())
+        for name in ("exp", "log", "sqrt", "rsqrt", "tanh", "sin")
+    }
+    return one | {
+        "normal": digest(tf.random.normal([1000]).numpy()),
+        "dropout": digest(tf.nn.dropout(positive, 0.3).numpy()),
+        "conv2d": both(lambda x, w: tf.nn.conv2d(x, w, 1, "SAME"), (64, 8, 8, 1), (3, 3, 1, 16)),
+        "conv2d, strided": both(lambda x, w: tf.nn.conv2d(x, w, 2, "SAME"), (64, 8, 8, 16), (3, 3, 16, 32)),
+        "matmul": both(tf.matmul, (300, 300), (300, 300)),
+        "matmul, long": both(tf.matmul, (37, 1000), (1000, 51)),
+        "softmax": both(tf.nn.softmax, (64, 512)),
+        "gelu": both(tf.nn.gelu, (64, 512)),
+        "sum": both(tf.reduce_sum, (5000,)),
+        "SGD": update(keras.optimizers.SGD, momentum=0.9),
+        "Adam": update(keras.optimizers.Adam),
+    }
+
+
+if __name__ == "__main__":
+    main()

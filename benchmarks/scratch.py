@@ -1,0 +1,30 @@
+"""A cache and an embedded engine that a benchmark has to itself."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder import paths
+from builder.engine import embedded
+
+DOWNLOADS = ("wheels", "packages", "apt")
+
+
+@contextmanager
+def own_cache(shared: Iterable[str]) -> Iterator[Path]:
+    """A cache with an engine in it, gone at the end. The folders `shared` are the user's own."""
+    ours = paths.cache()
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(dir=ours, prefix="benchmark-") as scratch:
+        for name in shared:
+            Path(scratch, name).parent.mkdir(exist_ok=True)
+            Path(scratch, name).symlink_to(ours / name)
+        os.environ |= {"SEEDBED_CACHE": scratch, "SEEDBED_ENGINE": "embedded"}
+        try:
+            yield Path(scratch)
+        finally:
+            embedded().destroy()
+            os.environ.clear()
+            os.environ |= before

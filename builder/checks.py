@@ -1,0 +1,182 @@
+"""What holds in every Python that has the start-up layer, as plain functions. Standard library only.
+
+`host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from re import MULTILINE, search
+from typing import Protocol
+
+from builder.errors import SeedbedError
+
+SKIPPED = 77
+BYPASSED = [""]  # what `docker run --entrypoint ""` sends
+REPEATED = 3
+OFF = {"SEEDBED_MODE": "off"}
+OTHER_SEED = {"SEEDBED_SEED": "7"}
+
+
+class Failed(SeedbedError):
+    """What the check claims does not hold; the message says what was found instead."""
+
+
+class Skipped(Exception):
+    """The check cannot be made here; the message says why."""
+
+
+class Finished(Protocol):
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Subject(Protocol):
+    """A Python with the layer, and how to run things in it."""
+
+    cuda: bool  # whether a framework that may use a GPU is there
+
+    def run(
+        self,
+        *command: str,
+        expected: int = 0,
+        environment: Mapping[str, str] | None = None,
+        entrypoint: list[str] | None = None,
+    ) -> Finished:
+        """Run a command; `Failed` unless it ends with the status expected. `BYPASSED`: as if nothing wrapped it."""
+
+    def finish(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Finished:
+        """Run a command, however it ends."""
+
+    def train(self, **environment: str) -> str:
+        """Run the example training; returns the sha256 over its final parameters."""
+
+    def script(self, script: Path) -> Finished:
+        """Run a check that is a script."""
+
+    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
+        """Run a program once with each of these; returns the sha256 that each run ends with."""
+
+
+Check = Callable[[Subject], None]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The sha256 that each run of one program ended with, every run in processes of its own."""
+
+    equal: tuple[str, ...]
+    other_seed: str
+    without_layer: tuple[str, ...]
+
+    def complaint(self) -> str | None:
+        """What is wrong with them; None: the program repeats, follows the seed, and needs the layer for that."""
+        if len(set(self.equal)) > 1:
+            return f"runs with one seed end differently: {brief(self.equal)}"
+        if self.other_seed in self.equal:
+            return f"another seed changes nothing: {brief(self.equal)}"
+        if len(set(self.without_layer)) < len(self.without_layer):
+            return f"it repeats without the layer too, so it proves nothing: {brief(self.without_layer)}"
+        return None
+
+
+def runs_commands(subject: Subject) -> None:
+    subject.run("bash", "-c", "exit 7", expected=7)
+    said = subject.run("bash", "-c", 'cd "${TMPDIR:-/tmp}" && echo "print(6 * 7)" > x.py && python x.py').stdout
+    if said.strip() != "42":
+        raise Failed(f"'python x.py' printed {said.strip()!r} instead of 42")
+
+
+def names_seed_and_mode(subject: Subject) -> None:
+    said = first_line(subject.run("true", environment={"SEEDBED_SEED": "7", "SEEDBED_MODE": "warn"}).stderr)
+    if "seed 7" not in said or "mode warn" not in said:
+        raise Failed(f"the log's first line should name seed 7 and mode warn; it is {said!r}")
+
+
+def refuses_a_bad_seed(subject: Subject) -> None:
+    finished = subject.finish(["true"], environment={"SEEDBED_SEED": "4294967296"})
+    if finished.status == 0 or "SEEDBED_SEED" not in finished.stderr:
+        raise Failed("a seed of 2^32 was accepted")
+
+
+def knows_what_is_in_force(subject: Subject) -> None:
+    subject.run("seedbed", "info")
+    fixed = {"PYTHONHASHSEED": "42"}
+    broken = [{"PYTHONHASHSEED": "random"}, *([fixed | {"CUBLAS_WORKSPACE_CONFIG": "garbage"}] if subject.cuda else [])]
+    for environment in broken:
+        subject.run("seedbed", "info", environment=environment, entrypoint=BYPASSED, expected=1)
+
+
+def trains_to_the_same_bits(subject: Subject) -> None:
+    first, again, other = subject.train(), subject.train(), subject.train(**OTHER_SEED)
+    if first != again:
+        raise Failed(f"two trainings with one seed ended with different parameters: {first[:12]}, {again[:12]}")
+    if first == other:
+        raise Failed(f"training with another seed changed nothing: {first[:12]}")
+
+
+def needs_its_layer_for_that(subject: Subject) -> None:
+    """The negative control: the very script repeats only because the layer seeds it."""
+    if subject.train(**OFF) == subject.train(**OFF):
+        raise Failed("two trainings with SEEDBED_MODE=off agree, so the check of equal bits proves nothing")
+
+
+def seeds_without_its_entrypoint(subject: Subject) -> None:
+    draw = ["python", "-c", "import random, numpy; print(random.random(), numpy.random.default_rng().random())"]
+    first, again = (subject.run(*draw, entrypoint=BYPASSED).stdout for _ in range(2))
+    off = subject.run(*draw, entrypoint=BYPASSED, environment=OFF).stdout
+    if first != again or first == off:
+        raise Failed("with the entrypoint bypassed, random and numpy are not seeded")
+
+
+def passes(script: Path) -> Check:
+    """A check made by a script: status 0 passes, 77 skips, anything else fails."""
+
+    def check(subject: Subject) -> None:
+        finished = subject.script(script)
+        if finished.status == SKIPPED:
+            raise Skipped(last_line(finished.stdout))
+        if finished.status:
+            raise Failed(last_line(finished.stderr) or f"status {finished.status}")
+
+    return check
+
+
+def repeats(script: Path) -> Check:
+    """A check that a program repeats, follows the seed, and needs the layer for that."""
+
+    def check(subject: Subject) -> None:
+        digests = subject.program(script, [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2)
+        runs = Runs(tuple(digests[:REPEATED]), digests[REPEATED], tuple(digests[REPEATED + 1 :]))
+        if complaint := runs.complaint():
+            raise Failed(complaint)
+
+    return check
+
+
+def parameters(script: Path, finished: Finished) -> str:
+    """The sha256 over its parameters that a training has printed; `Failed` where it did not, or did not end well."""
+    if finished.status:
+        raise Failed(f"{script.name} ended with status {finished.status}: {last_line(finished.stderr)}")
+    if not (found := search(r"^parameters sha256: ([0-9a-f]{64})$", finished.stdout, MULTILINE)):
+        raise Failed(f"{script.name} printed no 'parameters sha256:' line")
+    return found[1]
+
+
+def brief(digests: tuple[str, ...]) -> str:
+    return ", ".join(digest[:8] for digest in digests)
+
+
+def title_of(script: Path) -> str:
+    return script.read_text(encoding="utf-8").split('"""')[1].splitlines()[0].rstrip(".")
+
+
+def first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")
+
+
+def last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,51 @@
+"""A build that is killed, and two at once: nothing half-written is ever believed, and the image stays the same."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from builder import paths, scratch
+from builder.record import Record
+from builder.verify import Trial
+
+
+@pytest.fixture
+def cache(trial, bring_base):
+    with trial.empty_cache() as cache:
+        bring_base(cache)
+        yield cache
+
+
+def started(trial: Trial, cache: Path) -> subprocess.Popen[bytes]:
+    """A build in processes of its own, with that cache."""
+    command = [sys.executable, "-m", "builder.rebuild", str(trial.catalog.root), trial.image.name, "cold"]
+    settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache)}
+    environment = {**trial.engine.environment, **settings}
+    return subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def half_written(cache: Path) -> list[Path]:
+    return [path for path in cache.glob("blobs/sha256/.writing-*") if path.stat().st_size]
+
+
+def test_a_build_that_was_killed_half_way_is_done_again_and_nothing_of_it_stays(trial, cache):
+    build = started(trial, cache)
+    while build.poll() is None and not half_written(cache):
+        time.sleep(0.001)
+    os.killpg(build.pid, signal.SIGKILL)
+    assert build.wait() == -signal.SIGKILL
+    assert half_written(cache)
+    assert trial.compared(cache).equal
+    assert not [*half_written(cache), *cache.glob(f"{scratch.NAME}/*")]
+
+
+def test_two_builds_at_once_make_one_image(trial, cache):
+    builds = [started(trial, cache) for _ in range(2)]
+    records = [Record.model_validate_json(build.communicate()[0]) for build in builds]
+    assert [record.digest for record in records] == [trial.reference.digest] * 2
+    assert not [*half_written(cache), *cache.glob(f"{scratch.NAME}/*")]

@@ -1,0 +1,71 @@
+"""How much disk a build asks for before it begins."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from builder import build, catalog, paths, wheels
+from builder.install import Wheel
+from builder.record import LayerRecord, Record
+
+GB = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that has these images."""
+
+    images: frozenset[str] = frozenset()
+
+    def has(self, image: str) -> bool:
+        return image in self.images
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """The real catalog, of which nothing is built or fetched yet."""
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    return catalog.load(paths.IMAGES)
+
+
+@pytest.fixture
+def borrower(loaded):
+    return next(image for image in loaded.images.values() if image.shared)
+
+
+@pytest.fixture
+def lender(loaded, borrower) -> Record:
+    """A build of the image that lends: 1 GB of a shared group, which is 2 GB unpacked, and as much of its own."""
+    image = loaded.image(borrower.shared.image)
+    layers = [
+        LayerRecord(digest=f"sha256:{name}", size=GB, what=f"{name}: some wheels", raw_size=2 * GB)
+        for name in (borrower.shared.layers[0], "its own")
+    ]
+    built = Record(
+        image=image.name,
+        inputs=build.inputs_of(loaded, image),
+        lock="",
+        digest="sha256:lender",
+        config="",
+        layers=layers,
+        unpacked=0,
+        seconds=1,
+    )
+    built.save()
+    return built
+
+
+def test_without_anything_there_it_is_wheels_layers_layers_in_the_engine_and_what_they_unpack_to(loaded, borrower):
+    budget = borrower.size_budget
+    assert build.space_needed(loaded, borrower, Engine()) == 3 * budget.compressed + budget.unpacked
+
+
+def test_wheels_that_are_fetched_are_not_counted_again(loaded, borrower, monkeypatch, tmp_path):
+    monkeypatch.setattr(wheels, "find", lambda pin: Wheel(pin.name, pin.version, pin.sha256, tmp_path))
+    budget = borrower.size_budget
+    assert build.space_needed(loaded, borrower, Engine()) == 2 * budget.compressed + budget.unpacked
+
+
+def test_what_another_image_lends_is_there_already_if_the_engine_still_has_it(loaded, borrower, lender):
+    without = build.space_needed(loaded, borrower, Engine())
+    assert without - build.space_needed(loaded, borrower, Engine(frozenset({lender.digest}))) == 3 * GB + 2 * GB
