@@ -20,22 +20,20 @@ for _ in range(2):
         random.seed(os.getpid()); print(random.random(), flush=True); os._exit(0)
     os.wait()
 """,
-    "sum in the order of threads": """
-import threading, time
-total = 0.0
-def add(number):
-    global total
-    time.sleep(time.time_ns() // 1000 % 20 / 1000); total += number
-threads = [threading.Thread(target=add, args=(1 / (i + 1),)) for i in range(64)]
+    "sums in the order of threads": """
+import functools, operator, threading, time
+arrived = []
+def work(number): time.sleep(time.time_ns() // 1000 % 20 / 1000); arrived.append(number)
+threads = [threading.Thread(target=work, args=(1 / (i + 1),)) for i in range(64)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-print(total.hex())
+print([functools.reduce(operator.add, [number / scale for number in arrived]).hex() for scale in range(1, 33)])
 """,
     "results in the order of their arrival": """
 import multiprocessing, time
 def work(task): time.sleep(time.time_ns() // 1000 % 20 / 1000); return task
 if __name__ == "__main__":
-    with multiprocessing.Pool(2) as pool: print(list(pool.imap_unordered(work, range(12))))
+    with multiprocessing.Pool(2) as pool: print(list(pool.imap_unordered(work, range(60))))
 """,
     "order of a set of objects": """
 class Sample:
