@@ -3,11 +3,13 @@
 `host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from re import MULTILINE, search
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from builder.errors import SeedbedError
 
@@ -16,6 +18,13 @@ BYPASSED = [""]  # what `docker run --entrypoint ""` sends
 REPEATED = 3
 OFF = {"SEEDBED_MODE": "off"}
 OTHER_SEED = {"SEEDBED_SEED": "7"}
+CLAIM = "repeats: "  # how the checks that run a program begin
+LONGEST_RUN = 600  # seconds
+PROGRAMS_AT_ONCE = 2
+# Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
+PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
+
+Outcome = Literal["passed", "failed", "skipped"]
 
 
 class Failed(SeedbedError):
@@ -26,7 +35,8 @@ class Skipped(Exception):
     """The check cannot be made here; the message says why."""
 
 
-class Finished(Protocol):
+@dataclass(frozen=True)
+class Finished:
     """A command that has ended."""
 
     status: int
@@ -62,6 +72,23 @@ class Subject(Protocol):
 
 
 Check = Callable[[Subject], None]
+
+
+def outcome_of(check: Callable[[Any], None], subject: Any) -> tuple[Outcome, str]:
+    """How the check of this subject ends, and the reason unless it passes. What cannot be run at all has failed."""
+    try:
+        check(subject)
+    except Skipped as skipped:
+        return "skipped", str(skipped)
+    except SeedbedError as failed:
+        return "failed", str(failed)
+    return "passed", ""
+
+
+def summary(outcomes: Iterable[str]) -> str:
+    """`14 passed, 1 skipped`."""
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped") if counts[outcome])
 
 
 @dataclass(frozen=True)
@@ -155,6 +182,20 @@ def repeats(script: Path) -> Check:
             raise Failed(complaint)
 
     return check
+
+
+def side_by_side(train: Callable[[dict[str, str]], str], environments: list[dict[str, str]]) -> list[str]:
+    """What a program ends with in each of these environments, some runs at a time."""
+    with ThreadPoolExecutor(PROGRAMS_AT_ONCE) as pool:
+        return list(pool.map(train, environments))
+
+
+def expect(status: int, command: Sequence[str], finished: Finished) -> Finished:
+    """`Failed`, with the command's last words, unless it ended with the status expected."""
+    if finished.status != status:
+        said = last_line(finished.stderr) or last_line(finished.stdout)
+        raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {status}: {said}")
+    return finished
 
 
 def parameters(script: Path, finished: Finished) -> str:

@@ -19,21 +19,13 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest
 
 from builder import paths
+from builder.checks import Finished
 from builder.embedded import EmbeddedEngine
 from builder.errors import SeedbedError
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 LARGEST_JSON = 1 << 20
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A container that ran to its end."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from builder import checks, paths
-from builder.checks import Check, Failed, Skipped, last_line
+from builder.checks import CLAIM, LONGEST_RUN, Check, Finished, Outcome, last_line
 from builder.errors import SeedbedError, UsageError
 
 sys.path.append(str(paths.RUNTIME))
@@ -31,12 +29,8 @@ from seedbed import environment
 from seedbed.settings import GPU
 
 OLDEST = (3, 11)
-LONGEST_RUN = 600  # seconds
-RUNS_AT_ONCE = 2
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
-# Two programs at once, each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
-PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES), "OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
-CLAIM = "repeats: "
+PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
 
 COMMON: dict[str, Check | str] = {
     "holds what its lock says": "the lock is the image's; the packages here are the host's own",
@@ -70,15 +64,6 @@ import json, site, sys
 sites = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
 print(json.dumps([sys.version_info[:3], getattr(sys, "_base_executable", sys.executable), sites]))
 """
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 @dataclass(frozen=True)
@@ -155,10 +140,7 @@ class Host:
         entrypoint: list[str] | None = None,
     ) -> Finished:
         finished = self.finish(command, environment=environment, bypass=entrypoint == checks.BYPASSED)
-        if finished.status != expected:
-            said = last_line(finished.stderr) or last_line(finished.stdout)
-            raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {expected}: {said}")
-        return finished
+        return checks.expect(expected, command, finished)
 
     def train(self, **environment: str) -> str:
         script = paths.EXAMPLES / self.example
@@ -176,8 +158,7 @@ class Host:
                 script, self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | asked)
             )
 
-        with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-            return list(pool.map(digest, environments))
+        return checks.side_by_side(digest, environments)
 
     def missing(self, modules: Sequence[str]) -> list[str]:
         """Which of these top-level modules this Python cannot find."""
@@ -278,16 +259,8 @@ def test(image: Path, host: Host) -> Iterator[Result]:
         yield Result(name, outcome, detail, round(time.monotonic() - began, 1))
 
 
-def outcome_of(check: Check | str, host: Host) -> tuple[str, str]:
-    if isinstance(check, str):
-        return "skipped", check
-    try:
-        check(host)
-    except Skipped as skipped:
-        return "skipped", str(skipped)
-    except Failed as failed:
-        return "failed", str(failed)
-    return "passed", ""
+def outcome_of(check: Check | str, host: Host) -> tuple[Outcome, str]:
+    return ("skipped", check) if isinstance(check, str) else checks.outcome_of(check, host)
 
 
 def example_of(image: Path) -> str:
@@ -368,8 +341,7 @@ def print_results(host: Host, results: Mapping[str, Sequence[Result]], as_json: 
         print(json.dumps({"python": python, "images": smoke}, indent=2))
         return
     for name, those in results.items():
-        counts = Counter(result.outcome for result in those)
-        print(f"{name}: " + ", ".join(f"{counts[how]} {how}" for how in ("passed", "failed", "skipped") if counts[how]))
+        print(f"{name}: {checks.summary(result.outcome for result in those)}")
 
 
 def complaint_about(results: Mapping[str, Sequence[Result]], required: set[str] | None = None) -> str | None:

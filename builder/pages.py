@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from builder import build, catalog, paths
+from builder.checks import CLAIM
 from builder.errors import SeedbedError
-from builder.programs import CLAIM
 from builder.record import SmokeResult
 
 PROGRAMS = paths.ROOT / "docs" / "programs.md"

@@ -7,14 +7,13 @@ Nothing in them seeds anything; each prints one line with a sha256 over what it 
 import hashlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder import lock, paths, wheels
 from builder.catalog import Image
-from builder.checks import last_line, parameters
+from builder.checks import LONGEST_RUN, PROGRAMS_ENVIRONMENT, last_line, parameters, side_by_side
 from builder.contents import ENTRYPOINT
 from builder.engine import Engine, Running
 from builder.errors import SeedbedError
@@ -25,11 +24,7 @@ EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha
 SCRIPTS = "/opt/programs"
 WHEELS = "/opt/wheels"
 AS_ROOT = "0:0"
-RUNS_AT_ONCE = 2
-LONGEST_RUN = 600  # seconds
-# Two programs at once, each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
-ENVIRONMENT = {"PYTHONPATH": EXAMPLES, "OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
-CLAIM = "repeats: "  # how the checks of smoke tests that run a program begin
+ENVIRONMENT = {"PYTHONPATH": EXAMPLES} | PROGRAMS_ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -122,8 +117,7 @@ def installed(engine: Engine, digest: str, image: Image) -> Iterator[Running | N
 
 def run(container: Running, script: Path, environments: list[dict[str, str]]) -> list[str]:
     """Run a program once with each of these; returns the sha256 that each run prints, raises `Failed` without one."""
-    with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-        return list(pool.map(lambda asked: train(container, script, asked), environments))
+    return side_by_side(lambda asked: train(container, script, asked), environments)
 
 
 def train(container: Running, script: Path, asked: dict[str, str]) -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, Literal
 
 from builder import build, checks, lock, paths, programs
 from builder.catalog import Catalog, Image
-from builder.checks import SKIPPED, Failed, Skipped, last_line, title_of
-from builder.engine import Engine, Finished, Running
+from builder.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
+from builder.engine import Engine, Running
 from builder.errors import SeedbedError
 from builder.lock import Lock
 from builder.programs import EXAMPLES
@@ -44,11 +43,7 @@ class Subject:
 
     def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
         """Run a command in a fresh container; `Failed` unless it ends with the status expected."""
-        finished = self.finish(command, **options)
-        if finished.status != expected:
-            said = last_line(finished.stderr) or last_line(finished.stdout)
-            raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {expected}: {said}")
-        return finished
+        return checks.expect(expected, command, self.finish(command, **options))
 
     def train(self, **environment: str) -> str:
         """Run the image's example training; returns the sha256 over its final parameters."""
@@ -120,9 +115,7 @@ def checks_of(image: Image) -> dict[str, Check]:
     """
     golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
     inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {
-        f"{programs.CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.Programs(image).scripts
-    }
+    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.Programs(image).scripts}
     return COMMON | golden | inside | others
 
 
@@ -140,8 +133,7 @@ def compare_with_golden(subject: Subject, **options: Any) -> None:
     """One epoch of the example, in the folders of a clone and on one thread, so that more machines are of one kind."""
     file = f"images/{subject.image.name}/{GOLDEN_FILE}"
     here = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": subject.image.folder / GOLDEN_FILE}
-    finished = subject.engine.run(
-        subject.digest,
+    finished = subject.finish(
         ["seedbed", "golden", file, "--", "python", f"examples/{subject.image.example}", "--epochs", "1"],
         files=here,
         environment={"OMP_NUM_THREADS": "1"},
@@ -206,17 +198,6 @@ def run(subject: Subject, log: Callable[[str], None]) -> Iterator[SmokeResult]:
         yield result
 
 
-def outcome_of(check: Check, subject: Subject) -> tuple[Literal["passed", "failed", "skipped"], str]:
-    try:
-        check(subject)
-    except Skipped as skipped:
-        return "skipped", str(skipped)
-    except (Failed, SeedbedError) as failed:
-        return "failed", str(failed)
-    return "passed", ""
-
-
 def summary(results: Sequence[SmokeResult]) -> str:
     """`14 passed, 1 skipped`."""
-    counts = Counter(result.outcome for result in results)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped") if counts[outcome])
+    return checks.summary(result.outcome for result in results)
