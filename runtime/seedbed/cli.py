@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
     info.set_defaults(verb=show_info)
 
     run = verbs.add_parser("run", help="run a command", epilog="seedbed run --seed 7 -- python train.py --epochs 3")
-    run.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
-    run.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    add_seed_and_mode(run)
     run.add_argument("--portable", action="store_true", help="one thread, AVX2, no TF32: fewer bits follow the machine")
     run.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
     run.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
@@ -55,10 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "compare", help="compare two recorded runs", epilog="seedbed compare records/a records/b"
     )
     compare.add_argument("records", nargs=2, type=Path, metavar="RECORD", help="what seedbed run --record wrote")
-    compare.add_argument(
-        "--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)"
-    )
-    compare.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
+    add_what_counts(compare)
     compare.add_argument("--json", action="store_true", help="for programs")
     compare.set_defaults(verb=compare_records)
 
@@ -128,8 +124,7 @@ def add_trace_options(trace: argparse.ArgumentParser) -> None:
         "-n", type=at_least(2), default=4, metavar="N", help="runs to try until two of them differ (default: 4)"
     )
     trace.add_argument("--hunt", action="store_true", help="try one change at a time, to find what is to blame")
-    trace.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
-    trace.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    add_seed_and_mode(trace)
     trace.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the journals of all runs here")
     trace.add_argument("--json", action="store_true", help="for programs")
 
@@ -137,19 +132,25 @@ def add_trace_options(trace: argparse.ArgumentParser) -> None:
 def add_verify_options(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("-n", type=at_least(2), default=3, metavar="N", help="how many runs (default: 3)")
     verify.add_argument("--parallel", type=at_least(1), default=1, metavar="K", help="how many at a time (default: 1)")
-    verify.add_argument(
-        "--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)"
-    )
+    add_what_counts(verify)
     verify.add_argument(
         "--output", action="append", default=[], metavar="PATH", help="a file or folder that counts too"
     )
-    verify.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
     verify.add_argument("--data", action="append", type=Path, default=[], metavar="PATH", help="fingerprint these data")
-    verify.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
-    verify.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+    add_seed_and_mode(verify)
     verify.add_argument("--no-other-seed", action="store_true", help="do without the run with another seed")
     verify.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records of all runs here")
     verify.add_argument("--json", action="store_true", help="for programs")
+
+
+def add_seed_and_mode(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
+    verb.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+
+
+def add_what_counts(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)")
+    verb.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
 
 
 def add_command(verb: argparse.ArgumentParser) -> None:
@@ -228,10 +229,8 @@ def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> i
 
 def verify_command(options: argparse.Namespace) -> int:
     command = command_of(options)
-    if not command:
-        return wrong("verify: expected a command, as in: seedbed verify -- python train.py")
-    if shutil.which(command[0]) is None:
-        return wrong(f"{command[0]}: no such command on PATH")
+    if complaint := complaint_about(command, "verify"):
+        return wrong(complaint)
 
     def environ(seed: int | None) -> dict[str, str]:
         return environment_for(dict(os.environ), options.seed if seed is None else str(seed), options.mode)
@@ -304,10 +303,8 @@ def replay_record(options: argparse.Namespace) -> int:
 
 def sweep_command(options: argparse.Namespace) -> int:
     command = command_of(options)
-    if not command:
-        return wrong("sweep: expected a command, as in: seedbed sweep -- python train.py")
-    if shutil.which(command[0]) is None:
-        return wrong(f"{command[0]}: no such command on PATH")
+    if complaint := complaint_about(command, "sweep"):
+        return wrong(complaint)
     from seedbed.sweep import verb
 
     def environ(seed: int, threads: str | None) -> dict[str, str]:
@@ -324,10 +321,8 @@ def sweep_command(options: argparse.Namespace) -> int:
 
 def trace_command(options: argparse.Namespace) -> int:
     command = command_of(options)
-    if not command:
-        return wrong("trace: expected a command, as in: seedbed trace -- python train.py")
-    if shutil.which(command[0]) is None:
-        return wrong(f"{command[0]}: no such command on PATH")
+    if complaint := complaint_about(command, "trace"):
+        return wrong(complaint)
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
 
@@ -374,6 +369,13 @@ def golden_command(options: argparse.Namespace) -> int:
 
 def command_of(options: argparse.Namespace) -> list[str]:
     return options.command[1:] if options.command[:1] == ["--"] else options.command
+
+
+def complaint_about(command: list[str], verb: str) -> str | None:
+    """Why the verb cannot run it; None: it can."""
+    if not command:
+        return f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"
+    return None if shutil.which(command[0]) else f"{command[0]}: no such command on PATH"
 
 
 def log(message: str) -> None:

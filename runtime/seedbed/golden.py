@@ -40,7 +40,7 @@ ORIGIN = ("lock", "machine")
 def golden(record: Record) -> Golden:
     """ValueError: the command failed, or trained nothing that could be compared."""
     if record.status:
-        raise ValueError(f"the command ended with status {record.status} and said: {last_words(record)}")
+        raise ValueError(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
     steps = [step for rank in record.ranks for step in rank.steps]
     if not steps:
         raise ValueError("the command took no training step with torch or Keras")
@@ -55,11 +55,6 @@ def golden(record: Record) -> Golden:
         hashlib.sha256(losses.encode()).hexdigest(),
         steps[-1].values.get("parameters", ""),
     )
-
-
-def last_words(record: Record) -> str:
-    lines = (record.path / launch.ERRORS).read_text(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "nothing")
 
 
 def device_class(facts: dict) -> str:

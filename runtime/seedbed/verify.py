@@ -88,9 +88,7 @@ def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
     record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs)
     log(f"run {name} ({compare.summary(record)})")
     if record.status != 0 and name == FIRST:
-        errors = (plan.folder / name / launch.ERRORS).read_text(errors="replace").splitlines()
-        said = next((line for line in reversed(errors) if line.strip()), "nothing")
-        raise Unfit(f"the command ended with status {record.status} and said: {said}")
+        raise Unfit(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
     return record
 
 

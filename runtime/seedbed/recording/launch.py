@@ -79,6 +79,12 @@ else:
     die_with_parent = None
 
 
+def last_words(folder: Path) -> str:
+    """The last line that a recorded command wrote to its standard error."""
+    lines = (folder / ERRORS).read_text(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), "nothing")
+
+
 def stamp(path: Path) -> int:
     """When a file, or the newest file of a folder, was last written, in nanoseconds; 0 where there is none."""
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
