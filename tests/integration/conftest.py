@@ -1,15 +1,12 @@
 """A real engine for the tests, and the tiny image built in it. An engine that the tests started, they stop."""
 
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from benchmarks import loopback
 from builder import assemble, base, build, catalog, debian, engine, network, paths, scratch, smoke, verify
 from builder.build import Options
 from builder.engine import Engine
@@ -17,12 +14,6 @@ from builder.record import Record
 from builder.verify import Trial
 from builder.writer import LEVEL
 from tests.conftest import TINY
-
-REGISTRY = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {data}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -99,30 +90,5 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if reason := debian.host_supported():
         pytest.skip(f"no registry to be had here: {reason}")
     folder = tmp_path_factory.mktemp("registry")
-    archive = debian.Archive(folder / "archive", suite=debian.host_codename())
-    archive.update()
-    [deb] = archive.fetch(archive.resolve(["docker-registry"], dependencies=False), folder / "debs")
-    debian.unpack(deb, folder / "root")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "config.yml").write_text(REGISTRY.format(data=folder / "data", port=port))
-    with (folder / "log").open("w") as log:
-        command = [folder / "root/usr/bin/docker-registry", "serve", folder / "config.yml"]
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/v2/")
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
+    with loopback.running(loopback.unpack_registry(folder), folder / "registry") as running:
+        yield running.address
