@@ -305,12 +305,6 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(arguments)
 
 
-def enter() -> None:
-    """End the process with these checks if the command line asks for them; they need none of Seedbed's packages."""
-    if "smoke" in sys.argv and "--host" in sys.argv:
-        sys.exit(main(sys.argv[1:]))
-
-
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0: all that could be checked holds; 1: something does not, or nothing could be; 2: wrong use."""
     options = parse_arguments(arguments)
