@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from builder import lock, paths, wheels
 from builder.catalog import Image
@@ -24,18 +25,16 @@ EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha
 SCRIPTS = "/opt/programs"
 WHEELS = "/opt/wheels"
 AS_ROOT = "0:0"
+FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
 ENVIRONMENT = {"PYTHONPATH": EXAMPLES} | PROGRAMS_ENVIRONMENT
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The programs of an image. Like the image, they have requirements and a lock."""
+    """Scripts that run inside an image. Like the image, they have requirements and a lock."""
 
     image: Image
-
-    @property
-    def folder(self) -> Path:
-        return self.image.folder / "programs"
+    folder: Path
 
     @property
     def name(self) -> str:
@@ -58,10 +57,19 @@ class Programs:
         return sorted(self.folder.glob("*.py"))
 
 
-def of(image: Image) -> Programs | None:
-    """The image's programs; None where it has none."""
-    programs = Programs(image)
-    return programs if programs.scripts else None
+def of(image: Image) -> Programs:
+    """The programs that the smoke tests run, none in some images."""
+    return Programs(image, image.folder / "programs")
+
+
+def field_cases(image: Image) -> Programs:
+    """Small inputs after public reports, which tests/image runs (docs/field.md)."""
+    return Programs(image, FIELD_CASES / image.name)
+
+
+def locked_beside(image: Image) -> list[Programs]:
+    """Every set of scripts whose lock follows from the image's."""
+    return [programs for programs in (of(image), field_cases(image)) if programs.scripts]
 
 
 def make_lock(programs: Programs, cutoff: str) -> Lock:
@@ -93,25 +101,26 @@ def inputs_of(programs: Programs) -> str:
 
 
 @contextmanager
-def installed(engine: Engine, digest: str, image: Image) -> Iterator[Running | None]:
-    """A container of the image with its programs and what they need; None where it has none.
+def installed(
+    engine: Engine, digest: str, programs: Programs, scripts: str = SCRIPTS, **options: Any
+) -> Iterator[Running | None]:
+    """A container of the image with the programs, at `scripts`, and what they need; None where there are none.
 
-    Installed as users do it, by pip and by hash, from files that the host has fetched.
+    Installed as users do it, by pip and by hash, from files that the host has fetched. `options` are the engine's.
     """
-    programs = of(image)
-    if programs is None:
+    if not programs.scripts:
         yield None
         return
-    fetched = wheels.fetch(check_lock(programs).wheels, image.python).values()
+    fetched = wheels.fetch(check_lock(programs).wheels, programs.python).values()
     files = {f"{WHEELS}/{wheel.path.name}": wheel.path for wheel in fetched}
-    files |= {SCRIPTS: programs.folder, EXAMPLES: paths.EXAMPLES}
-    with engine.started(digest, ["sleep", "infinity"], files=files) as container:
-        options = ["--no-index", "--find-links", WHEELS, "--no-deps", "--require-hashes", "--quiet"]
+    files |= {scripts: programs.folder, EXAMPLES: paths.EXAMPLES}
+    with engine.started(digest, ["sleep", "infinity"], files=files, **options) as container:
+        flags = ["--no-index", "--find-links", WHEELS, "--no-deps", "--require-hashes", "--quiet"]
         done = container.run(
-            ["pip", "install", *options, "--requirement", f"{SCRIPTS}/{programs.lock_path.name}"], user=AS_ROOT
+            ["pip", "install", *flags, "--requirement", f"{scripts}/{programs.lock_path.name}"], user=AS_ROOT
         )
         if done.status:
-            raise SeedbedError(f"{image.name}: its programs' packages cannot be installed: {last_line(done.stderr)}")
+            raise SeedbedError(f"{programs.name}: its programs' packages cannot be installed: {last_line(done.stderr)}")
         yield container
 
 

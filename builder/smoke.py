@@ -115,7 +115,7 @@ def checks_of(image: Image) -> dict[str, Check]:
     """
     golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
     inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.Programs(image).scripts}
+    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.of(image).scripts}
     return COMMON | golden | inside | others
 
 
@@ -161,7 +161,7 @@ def test(catalog: Catalog, image: Image, engine: Engine, gpu: Gpu, log: Callable
     built = build.find(catalog, image)
     if built is None or not engine.has(built.digest):
         raise SeedbedError(f"{image.name}: not built, or changed since; run ./build.py build {image.name}")
-    with programs.installed(engine, built.digest, image) as container:
+    with programs.installed(engine, built.digest, programs.of(image)) as container:
         subject = Subject(engine, built.digest, image, lock.read(image), gpu, container)
         results = tuple(run(subject, log))
     tested = built.model_copy(update={"smoke": results})

@@ -20,6 +20,7 @@ from builder import verify as verifying
 from builder.build import Options
 from builder.console import log, print_json, print_table
 from builder.errors import SeedbedError
+from builder.source import shown
 
 
 def list_images(root: Path, as_json: bool) -> None:
@@ -71,11 +72,11 @@ def lock(root: Path, names: Sequence[str], check: bool, cutoff: str | None) -> N
             locks.write(image, locks.make(catalog, image, moment))
         locks.check(catalog, image)
         log(f"{image.name}: {image.lock_path.name} is fresh")
-        if its_programs := programs.of(image):
+        for scripts in programs.locked_beside(image):
             if not check:
-                locks.write(its_programs, programs.make_lock(its_programs, moment))
-            programs.check_lock(its_programs)
-            log(f"{image.name}: programs/{its_programs.lock_path.name} is fresh")
+                locks.write(scripts, programs.make_lock(scripts, moment))
+            programs.check_lock(scripts)
+            log(f"{image.name}: {shown(scripts.lock_path)} is fresh")
 
 
 def render(root: Path, names: Sequence[str], check: bool) -> None:

@@ -1,14 +1,19 @@
 """The real images as `make images` left them: built, tested, tagged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 
-from builder import build, catalog, engine, paths
+from builder import build, catalog, engine, paths, programs
 from builder.catalog import Catalog
-from builder.engine import Engine
+from builder.checks import Finished
+from builder.contents import ENTRYPOINT
+from builder.engine import Engine, Running
 from builder.record import Record
 
+FIELD = "/field"
 IMAGES = sorted(catalog.load(paths.IMAGES).images)
 
 
@@ -36,3 +41,36 @@ def record_of(real, docker) -> Callable[[str], Record]:
         return found
 
     return record_of
+
+
+@dataclass(frozen=True)
+class Field:
+    """A container of an image with the field's cases (at /field) and the packages that they need."""
+
+    container: Running
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None, user: str = "") -> Finished:
+        """Run a command in it as `docker run` would: behind the image's entrypoint."""
+        return self.container.run([ENTRYPOINT[-1], *command], environment=environment, user=user)
+
+    def outputs(self, count: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> list[str]:
+        """What a command prints in fresh processes; it has to succeed in each."""
+        runs = [self.run(command, environment) for _ in range(count)]
+        assert not (failed := [run.stderr for run in runs if run.status]), failed[0]
+        return [run.stdout for run in runs]
+
+
+@pytest.fixture(scope="session")
+def field(real, record_of, docker) -> Iterator[Callable[[str], Field]]:
+    """`field("pytorch")`: one container for the whole session, made when the first test asks for it."""
+    started: dict[str, Field] = {}
+    with ExitStack() as containers:
+
+        def field(name: str) -> Field:
+            if name not in started:
+                cases = programs.field_cases(real.image(name))
+                installed = programs.installed(docker, record_of(name).digest, cases, FIELD, shm_size="256m")
+                started[name] = Field(containers.enter_context(installed))
+            return started[name]
+
+        yield field

@@ -9,7 +9,7 @@ from tests.image.conftest import IMAGES
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_program_was_run_and_repeats(name, real, record_of):
     outcomes = {result.check: result.outcome for result in record_of(name).smoke}
-    for script in programs.Programs(real.image(name)).scripts:
+    for script in programs.of(real.image(name)).scripts:
         assert outcomes[f"{checks.CLAIM}{smoke.title_of(script)}"] == "passed"
 
 

@@ -17,7 +17,7 @@ REAL = catalog.load(paths.IMAGES)
 SCRIPTS = [
     pytest.param(script, id=f"{name}-{script.stem}")
     for name, image in REAL.images.items()
-    for script in Programs(image).scripts
+    for script in programs.of(image).scripts
 ]
 SEEDING = {"seed", "manual_seed", "set_seed", "set_random_seed", "seed_everything"}
 SEEDS = {"seed", "random_state", "data_seed", "generator"}
@@ -63,7 +63,7 @@ def test_a_program_that_crashes_fails_with_its_last_words():
 
 
 def test_every_image_has_programs_and_there_are_twelve_or_more():
-    assert all(programs.of(image) for image in REAL.images.values())
+    assert all(programs.of(image).scripts for image in REAL.images.values())
     assert len(SCRIPTS) >= 12
 
 
@@ -98,7 +98,7 @@ def tiny(load, folder) -> Programs:
     """Programs of the tiny image, with a lock that is fresh."""
     (folder / "tiny" / "programs").mkdir()
     (folder / "tiny" / "programs" / "train.py").write_text('"""A training."""\n')
-    found = Programs(load().image("tiny"))
+    found = programs.of(load().image("tiny"))
     found.requirements_path.write_text("# nothing of note\nsix\n")
     pins = (lock.Pin("six", "1.17.0", "0" * 64),)
     lock.write(found, lock.Lock(programs.inputs_of(found), "2026-11-20T00:00:00Z", pins))
@@ -128,7 +128,7 @@ def test_their_lock_leaves_out_what_the_image_has(tiny, monkeypatch):
 
 
 def test_an_image_without_programs_needs_no_container(load):
-    image = load().image("tiny")
-    assert programs.of(image) is None
-    with programs.installed(None, "sha256:0", image) as container:
+    none = programs.of(load().image("tiny"))
+    assert not none.scripts
+    with programs.installed(None, "sha256:0", none) as container:
         assert container is None
