@@ -12,12 +12,13 @@ images:
 test: lint
 	./build.py --catalog tests/images lock --check
 	./build.py --catalog tests/images render --check
-	.venv/bin/python -m pytest tests/unit tests/integration
+	.venv/bin/python -m pytest --numprocesses auto tests/unit
+	.venv/bin/python -m pytest tests/integration
 
 # What only the real images can show; needs `make images` first.
 test-images:
 	./build.py list
-	.venv/bin/python -m pytest tests/image
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/image
 
 lint:
 	./build.py render --check

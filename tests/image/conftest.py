@@ -17,13 +17,23 @@ FIELD = "/field"
 IMAGES = sorted(catalog.load(paths.IMAGES).images)
 
 
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Engine]:
-    ran_before = engine.embedded().running()
-    connected = engine.connect(print)
-    yield connected
-    if connected.embedded and not ran_before:
+RAN_BEFORE = pytest.StashKey[bool]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.stash[RAN_BEFORE] = engine.embedded().running()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """An engine that the tests started, they stop: when the last worker of pytest-xdist is done."""
+    a_worker = hasattr(session.config, "workerinput")
+    if not (a_worker or session.stash.get(RAN_BEFORE, True)):
         engine.embedded().down()
+
+
+@pytest.fixture(scope="session")
+def docker() -> Engine:
+    return engine.connect(print)
 
 
 @pytest.fixture(scope="session")
