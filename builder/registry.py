@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import urljoin
+from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
 
 import docker.auth
 import requests
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
 from builder.errors import SeedbedError
@@ -36,6 +37,57 @@ MANIFEST_TYPES = ", ".join(
 
 TIMEOUT = (20, 600)
 """Seconds to connect, and to wait for an answer."""
+
+
+ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False}
+"""How to ask for what is never to be asked of anybody else."""
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Session(requests.Session):
+    """Knows no credentials but those given: none of ~/.netrc's, and after a redirect `auth` decides anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = Credentials("", None)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        prepared_request.headers.pop("Authorization", None)
+        self.auth(prepared_request)
+
+
+@dataclass(frozen=True)
+class Credentials(AuthBase):
+    """Credentials for one origin (scheme, host and port; RFC 6454). A request to any other goes without."""
+
+    origin: str
+    secret: AuthBase | None
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self.secret and origin(request.url or "") == self.origin:
+            return self.secret(request)
+        return request
+
+
+@dataclass(frozen=True)
+class Bearer(AuthBase):
+    """A token (RFC 6750)."""
+
+    token: str
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+def origin(address: str) -> str:
+    """`https://host:443` of an address; the address itself if it is none."""
+    try:
+        split = urlsplit(address)
+        return f"{split.scheme}://{split.hostname}:{split.port or {'https': 443, 'http': 80}.get(split.scheme)}"
+    except ValueError:
+        return address
 
 
 @dataclass(frozen=True)
@@ -66,10 +118,10 @@ class Repository:
         return f"{self.registry}/{self.name}"
 
     def digest(self, tag: str) -> str | None:
-        """What the tag names by now, None where there is no such tag."""
+        """What the tag names by now; None if the registry says that there is no such tag, and says nothing else."""
         with self._session() as session:
-            answer = session.head(self._url(f"manifests/{tag}"), headers={"Accept": MANIFEST_TYPES}, timeout=TIMEOUT)
-            return answer.headers["Docker-Content-Digest"] if answer.ok else None
+            answer = self._head(session, f"manifests/{tag}", {"Accept": MANIFEST_TYPES})
+            return self._digest_in(answer) if answer else None
 
     def push(self, manifest: Blob, blobs: Sequence[Blob], tags: Sequence[str] = ()) -> int:
         """Send what is missing, and at last the manifest, under its digest and `tags`. Returns the blobs' bytes sent.
@@ -85,45 +137,83 @@ class Repository:
     def _push_blob(self, blob: Blob) -> int:
         digest = blob.descriptor.digest
         with self._session() as session:
-            if session.head(self._url(f"blobs/{digest}"), timeout=TIMEOUT).ok:
+            if self._head(session, f"blobs/{digest}"):
                 return 0
-            opened = self._expect(202, session.post(self._url("blobs/uploads/"), timeout=TIMEOUT))
-            address = urljoin(opened.url, opened.headers["Location"])
+            opened = self._expect(202, session.post(self._url("blobs/uploads/"), **ONE_ANSWER))
+            address = self._upload_address(opened)
             headers = {"Content-Type": "application/octet-stream"}
             with blob.open() as data:
-                sent = session.put(address, params={"digest": digest}, data=data, headers=headers, timeout=TIMEOUT)
+                sent = session.put(address, params={"digest": digest}, data=data, headers=headers, **ONE_ANSWER)
             self._expect(201, sent)
         return blob.descriptor.size
+
+    def _head(
+        self, session: requests.Session, path: str, headers: dict[str, str] | None = None
+    ) -> requests.Response | None:
+        """The answer to a HEAD; None for 404, which alone means that there is no such thing."""
+        answer = session.head(self._url(path), headers=headers, allow_redirects=True, timeout=TIMEOUT)
+        return None if answer.status_code == requests.codes.not_found else self._expect(200, answer)
+
+    def _digest_in(self, answer: requests.Response) -> str:
+        found = answer.headers.get("Docker-Content-Digest", "")
+        if not DIGEST.fullmatch(found):
+            raise SeedbedError(f"{self}: expected a digest in the header Docker-Content-Digest, found {found[:80]!r}")
+        return found
+
+    def _upload_address(self, opened: requests.Response) -> str:
+        """Where a blob is to be sent; never from https to a plain connection."""
+        address = urljoin(opened.url, opened.headers.get("Location", ""))
+        if urlsplit(opened.url).scheme == "https" != urlsplit(address).scheme:
+            raise SeedbedError(f"{self}: expected an upload over https, found Location: {address[:200]}")
+        return address
 
     def _push_manifest(self, manifest: Blob, name: str) -> None:
         headers = {"Content-Type": manifest.descriptor.media_type}
         with self._session() as session, manifest.open() as data:
-            self._expect(201, session.put(self._url(f"manifests/{name}"), data=data, headers=headers, timeout=TIMEOUT))
+            self._expect(201, session.put(self._url(f"manifests/{name}"), data=data, headers=headers, **ONE_ANSWER))
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
         """A connection that may push. Tokens live for minutes only, so each blob gets one of its own."""
-        with requests.Session() as session:
+        with Session() as session:
             session.verify = str(network.ca_bundle() or requests.certs.where())
             try:
-                asked = session.get(f"{self._root()}/v2/", timeout=TIMEOUT)
+                asked = session.get(f"{self._root()}/v2/", **ONE_ANSWER)
                 if asked.status_code == requests.codes.unauthorized:
-                    self._log_in(session, asked.headers["WWW-Authenticate"])
+                    session.auth = self._credentials(session, asked.headers.get("WWW-Authenticate", ""))
+                else:
+                    self._expect(200, asked)
                 yield session
             except requests.RequestException as error:
                 raise SeedbedError(f"{self.registry}: no answer: {error}") from error
 
-    def _log_in(self, session: requests.Session, challenge: str) -> None:
+    def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
+        """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""
         login = docker.auth.load_config(self.logins and str(self.logins)).resolve_authconfig(self.registry) or {}
         login = {key.lower(): value for key, value in login.items()}
-        user = (login["username"], login["password"]) if "username" in login else None
+        user = HTTPBasicAuth(login["username"], login["password"]) if "username" in login else None
         if challenge.lower().startswith("basic"):
-            session.auth = user
-            return
+            return Credentials(origin(self._root()), user)
         asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        realm = self._token_server(asked.get("realm", ""))
         query = {"service": asked.get("service", ""), "scope": f"repository:{self.name}:pull,push"}
-        answer = self._expect(200, session.get(asked["realm"], params=query, auth=user, timeout=TIMEOUT)).json()
-        session.headers["Authorization"] = f"Bearer {answer.get('token') or answer['access_token']}"
+        answer = session.get(realm, params=query, auth=Credentials(origin(realm), user), **ONE_ANSWER)
+        return Credentials(origin(self._root()), Bearer(self._token_in(self._expect(200, answer))))
+
+    def _token_server(self, realm: str) -> str:
+        """The address that tokens come from. It gets the password, so it is https unless all happens on loopback."""
+        address = urlsplit(realm)
+        local = LOOPBACK.fullmatch(self.registry) and LOOPBACK.fullmatch(address.netloc)
+        if address.scheme == "https" or (address.scheme == "http" and local):
+            return realm
+        raise SeedbedError(f"{self.registry}: expected an https address to log in at, found realm {realm[:200]!r}")
+
+    def _token_in(self, answer: requests.Response) -> str:
+        try:
+            document = answer.json()
+            return str(document.get("token") or document["access_token"])
+        except (ValueError, KeyError, AttributeError):
+            raise SeedbedError(f"{self.registry}: expected a token from {origin(answer.url)}, found none") from None
 
     def _expect(self, status: int, answer: requests.Response) -> requests.Response:
         if answer.status_code != status:

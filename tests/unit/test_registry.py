@@ -10,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from docker.auth import INDEX_NAME
 
 from builder.errors import SeedbedError
 from builder.oci import LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from builder.publish import refuse_to_move
 from builder.registry import Blob, Repository
 
 USER = base64.b64encode(b"gardener:secret").decode()
@@ -25,6 +27,8 @@ class Registry(ThreadingHTTPServer):
     def __init__(self, asks: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asks, self.blobs, self.manifests, self.received = asks, {}, {}, []
+        self.credentials = []  # every one that a client has sent
+        self.answers = {}  # (method, part of the path) -> status and headers, in place of what a registry answers
 
     @property
     def address(self) -> str:
@@ -39,7 +43,15 @@ class Handler(BaseHTTPRequestHandler):
     server: Registry
     protocol_version = "HTTP/1.1"
 
+    def parse_request(self) -> bool:
+        parsed = super().parse_request()
+        if parsed and "Authorization" in self.headers:
+            self.server.credentials.append(self.headers["Authorization"])
+        return parsed
+
     def do_GET(self) -> None:
+        if self.answered():
+            return
         if self.path.startswith("/token?"):
             good = (
                 self.headers["Authorization"] == f"Basic {USER}"
@@ -49,8 +61,16 @@ class Handler(BaseHTTPRequestHandler):
         elif self.admitted():
             self.answer(200)
 
+    def answered(self) -> bool:
+        """Whether a test has said what the answer is."""
+        for (method, part), (status, headers) in self.server.answers.items():
+            if method == self.command and part in self.path:
+                self.answer(status, headers)
+                return True
+        return False
+
     def do_HEAD(self) -> None:
-        if not self.admitted():
+        if not self.admitted() or self.answered():
             return
         name = self.path.rpartition("/")[2]
         if "/blobs/" in self.path:
@@ -60,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200 if found else 404, {"Docker-Content-Digest": digest(found)} if found else {})
 
     def do_POST(self) -> None:
-        if self.admitted():
+        if self.admitted() and not self.answered():
             self.answer(202, {"Location": "/v2/team/tiny/blobs/uploads/1?state=new"})
 
     def do_PUT(self) -> None:
@@ -105,7 +125,7 @@ def digest(data: bytes) -> str:
 @pytest.fixture(params=[None, "basic", "token"], ids=["open", "basic", "token"])
 def registry(request) -> Iterator[Registry]:
     with Registry(request.param) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -175,3 +195,90 @@ def test_a_registry_that_does_not_answer_is_one_line():
 )
 def test_a_reference_is_read_as_docker_reads_it(reference, expected):
     assert Repository.of(reference)._url("x") == expected
+
+
+@pytest.fixture
+def stranger() -> Iterator[Registry]:
+    """A server that is not the registry, and takes whatever comes."""
+    with Registry() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+every_login = pytest.mark.parametrize("registry", ["basic", "token"], indirect=True)
+
+
+@every_login
+def test_an_upload_elsewhere_goes_there_without_the_login(registry, repository, stranger):
+    elsewhere = f"http://{stranger.address}/v2/team/tiny/blobs/uploads/1?state=new"
+    registry.answers["POST", "/uploads/"] = 202, {"Location": elsewhere}
+    assert repository.push(MANIFEST, LAYERS) == 6
+    assert set(stranger.received) == {digest(b"one"), digest(b"two")}
+    assert (bool(registry.credentials), stranger.credentials) == (True, [])
+
+
+@every_login
+def test_a_redirect_is_followed_without_the_login(registry, repository, stranger):
+    stranger.manifests["1.0"] = b"{}"
+    registry.answers["HEAD", "/manifests/"] = 307, {"Location": f"http://{stranger.address}/v2/team/tiny/manifests/1.0"}
+    assert repository.digest("1.0") == digest(b"{}")
+    assert (bool(registry.credentials), stranger.credentials) == (True, [])
+
+
+def test_the_ping_is_not_redirected(registry, repository, stranger):
+    registry.answers["GET", "/v2/"] = 307, {"Location": f"http://{stranger.address}/v2/"}
+    with pytest.raises(SeedbedError, match="refused with status 307"):
+        repository.push(MANIFEST, LAYERS)
+    assert stranger.credentials == []
+
+
+REALMS = [
+    "http://registry.example.org/token",
+    "ftp://127.0.0.1/token",
+    "file:///etc/passwd",
+    "//token",
+    "",
+    "http://a:b",
+]
+
+
+@pytest.mark.parametrize("realm", REALMS)
+def test_a_login_is_given_to_https_or_loopback_alone(realm, tmp_path):
+    with pytest.raises(SeedbedError, match="expected an https address to log in at"):
+        Repository.of("127.0.0.1:1/team/tiny", tmp_path)._token_server(realm)
+
+
+def test_a_registry_elsewhere_cannot_have_the_login_sent_to_this_machine(tmp_path):
+    with pytest.raises(SeedbedError, match="expected an https address to log in at"):
+        Repository.of("registry.example.org/tiny", tmp_path)._token_server("http://127.0.0.1/token")
+
+
+def test_an_upload_never_goes_from_https_to_a_plain_connection():
+    answer = requests.Response()
+    answer.url, answer.headers["Location"] = "https://registry.example.org/v2/", "http://registry.example.org/upload"
+    with pytest.raises(SeedbedError, match="expected an upload over https"):
+        Repository.of("registry.example.org/tiny")._upload_address(answer)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 418, 429, 500, 502, 503])
+def test_only_404_means_that_there_is_no_such_tag(registry, repository, status):
+    registry.answers["HEAD", "/manifests/"] = status, {}
+    with pytest.raises(SeedbedError, match=f"refused with status {status}"):
+        refuse_to_move(repository, ["1.0"], digest(b"{}"))
+
+
+@pytest.mark.parametrize("found", ["", "sha256:12", "../../x"])
+def test_a_tag_that_names_no_digest_is_an_error(registry, repository, found):
+    registry.answers["HEAD", "/manifests/"] = 200, {"Docker-Content-Digest": found}
+    with pytest.raises(SeedbedError, match="expected a digest in the header Docker-Content-Digest"):
+        repository.digest("1.0")
+
+
+@every_login
+def test_no_login_but_dockers_own_is_used(registry, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login gardener password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(SeedbedError, match="refused with status 401"):
+        Repository.of(f"{registry.address}/team/tiny", Path("/nonexistent")).push(MANIFEST, LAYERS)
+    assert registry.credentials == []
