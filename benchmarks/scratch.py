@@ -18,12 +18,13 @@ def own_cache(shared: Iterable[str]) -> Iterator[Path]:
     ours = paths.cache()
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(dir=ours, prefix="benchmark-") as scratch:
+        cache = Path(scratch, ours.name)
         for name in shared:
-            Path(scratch, name).parent.mkdir(exist_ok=True)
-            Path(scratch, name).symlink_to(ours / name)
+            (cache / name).parent.mkdir(parents=True, exist_ok=True)
+            (cache / name).symlink_to(ours / name)
         os.environ |= {"SEEDBED_CACHE": scratch, "SEEDBED_ENGINE": "embedded"}
         try:
-            yield Path(scratch)
+            yield cache
         finally:
             embedded().destroy()
             os.environ.clear()

@@ -12,7 +12,6 @@ REQUIREMENTS = ROOT / "requirements.lock"
 
 
 def cache() -> Path:
-    """`SEEDBED_CACHE`, else `$XDG_CACHE_HOME/seedbed`, else `~/.cache/seedbed`."""
-    if named := os.environ.get("SEEDBED_CACHE"):
-        return Path(named).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seedbed"
+    """The folder `seedbed` in `SEEDBED_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`."""
+    home = os.environ.get("SEEDBED_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home).absolute() / "seedbed"

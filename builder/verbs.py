@@ -93,6 +93,7 @@ def render(root: Path, names: Sequence[str], check: bool) -> None:
         raise SeedbedError(f"{', '.join(drifted)}: not as rendered, see above; run ./build.py render")
 
 
+@cleaning.in_use()
 def build(root: Path, names: Sequence[str], options: Options) -> None:
     catalog = catalogs.load(root)
     images = catalog.select(names)
@@ -101,6 +102,7 @@ def build(root: Path, names: Sequence[str], options: Options) -> None:
         building.build(catalog, image, engine, options, log)
 
 
+@cleaning.in_use()
 def smoke(root: Path, names: Sequence[str], gpu: testing.Gpu) -> None:
     catalog = catalogs.load(root)
     images = catalog.select(names)
@@ -111,6 +113,7 @@ def smoke(root: Path, names: Sequence[str], gpu: testing.Gpu) -> None:
         raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
 
 
+@cleaning.in_use()
 def verify(root: Path, name: str, against: str | None, vary: bool, keep: bool, as_json: bool) -> None:
     catalog = catalogs.load(root)
     image = catalog.image(name)
@@ -134,6 +137,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
         raise SeedbedError(f"{first} and {second} differ, see above")
 
 
+@cleaning.in_use()
 def push(root: Path, names: Sequence[str]) -> None:
     catalog = catalogs.load(root)
     images = catalog.select(names)
@@ -157,6 +161,7 @@ def doctor(as_json: bool) -> None:
         raise SeedbedError("something is missing, see above")
 
 
+@cleaning.in_use()
 def engine_up() -> None:
     started = engines.embedded().up(log)
     log("the embedded engine " + ("is up" if started else "was up already"))

@@ -198,7 +198,7 @@ class Trial:
         if catalog.is_relative_to(paths.ROOT):
             catalog = machine.checkout / catalog.relative_to(paths.ROOT)
         command = [*machine.starter, sys.executable, "-m", "builder.rebuild", str(catalog), self.image.name, caches]
-        settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache), "PYTHONPATH": str(machine.checkout)}
+        settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache.parent), "PYTHONPATH": str(machine.checkout)}
         done = subprocess.run(
             command,
             cwd=machine.checkout,
@@ -216,7 +216,9 @@ class Trial:
     def empty_cache(self) -> Iterator[Path]:
         """A cache folder that holds downloads alone, until the end of the trial."""
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="cache-") as folder:
+            cache = Path(folder, paths.cache().name)
+            cache.mkdir()
             for name in DOWNLOADS:
                 (paths.cache() / name).mkdir(exist_ok=True)
-                Path(folder, name).symlink_to(paths.cache() / name)
-            yield Path(folder)
+                (cache / name).symlink_to(paths.cache() / name)
+            yield cache

@@ -24,7 +24,7 @@ def cache(trial, bring_base):
 def started(trial: Trial, cache: Path) -> subprocess.Popen[bytes]:
     """A build in processes of its own, with that cache."""
     command = [sys.executable, "-m", "builder.rebuild", str(trial.catalog.root), trial.image.name, "cold"]
-    settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache)}
+    settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache.parent)}
     environment = {**trial.engine.environment, **settings}
     return subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True)
 

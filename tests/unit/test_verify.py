@@ -64,7 +64,7 @@ def record_of(digest: str, **fields: Any) -> Record:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return paths.cache()
 
 
 @pytest.fixture
@@ -411,4 +411,4 @@ def test_a_catalog_of_the_checkout_is_read_from_the_other_checkout(load, trial, 
     (command, *rest), (other, *_) = commands
     assert str(tmp_path / "elsewhere" / "tests" / "images") in command
     assert str(trial.catalog.root) in other
-    assert rest == [tmp_path / "elsewhere", str(tmp_path / "c")]
+    assert rest == [tmp_path / "elsewhere", str(tmp_path)]
