@@ -66,8 +66,9 @@ def place() -> str:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    print(f"seedbed: {message}", file=sys.stderr, flush=True)
+    """One line on stderr; nowhere if Python was started without one, since stdout is the program's own."""
+    if sys.stderr is not None:
+        print(f"seedbed: {message}", file=sys.stderr, flush=True)
 
 
 class Finder:
@@ -124,10 +125,13 @@ def _configure(name: str, module) -> None:
 
 def _fail(what: str, error: Exception) -> None:
     """Say so and, unless the mode is warn, end the process: a bare `except:` would swallow an exception."""
-    say(f"{what}: {error}")
-    if os.environ.get("SEEDBED_MODE") != "warn":
-        sys.stdout.flush()
-        os._exit(EX_CONFIG)
+    try:
+        say(f"{what}: {error}")
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    finally:  # a stream may be closed or full
+        if os.environ.get("SEEDBED_MODE") != "warn":
+            os._exit(EX_CONFIG)
 
 
 def _count_fork() -> None:

@@ -1,6 +1,7 @@
 """The layer in every Python: what it seeds, and with the layer off the same code must differ."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,3 +279,55 @@ def test_the_second_carrier_reaches_a_python_without_the_first(python: Path, run
     assert with_carrier.endswith("False\n"), "only the layer is visible, not the packages beside it"
     assert with_carrier.split()[0] == drawn(python).split()[0]
     assert drawn(theirs) != drawn(theirs)
+
+
+# Ways to keep the hook from saying that it cannot do its work.
+STREAMS = {
+    "stdout closed": ">&-",
+    "stderr closed": "2>&-",
+    "both closed": ">&- 2>&-",
+    "stdout full": ">/dev/full",
+    "stderr full": "2>/dev/full",
+    "both full": ">/dev/full 2>/dev/full",
+}
+
+
+@pytest.mark.parametrize("streams", STREAMS.values(), ids=STREAMS.keys())
+def test_whatever_the_streams_a_hook_that_fails_ends_the_process(python, environ, tmp_path, streams: str) -> None:
+    code = "open(__import__('sys').argv[1], 'w').write('started')\nimport random\nopen(__import__('sys').argv[2], 'w')"
+    command = f'"$0" -c "$1" started unseeded {streams}'
+    done = subprocess.run(
+        ["sh", "-c", command, python, code], env=environ | {"SEEDBED_SEED": "x"}, cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 78
+    assert (tmp_path / "started").exists() and not (tmp_path / "unseeded").exists()
+
+
+def test_messages_do_not_go_to_stdout_if_there_is_no_stderr(python, environ) -> None:
+    command = ["sh", "-c", '"$0" -c "import random" 2>&-', python]
+    done = subprocess.run(command, env=environ | {"SEEDBED_SEED": "x"}, capture_output=True)
+    assert (done.returncode, done.stdout) == (78, b"")
+
+
+@pytest.mark.parametrize("file", ["seedbed.py", "seedbed/__init__.py", "seedbed/boot.py"])
+def test_a_package_called_seedbed_on_pythonpath_does_not_replace_the_hook(output, install, tmp_path, file) -> None:
+    install({f"theirs/{file}": "print('theirs')"})
+    code = "import random; print(random.random())"
+    assert output(code, PYTHONPATH=str(tmp_path / "theirs")) == output(code)
+
+
+def test_the_folder_it_is_loaded_from_is_on_the_path_once(output) -> None:
+    assert output("import sys; print(len(sys.path) == len(set(sys.path)))") == "True\n"
+
+
+def test_a_second_carrier_that_finds_no_package_ends_the_process(runtime: Path, environ, tmp_path) -> None:
+    text = (runtime / "sitecustomize.py").read_text()
+    assert text.count("/opt/venv") == 1
+    (tmp_path / "sitecustomize.py").write_text(text.replace("/opt/venv", "/nonexistent"))
+    environ = environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", "print('went on')"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == "seedbed: cannot start: No module named 'seedbed'\n"
+    off = subprocess.run(command, env=environ | {"SEEDBED_MODE": "off"}, capture_output=True, text=True)
+    assert off.stdout == "went on\n"
