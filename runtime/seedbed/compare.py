@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Literal
 
+from seedbed import disclosure
 from seedbed.info import table
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
@@ -170,7 +171,8 @@ def changed_facts(a: Record, b: Record) -> list[tuple[str, str, str]]:
     """The facts that differ: name, value of each run."""
     x, y = flat(a.facts), flat(b.facts)
     names = [name for name in {**x, **y} if name.split(" ")[0] not in ("started", "rank")]
-    return [(name, x.get(name, "-"), y.get(name, "-")) for name in names if x.get(name) != y.get(name)]
+    rows = [(name, x.get(name, "-"), y.get(name, "-")) for name in names]
+    return [(name, a, b) for name, a, b in rows if a != b and disclosure.comparable(a, b)]
 
 
 def flat(facts: dict) -> dict[str, str]:

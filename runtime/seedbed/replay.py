@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedbed.disclosure import HIDDEN
 from seedbed.environment import baked_environment
 from seedbed.recording import facts
 from seedbed.recording.record import Record
@@ -11,7 +12,6 @@ from seedbed.settings import GPU
 
 WORKSPACE = Path("/workspace")
 FROM_IMAGE = ("LANG", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PYTHONUNBUFFERED")
-HIDDEN = "sha256:"
 
 
 def docker_run(record: Record, image: str | None = None) -> list[str]:
@@ -70,6 +70,6 @@ def warnings(record: Record) -> Iterator[str]:
         if facts.fingerprint(Path(path)) != digest:
             yield f"the data in {path} are others here"
     if hidden := [name for name, value in found["environment"].items() if value.startswith(HIDDEN)]:
-        yield f"only hashes were kept of {', '.join(hidden)}: set them yourself if they matter"
+        yield f"the values were not kept of {', '.join(hidden)}: set them yourself if they matter"
     if record.status is None and len(record.ranks) > 1:
         yield "recorded without seedbed run --record: the command is that of one process, not of its launcher"

@@ -12,22 +12,15 @@ from importlib import metadata
 from pathlib import Path
 
 import seedbed
-from seedbed import environment, info
-from seedbed.settings import VARIABLES
+from seedbed import disclosure, environment, info
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
 INSTRUCTION_SETS = (
     *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
     *("asimd", "sve", "sve2", "bf16"),
 )
-SHOWN = {setting.name for setting in VARIABLES}
-SHOWN_PREFIXES = (
-    *("SEEDBED_", "PYTHON", "OMP_", "MKL_", "KMP_", "CUDA_", "CUBLAS", "CUDNN_", "NVIDIA_", "NCCL_", "NVTE_"),
-    *("TORCH", "PYTORCH_", "ATEN_", "TF_", "KERAS_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "LC_", "LANG", "TZ"),
-    *("RANK", "LOCAL_", "WORLD_", "SLURM_PROCID", "SLURM_NTASKS"),
-)
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
-OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE"}
+OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", disclosure.KEY}
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),
     *("PIP_CONSTRAINT", "PIP_DISABLE_PIP_VERSION_CHECK"),
@@ -106,17 +99,9 @@ def graphics() -> tuple[list[str], str]:
 
 
 def variables(environ: dict[str, str]) -> dict[str, str]:
-    """The environment: what bears on numbers in full, anything else as a hash, since it may be a password."""
-    names = sorted(environ.keys() - OWN - SESSION)
-    return {name: environ[name] if is_shown(name) else hidden(environ[name]) for name in names}
-
-
-def is_shown(name: str) -> bool:
-    return name in SHOWN or name.startswith(SHOWN_PREFIXES)
-
-
-def hidden(value: str) -> str:
-    return "sha256:" + hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()[:12]
+    """The environment, but for what may differ and does not matter; see `seedbed.disclosure` for what is shown."""
+    found = disclosure.disclosed(environ)
+    return {name: value for name, value in found.items() if name not in OWN | SESSION}
 
 
 def commit(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from seedbed import disclosure
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
@@ -30,6 +31,7 @@ def run(
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
     its standard error goes to a file beside the record. It dies with the thread that called.
     """
+    environ = disclosure.with_key(environ)
     lines = new_record(folder)
     lines.write({"run": facts.of_command(command, environ, data)})
     old = {path: stamp(path) for path in outputs}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from seedbed import disclosure
 from seedbed.trace import suspects
 from seedbed.trace.difference import Difference
 from seedbed.trace.run import Process, Run
@@ -151,8 +152,11 @@ def other_environment(left: list[dict], right: list[dict]) -> Iterator[str]:
     starts = [next((event["environment"] for event in events if "start" in event), {}) for events in (left, right)]
     for name in sorted(starts[0].keys() | starts[1].keys()):
         values = [start.get(name, "not set") for start in starts]
-        if values[0] != values[1]:
-            yield f"the environment variable {name} is {values[0]} and {values[1]}"
+        if values[0] == values[1]:
+            continue
+        hidden = any(value.startswith(disclosure.HIDDEN) for value in values)
+        found = "not the same in both runs (its value is not kept)" if hidden else " and ".join(values)
+        yield f"the environment variable {name} is {found}"
 
 
 def other_seeds(left: list[dict], right: list[dict]) -> Iterator[str]:

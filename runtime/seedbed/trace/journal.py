@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from seedbed import audit, boot, environment
+from seedbed import audit, boot, disclosure, environment
 
 HIDDEN = "maybe uninitialised"  # in place of a fingerprint
 VARIABLE = "SEEDBED_TRACE"
@@ -61,13 +61,9 @@ def folder() -> Path:
 
 
 def surrounding_variables() -> dict[str, str]:
-    """The environment without what changes from run to run by our own doing, and without secrets."""
-    secret = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
-    return {
-        name: "(secret)" if any(word in name.upper() for word in secret) else value
-        for name, value in sorted(os.environ.items())
-        if name not in (VARIABLE, boot.LINEAGE_VARIABLE)
-    }
+    """The environment without what changes from run to run by our own doing; see `seedbed.disclosure`."""
+    ours = (VARIABLE, boot.LINEAGE_VARIABLE, disclosure.KEY)
+    return {name: value for name, value in disclosure.disclosed(dict(os.environ)).items() if name not in ours}
 
 
 def write(**event) -> None:

@@ -128,7 +128,7 @@ def test_the_run_says_what_decides_over_its_bits(recorded, tmp_path: Path) -> No
     assert found["sources"].keys() == {"script.py", "library.py"}
     assert found["environment"]["NCCL_ALGO"] == "Tree"
     assert "secret" not in (tmp_path / "record" / "rank0.jsonl").read_text()
-    assert found["environment"]["TOKEN"].startswith("sha256:")
+    assert found["environment"]["TOKEN"].startswith("hidden:")
 
 
 def test_it_works_in_mode_off_where_nothing_else_does(recorded) -> None:
