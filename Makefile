@@ -12,8 +12,8 @@ images:
 test: lint
 	./build.py --catalog tests/images lock --check
 	./build.py --catalog tests/images render --check
-	.venv/bin/python -m pytest --numprocesses auto tests/unit
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup tests/integration
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit tests/host
+	.venv/bin/python -m pytest tests/integration
 
 # What only the real images can show; needs `make images` first.
 test-images:

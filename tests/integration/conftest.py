@@ -16,14 +16,6 @@ from builder.writer import LEVEL
 from tests.conftest import TINY
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the one engine stays in one worker of pytest-xdist; every other file may run beside it."""
-    for item in items:
-        group = "engine" if "docker" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def log() -> Callable[[str], None]:
     return lambda message: print(message)

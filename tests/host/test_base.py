@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builder import base, bootstrap, catalog, debian, source
+from builder import base, bootstrap, catalog, debian, paths, source
 from builder.catalog import Base
 from builder.errors import SeedbedError
 from builder.oci import Layer, Store
@@ -35,7 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("SEEDBED_CACHE", str(folder))
-        yield folder
+        yield paths.cache()
 
 
 @pytest.fixture(scope="module")
