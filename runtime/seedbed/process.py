@@ -15,6 +15,7 @@ root_seed = environment.seed(os.environ)
 _streams = []  # what starts each of them anew
 _generators = {}  # library -> what seeds its global generator; what the user last seeded that with, None: nothing
 _chosen = {}  # library -> what the user had seeded it with before the first task of a pool
+_ours = {}  # library -> the seed it was last given by `start_over`
 _counts = {}
 
 
@@ -60,6 +61,38 @@ def begin(task: str) -> None:
     for library, (reseed, _) in _generators.items():
         reseed(seed(library))
     restart_streams()
+
+
+def start_over(place: str = "") -> None:
+    """Seed everything as at the start, or for a part of the program; what the user has seeded stays as it is."""
+    boot.task = place
+    for library, (reseed, _) in _generators.items():
+        if not seeded_by_user(library):
+            reseed_as_ours(library, reseed)
+    _counts.clear()
+    restart_streams()
+
+
+def chosen_seeds() -> dict[str, str]:
+    """What the user last seeded each library with."""
+    return {library: repr(chosen()) for library, (_, chosen) in _generators.items()}
+
+
+def forget_seeds_since(before: dict[str, str]) -> None:
+    """Take back what the user has seeded since `chosen_seeds()` said `before`."""
+    for library, (reseed, chosen) in _generators.items():
+        if repr(chosen()) != before.get(library, "None") and seeded_by_user(library):
+            reseed_as_ours(library, reseed)
+
+
+def seeded_by_user(library: str) -> bool:
+    chosen = _generators[library][1]()
+    return chosen is not None and not (library in _ours and type(chosen) is int and chosen == _ours[library])
+
+
+def reseed_as_ours(library: str, reseed) -> None:
+    _ours[library] = seed(library)
+    reseed(_ours[library])
 
 
 def count(kind: str) -> int:

@@ -55,6 +55,8 @@ OPTIONS = (
     Option("SEEDBED_QUIET", "", "1: the entrypoint logs no line"),
     Option("SEEDBED_RANK_OFFSET", "", "1: each rank of a distributed job adds its rank to the seed"),
     Option("SEEDBED_AUDIT", "", "1: each Python says at exit what in the user's code stays unrepeatable, and where"),
+    Option("SEEDBED_SAMPLERS", "", "packages, with commas, whose own `random.Random()` follows the seed"),
+    Option("SEEDBED_NAMERS", "", "packages, with commas, that draw names: left random, whichever generator they use"),
     Option("SEEDBED_FILL_UNINITIALIZED", "", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
 )
 
@@ -200,9 +202,11 @@ CALLS = (
         "random",
         strict="derived from the seed",
         warn="derived from the seed",
-        why="generators made without a seed, random.seed() without one, and forked children, which CPython reseeds",
+        why="generators made without a seed by the user's code and by packages known to sample, random.seed() without "
+        "one, and forked children, which CPython reseeds",
         evidence="CPython Lib/random.py, os.register_at_fork",
-        undone_by="random.SystemRandom, on purpose left random; threads that race to make generators",
+        undone_by="random.SystemRandom, on purpose left random; a first draw that is an identifier; threads that race "
+        "to make generators",
     ),
     Setting(
         "numpy.random.seed",

@@ -14,15 +14,14 @@ missing = process.stream("numpy")
 
 
 def configure(numpy_random: ModuleType) -> None:
-    reseed = numpy_random.seed  # as numpy has it
-    reseed(process.seed("numpy"))
-    process.follow("numpy", reseed, note_seeds(numpy_random))
+    numpy_random.seed(process.seed("numpy"))
+    process.follow("numpy", *note_seeds(numpy_random))
     derive_missing_seeds(numpy_random.bit_generator)
 
 
-def note_seeds(numpy_random: ModuleType) -> Callable[[], object]:
-    """Returns what tells which seed the user last gave to the global generator."""
-    with_seed = numpy_random.seed
+def note_seeds(numpy_random: ModuleType) -> tuple[Callable[[int], None], Callable[[], object]]:
+    """Returns what seeds the global generator, and what tells which seed the user last gave to it."""
+    with_seed = numpy_random.seed  # as numpy has it
     chosen = None
 
     @functools.wraps(with_seed)
@@ -31,8 +30,13 @@ def note_seeds(numpy_random: ModuleType) -> Callable[[], object]:
         chosen = seed
         with_seed(seed)
 
+    def reseed(number: int) -> None:
+        nonlocal chosen
+        chosen = None
+        with_seed(number)
+
     numpy_random.seed = seed
-    return lambda: chosen
+    return reseed, lambda: chosen
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:
