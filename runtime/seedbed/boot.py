@@ -22,7 +22,6 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "jax": "jax",
     "keras": None,  # nothing to set: only watched
     "_pytest.runner": "pytest",
-    "pytest_randomly": "pytest",
 }
 # Modules that get a `random` of their own. Written by runtime/generate.py from seedbed/names.py: change that instead.
 # fmt: off
