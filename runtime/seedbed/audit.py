@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -46,6 +47,7 @@ def watch(library: str, module: ModuleType) -> None:
 def watch_random(random: ModuleType) -> None:
     watch_call(random.Random, "seed", lambda generator, seed=None, *_, **__: note_seed(seed))
     random.seed = random._inst.seed
+    import_module("seedbed.libraries.random").on_left = note_left
 
 
 def watch_numpy(numpy_random: ModuleType) -> None:
@@ -84,6 +86,15 @@ def note_seed(seed: object = None) -> None:
         note(f"generator {THANKS_TO_SEEDBED}")
     elif isinstance(seed, int | float) and any(abs(seed / unit - time.time()) < DAY for unit in (1, 1e3, 1e6, 1e9)):
         note("seeded from the clock: another result in every run")
+
+
+def note_left(what: str) -> None:
+    """A generator left random, where it was made or first drew: in a package, too. Generated code is passed over."""
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith((*PASSED_THROUGH, "<string>", "<attrs")):
+        frame = frame.f_back
+    if frame:
+        note_at((frame.f_code.co_filename, frame.f_lineno), what)
 
 
 def note_constant_sampler(*_: object, shuffle: bool = True, seed: int = 0, **__: object) -> None:

@@ -31,9 +31,9 @@ APART = (
     Row("celery.utils.time", "waits before a retry", "celery utils/time.py"),
     Row("coolname", "names", "coolname __init__.py; dvc #9490"),
     Row("dask.sizeof", "elements whose size is measured", "dask sizeof.py"),
+    Row("databricks.sdk.retries", "waits before a retry", "databricks-sdk retries.py"),
     Row("datasets.arrow_dataset", "waits before a retry, a batch to try out", "datasets arrow_dataset.py"),
     Row("datasets.dataset_dict", "waits before a retry", "datasets dataset_dict.py"),
-    Row("databricks.sdk.retries", "waits before a retry", "databricks-sdk retries.py"),
     Row("distributed.comm.core", "waits before a retry", "distributed comm/core.py"),
     Row("distributed.protocol.compression", "parts of the data to try compression on", "distributed compression.py"),
     Row("distributed.scheduler", "which worker gets a copy", "distributed scheduler.py"),
@@ -64,7 +64,6 @@ APART = (
         "opentelemetry.sdk.trace.id_generator", "trace and span IDs", "opentelemetry-python #4376, #2974; mlflow #21418"
     ),
     Row("optuna.storages._rdb.storage", "waits before a retry", "optuna storages/_rdb/storage.py"),
-    Row("petname", "names", "petname __init__.py"),
     Row("pymongo.message", "identifiers of requests", "pymongo message.py"),
     Row("pymongo.synchronous.topology", "which server is asked", "pymongo synchronous/topology.py"),
     Row("randomname", "names", "randomname #11"),
