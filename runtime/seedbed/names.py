@@ -53,7 +53,7 @@ APART = (
     Row("mlflow.utils.name_utils", "run names", "mlflow #18855; lightning-hydra-template #613"),
     Row("mlflow.utils.request_utils", "waits before a retry", "mlflow utils/request_utils.py"),
     Row("mlflow.utils.rest_utils", "waits before a retry", "mlflow utils/rest_utils.py"),
-    Row("nni.experiment.management", "identifiers of experiments", "nni #5073"),
+    Row("nni.experiment.management", "identifiers of experiments", "nni #5073, in releases up to 2.9"),
     Row("opentelemetry.exporter.otlp.common.http", "waits before a retry", "opentelemetry otlp/common/http.py"),
     Row(
         "opentelemetry.sdk.metrics._internal.exemplar.exemplar_reservoir",
@@ -115,6 +115,8 @@ SAMPLERS = (
     Row("dask", "samples of a bag", "dask bag/core.py, random_state"),
     Row("faker", "made-up records", "faker generator.py, mod_random"),
     Row("hypothesis", "examples", "hypothesis core.py, _hypothesis_global_random"),
+    Row("mesa", "the steps of a model", "mesa model.py, self.random"),
+    Row("mimesis", "made-up records", "mimesis providers/base.py, random.py"),
     Row("mpmath", "starting points", "mpmath calculus/extrapolation.py"),
     Row("nltk", "means of clusters, sentences", "nltk cluster/kmeans.py, tag/hmm.py"),
     Row("pytest_randomly", "the order of tests", "pytest-randomly __init__.py, make_seed"),
