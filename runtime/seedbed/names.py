@@ -123,6 +123,7 @@ SAMPLERS = (
     Row("sympy", "points at which expressions are tried", "sympy core/random.py"),
     Row("timm", "order of samples", "timm data/readers/reader_wds.py"),
     Row("torch", "order of a datapipe", "torch 2.7.1 utils/data/datapipes/iter/combinatorics.py"),
+    Row("webdataset", "order of shards and samples", "webdataset filters.py, shardlists.py"),
 )
 
 NAMERS_OPTION, SAMPLERS_OPTION = "SEEDBED_NAMERS", "SEEDBED_SAMPLERS"
