@@ -26,10 +26,11 @@ def start(program: str) -> None:
 def notice(event: str, arguments: tuple) -> None:
     """An audit hook, which nothing can take away: every `exec` of a code object passes here, those of imports too."""
     global _waiting
-    if _waiting and event == "exec" and is_users(arguments[0].co_filename):
+    if _waiting and event == "exec" and is_users(getattr(arguments[0], "co_filename", "<")):
         _waiting = False
-        if "seedbed.process" in sys.modules:  # otherwise nothing has been seeded yet
-            sys.modules["seedbed.process"].start_over()
+        process = sys.modules.get("seedbed.process")  # not there: nothing has been seeded yet
+        if process and not sys.modules["seedbed.boot"].task:
+            process.start_over()
 
 
 def is_users(file: str) -> bool:
