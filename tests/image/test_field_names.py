@@ -54,5 +54,6 @@ def test_modules_that_draw_names_have_a_generator_of_their_own(apart) -> None:
 
 
 def test_with_seedbed_off_they_share_the_users(field) -> None:
-    modules, sharing, _ = json.loads(field("pytorch").outputs(1, ["python", "/field/modules_apart.py"], OFF)[0])
-    assert set(sharing) == set(modules)
+    case = ["python", "/field/modules_apart.py", "coolname", "tenacity.wait"]
+    modules, sharing, _ = json.loads(field("pytorch").outputs(1, case, OFF)[0])
+    assert set(sharing) == set(modules) == {"coolname", "tenacity.wait"}

@@ -67,12 +67,16 @@ def in_tests(field) -> Callable[..., dict[str, str]]:
 PLAIN = ("-p", "no:randomly")
 
 
-def test_each_test_starts_at_the_seed(in_tests, wanted) -> None:
-    tests = in_tests(*PLAIN)
-    assert len(tests) == 4
-    assert len(set(tests.values())) == 1
-    assert f"({wanted[0]}, {wanted[2]}, {wanted[3]})" in tests["0"]
-    assert tests["0"].startswith(wanted[0])
+@pytest.fixture(scope="module")
+def plain(in_tests) -> dict[str, str]:
+    return in_tests(*PLAIN)
+
+
+def test_each_test_starts_at_the_seed(plain, wanted) -> None:
+    assert len(plain) == 4
+    assert len(set(plain.values())) == 1
+    assert plain["0"].startswith(wanted[0])
+    assert plain["0"].endswith(f"({wanted[0]}, {wanted[2]}, {wanted[3]})")
 
 
 def test_torch_starts_over_too(field, in_tests) -> None:
@@ -80,12 +84,12 @@ def test_torch_starts_over_too(field, in_tests) -> None:
     assert in_tests(*PLAIN, tests="/field/torch_in_tests.py") == {"0": number, "1": number}
 
 
-def test_the_worker_that_runs_a_test_changes_no_number(in_tests) -> None:
-    assert in_tests(*PLAIN, "-n", "2") == in_tests(*PLAIN)
+def test_the_worker_that_runs_a_test_changes_no_number(in_tests, plain) -> None:
+    assert in_tests(*PLAIN, "-n", "2") == plain
 
 
-def test_a_test_alone_draws_what_it_draws_among_others(in_tests) -> None:
-    assert in_tests(*PLAIN, "-k", "2")["2"] == in_tests(*PLAIN)["2"]
+def test_a_test_alone_draws_what_it_draws_among_others(in_tests, plain) -> None:
+    assert in_tests(*PLAIN, "-k", "2") == {"2": plain["2"]}
 
 
 def test_with_seedbed_off_tests_differ(in_tests) -> None:
@@ -96,4 +100,3 @@ def test_pytest_randomly_wins_and_repeats(in_tests) -> None:
     tests = in_tests()
     assert tests == in_tests()
     assert len(set(tests.values())) == 4
-    assert in_tests("-p", "randomly", "--randomly-seed=1") != tests

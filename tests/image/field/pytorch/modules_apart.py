@@ -1,8 +1,9 @@
-"""Imports each installed module of the table; prints which, and which of them share the user's `random`, as JSON."""
+"""Imports each installed module of the table, or those named; prints which, and which share the user's `random`."""
 
 import importlib
 import json
 import random
+import sys
 
 from seedbed.names import APART
 
@@ -19,8 +20,9 @@ def imported(name: str) -> object:
         return None
 
 
+wanted = sys.argv[1:] or [row.name for row in APART]
 before = random.getstate()
-modules = {row.name: module for row in APART if (module := imported(row.name))}
+modules = {row.name: module for row in APART if row.name in wanted and (module := imported(row.name))}
 sharing = [name for name, module in modules.items() if any(shares(value) for value in vars(module).values())]
 functions = [
     name for name, module in modules.items() if module.__builtins__["__import__"]("random").random is random.random
