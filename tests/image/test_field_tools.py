@@ -7,10 +7,11 @@ import pytest
 
 SCRIPT = "/field/draws.py"
 OFF = {"SEEDBED_MODE": "off"}
+NOTEBOOK = ("jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout")
 TOOLS = {
     "ipython": ["ipython", SCRIPT],
     "ipython -c": ["ipython", "-c", f"exec(open('{SCRIPT}').read())"],
-    "jupyter nbconvert": ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", "/field/draws.ipynb"],
+    "jupyter nbconvert": [*NOTEBOOK, "/field/draws.ipynb"],
     "pdb": ["python", "-m", "pdb", "-c", "continue", "-c", "quit", SCRIPT],
     "coverage": ["coverage", "run", "--data-file=/tmp/coverage", SCRIPT],
     "cProfile": ["python", "-m", "cProfile", SCRIPT],
@@ -23,8 +24,8 @@ TOOLS = {
 def drawn(field) -> Callable[..., list[str]]:
     """The numbers that the script prints under a tool."""
 
-    def drawn(command: list[str], environment: dict[str, str] | None = None) -> list[str]:
-        done = field("pytorch").run(command, environment)
+    def drawn(command: list[str], environment: dict[str, str] | None = None, image: str = "pytorch") -> list[str]:
+        done = field(image).run(command, environment)
         lines = re.findall(r"drawn ([-0-9. e]+)", done.stdout)
         assert len(lines) == 1, done.stdout + done.stderr
         return lines[0].split()
@@ -44,6 +45,11 @@ def test_the_tool_changes_no_number(drawn, wanted, command: list[str]) -> None:
 
 def test_with_seedbed_off_no_number_is_the_same(drawn, wanted) -> None:
     assert not set(drawn(TOOLS["coverage"], OFF)) & set(wanted)
+
+
+def test_a_notebook_starts_with_the_weights_that_a_script_starts_with(drawn) -> None:
+    script = drawn(["python", "/field/weights.py"], image="tensorflow")
+    assert drawn([*NOTEBOOK, "/field/weights.ipynb"], image="tensorflow") == script
 
 
 TESTS = "/field/draws_in_tests.py"
