@@ -45,7 +45,7 @@ def derive_missing_seeds(random: ModuleType, reseed_global: Callable) -> None:
             return with_seed(self)
         number = missing.getrandbits(128) if a is None else a
         with_seed(self, number, version)
-        if a is None and type(self) is random.Random and self is not random._inst:
+        if a is None and type(self) is random.Random and self is not random._inst and callers.maker() == callers.USER:
             watch_first_draw(self, number, with_seed)
         elif self is not random._inst:
             forget_first_draw(self)
@@ -72,7 +72,7 @@ def stays_random(generator) -> bool:
     generator.__dict__[LEFT] = True
     if kind == "unknown" and on_left:
         package = maker.partition(".")[0]
-        on_left(f"random.Random() without a seed, in {maker}: {names.SAMPLERS_OPTION}={package} seeds it")
+        on_left(f"random.Random() without a seed, in {maker}, is random: {names.SAMPLERS_OPTION}={package} seeds it")
     return True
 
 
@@ -86,9 +86,7 @@ def watch_first_draw(generator, number: int, with_seed: Callable) -> None:
             with_seed(generator)
             generator.__dict__[LEFT] = True
             if on_left:
-                on_left(
-                    f"random.Random() without a seed draws an identifier: {names.SAMPLERS_OPTION}=__main__ seeds it"
-                )
+                on_left(f"its first draw is an identifier, so it is random: {names.SAMPLERS_OPTION}=__main__ seeds it")
         return getattr(generator, name)(*arguments, **options)
 
     if callers.USER not in names.listed(names.SAMPLERS_OPTION):

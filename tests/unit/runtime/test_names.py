@@ -88,6 +88,9 @@ def draw_in_fork():
     if os.fork() == 0: print(own.random(), flush=True); os._exit(0)
     os.wait()
 
+def draw_bits():
+    return random.Random().getrandbits(128), random.Random().choices("0123456789", k=9)
+
 def name():
     return random.random()
 
@@ -131,6 +134,11 @@ def differing(with_package, package: str, code: str, **variables: str) -> list[b
 def test_a_package_makes_samples_or_names(with_package, package: str, variables: dict, differ: bool) -> None:
     code = f"import {package}\nprint(*{package}.draw())"
     assert differing(with_package, package, code, **variables) == [differ] * 3
+
+
+def test_in_a_package_that_samples_a_draw_that_looks_like_an_identifier_is_a_sample(with_package) -> None:
+    code = "import hypothesis; print(hypothesis.draw_bits())"
+    assert not any(differing(with_package, "hypothesis", code))
 
 
 def test_what_is_left_random_stays_so_in_the_children_of_the_users_code(with_package) -> None:
