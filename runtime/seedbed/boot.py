@@ -102,7 +102,9 @@ hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
 # Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork.
 lineage = os.environ.pop(LINEAGE_VARIABLE, "")
 task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
-namers = tuple(filter(None, os.environ.get("SEEDBED_NAMERS", "").split(",")))  # packages that the user adds
+namers = tuple(
+    filter(None, os.environ.get("SEEDBED_NAMERS", "").replace(" ", "").split(","))
+)  # packages that the user adds
 watchers = []  # each is called with the name and the module when one of these libraries is ready
 _forks = 0
 

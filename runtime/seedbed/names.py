@@ -183,10 +183,16 @@ def own_random():
 
         _own = type(random)("random", random.__doc__)
         _own.__dict__.update(vars(random))
-        system = random.SystemRandom()
+        system = type("SystemRandom", (random.SystemRandom,), {"__reduce__": lambda _: (own_source, ())})()
         drawing = (name for name in random.__all__ if getattr(vars(random)[name], "__self__", None) is random._inst)
         _own.__dict__.update({name: getattr(system, name) for name in drawing if not name.endswith("state")})
+        _own._inst = system
     return _own
+
+
+def own_source():
+    """What draws for all modules apart: a module may keep a method of it in an object that is copied or pickled."""
+    return own_random()._inst
 
 
 _own = None

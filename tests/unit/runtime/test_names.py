@@ -161,6 +161,15 @@ def test_what_it_draws_moves_no_number_of_the_users(with_package) -> None:
     )
 
 
+def test_what_keeps_the_modules_own_generator_can_be_copied_and_pickled(with_package) -> None:
+    code = """
+import coolname, copy, pickle
+kept = coolname.random.randrange
+for twin in copy.deepcopy(kept), pickle.loads(pickle.dumps(kept)):
+    print(twin.__self__ is kept.__self__)"""
+    assert with_package("coolname", code).stdout.split() == ["True", "True"]
+
+
 def test_a_package_that_the_user_lists_draws_names_from_a_generator_of_its_own(with_package) -> None:
     code = "import of_nobody\nprint(of_nobody.name(), *of_nobody.draw())"
     assert differing(with_package, "of_nobody", code) == [False, True, True, True]
