@@ -8,7 +8,21 @@ DEFAULT_MODE = "strict"
 DEFAULT_SEED = 42
 LARGEST_SEED = 2**32 - 1  # PYTHONHASHSEED and numpy take no more
 GPU = ("torch", "tensorflow", "jax")
-RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+# Where launchers say which rank a process is. A launcher that may run inside another one's job comes before that one:
+# inside `srun --pty bash` or an sbatch script the variables of Slurm are 0 in every rank that mpirun starts there.
+RANK_VARIABLES = (
+    "RANK",  # torchrun, deepspeed, accelerate, Kubeflow
+    "HOROVOD_RANK",  # horovodrun with Gloo
+    "OMPI_COMM_WORLD_RANK",  # Open MPI
+    "MV2_COMM_WORLD_RANK",  # MVAPICH2
+    "PMI_RANK",  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
+    "PMIX_RANK",  # PMIx: Open MPI 5; srun --mpi=pmix
+    "JSM_NAMESPACE_RANK",  # jsrun of LSF
+    "PALS_RANKID",  # PALS, with PBS
+    "FLUX_TASK_RANK",  # Flux
+)
+LAST_RANK_VARIABLES = ("LOCAL_RANK", "SLURM_PROCID")  # one started by hand on this machine; Slurm's own tasks
+RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
 
 
 class Option:
@@ -327,10 +341,21 @@ CALLS = (
         "multiprocessing",
         strict="derived from the seed",
         warn="derived from the seed",
-        why="which worker runs which task is a race, so every task is seeded by its number; "
-        "concurrent.futures and joblib alike",
-        evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures/process.py; joblib LokyBackend",
-        undone_by="a generator that a worker makes once and several tasks share; threads that race to submit tasks",
+        why="which worker runs which task is a race, so every task is seeded by its number; pools of threads, "
+        "concurrent.futures, joblib, loky, multiprocess and billiard alike",
+        evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures; joblib _parallel_backends.py",
+        undone_by="a generator that a worker makes once and several tasks share; threads that race to submit tasks; "
+        "in threads, the generators of torch and TensorFlow",
+    ),
+    Setting(
+        "subprocess.Popen",
+        "subprocess",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="equal programs that run at the same time would draw the same numbers: "
+        "the second and later ones, and all that a worker starts, have seeds of their own",
+        evidence="CPython Lib/subprocess.py",
+        undone_by="os.system, os.posix_spawn and programs that are not told apart by Python, such as a shell's",
     ),
 )
 

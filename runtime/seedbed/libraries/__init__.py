@@ -1,6 +1,6 @@
 """One module for each library: `configure(module)` seeds it and sets its flags, right after it has run.
 
-`state(module)` reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
+`state(module)`, where there is one, reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
 """
 
 import os

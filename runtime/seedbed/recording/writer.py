@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from seedbed import boot, settings
+from seedbed import boot, environment
 from seedbed.recording import facts
 from seedbed.recording.lines import Lines
 
@@ -92,7 +92,7 @@ def rank() -> int:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank()
-    return next((int(os.environ[name]) for name in settings.RANK_VARIABLES if os.environ.get(name, "").isdigit()), 0)
+    return environment.rank(os.environ) or 0
 
 
 writer = Writer()

@@ -116,7 +116,7 @@ def places() -> list[str]:
 
 def rank() -> int | None:
     """Which of a distributed job's processes this is; None: the only one."""
-    return next((int(os.environ[name]) for name in environment.RANK_VARIABLES if name in os.environ), None)
+    return environment.rank(os.environ)
 
 
 is_users = lru_cache(maxsize=None)(audit.is_users)
