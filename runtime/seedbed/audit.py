@@ -32,6 +32,9 @@ def start() -> None:
     if boot.lineage:
         return
     watch_call(os, "urandom", lambda *_: note("os.urandom, uuid4 or secrets: random on purpose"))
+    from seedbed import races  # which imports this module
+
+    races.start()
     main_process = os.getpid()
     atexit.register(lambda: os.getpid() == main_process and report())
 

@@ -7,14 +7,21 @@ that needs no library pays for this one file and not even for `import random`.
 import os
 import sys
 
-LINEAGE_VARIABLE = "SEEDBED_LINEAGE"  # set by a parent for the moment in which it spawns: users never see it
+LINEAGE_VARIABLE = "SEEDBED_LINEAGE"  # what a parent hands to a child that it starts: users never see it
 WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that configures it
     "random": "random",
     "tempfile": "tempfile",
     "multiprocessing.process": "multiprocessing",
     "multiprocessing.pool": "pools",
+    "multiprocess.process": "multiprocessing",  # multiprocessing under another name: pathos, datasets
+    "multiprocess.pool": "pools",
+    "billiard.process": "multiprocessing",  # likewise: celery
+    "billiard.pool": "pools",
     "concurrent.futures.process": "pools",
-    "joblib._parallel_backends": "pools",
+    "concurrent.futures.thread": "pools",
+    "loky.process_executor": "pools",
+    "joblib._parallel_backends": "joblib",
+    "subprocess": "programs",
     "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
     "torch": "torch",
@@ -26,9 +33,11 @@ EX_CONFIG = 78  # sysexits.h
 
 off = os.environ.get("SEEDBED_MODE") == "off"
 hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
-# Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork.
+# Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork,
+# "/x2" the second of equal programs that it started at the same time.
 lineage = os.environ.pop(LINEAGE_VARIABLE, "")
 task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
+thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
 watchers = []  # each is called with the name and the module when one of these libraries is ready
 _forks = 0
 
@@ -61,8 +70,8 @@ def start() -> None:
 
 
 def place() -> str:
-    """Where this process, or the task it is at, stands in the tree of processes."""
-    return task or lineage
+    """Where this process, or the task that it or this thread is at, stands in the tree of processes."""
+    return getattr(thread, "place", "") or task or lineage
 
 
 def say(message: str) -> None:
@@ -132,12 +141,18 @@ def _fail(what: str, error: Exception) -> None:
 
 def _count_fork() -> None:
     global _forks
-    _forks += 1
+    if getattr(thread, "place", ""):
+        thread.forks += 1
+    else:
+        _forks += 1
 
 
 def _become_child() -> None:
     global lineage, task, _forks
-    lineage, task, _forks = f"{place()}/f{_forks}", "", 0
+    forks = thread.forks if getattr(thread, "place", "") else _forks
+    lineage, task, _forks = f"{place()}/f{forks}", "", 0
+    if thread is not None:
+        thread.__dict__.clear()
     os.environ.pop(LINEAGE_VARIABLE, None)
 
 

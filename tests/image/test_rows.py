@@ -45,6 +45,13 @@ if __name__ == "__main__":
         process = multiprocessing.get_context("spawn").Process(target=draw)
         process.start()
         process.join()""",
+    "subprocess.Popen": """
+import subprocess, sys
+command = [sys.executable, "-c", "import random; print(random.random())"]
+programs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+drawn = [program.communicate()[0] for program in programs]
+assert len(set(drawn)) == 2
+print(drawn)""",
     "multiprocessing.Pool": """
 import multiprocessing, os, random, time
 def draw(_):

@@ -14,29 +14,32 @@ from seedbed import boot, process
 def configure(random: ModuleType) -> None:
     reseed = random._inst.seed  # as Python has it
     reseed(process.seed("random"))
-    process.follow("random", reseed, derive_missing_seeds(random))
+    derive_missing_seeds(random)
+    process.follow("random", reseed)
     reseed_forked_children(random, reseed)
 
 
-def derive_missing_seeds(random: ModuleType) -> Callable[[], object]:
+def derive_missing_seeds(random: ModuleType) -> None:
     """`Random()` and `seed()` without a seed take the next number of a stream; SystemRandom has a `seed` of its own.
 
-    Returns what tells which seed the user last gave to the global generator.
+    What the user gives to the global generator is noted.
     """
-    with_seed = random.Random.seed
+    with_seed, restore = random.Random.seed, random.Random.setstate
     missing = process.stream("random.Random")
-    chosen = None
 
     def seed(self, a=None, version=2):
-        nonlocal chosen
         if self is random._inst:
-            chosen = a
+            process.note("random", a)
         with_seed(self, missing.getrandbits(128) if a is None else a, version)
 
-    seed.__doc__ = with_seed.__doc__
-    random.Random.seed = seed
-    random.seed = random._inst.seed
-    return lambda: chosen
+    def setstate(self, state):
+        if self is random._inst:
+            process.note("random", lambda: process.digest(repr(state)))
+        restore(self, state)
+
+    seed.__doc__, setstate.__doc__ = with_seed.__doc__, restore.__doc__
+    random.Random.seed, random.Random.setstate = seed, setstate
+    random.seed, random.setstate = random._inst.seed, random._inst.setstate
 
 
 def reseed_forked_children(random: ModuleType, reseed: Callable[[str], None]) -> None:

@@ -47,14 +47,14 @@ def follow_tasks(tensorflow: ModuleType, forget_global_generator: Callable[[], N
     """Tasks of a process pool are seeded, but in forked workers: TensorFlow does not work there once it has started."""
     from tensorflow.python.eager import context
 
-    seed, here = context.global_seed(), os.getpid()
+    here = os.getpid()
 
     def reseed(number: int) -> None:
         if os.getpid() == here:
             tensorflow.random.set_seed(number)
             forget_global_generator()
 
-    process.follow("tensorflow", reseed, lambda: None if context.global_seed() == seed else context.global_seed())
+    process.follow("tensorflow", reseed, context.global_seed)
 
 
 def state(tensorflow: ModuleType) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """torch: seeds, deterministic algorithms, cuDNN and oneDNN, without starting CUDA."""
 
+import functools
 import os
 from types import ModuleType
 
@@ -9,13 +10,29 @@ from seedbed import process
 def configure(torch: ModuleType) -> None:
     seed = process.seed("torch")
     torch.manual_seed(seed)  # GPUs included: their part waits until CUDA starts
-    process.follow("torch", torch.manual_seed, lambda: None if torch.initial_seed() == seed else torch.initial_seed())
+    process.follow("torch", torch.manual_seed, torch.initial_seed)
+    note_restored_states(torch)
     torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.mkldnn.deterministic = True
     torch.utils.deterministic.fill_uninitialized_memory = os.environ.get("SEEDBED_FILL_UNINITIALIZED") == "1"
     derive_missing_seed(torch)
+
+
+def note_restored_states(torch: ModuleType) -> None:
+    """Note a state of the CPU's generator that the user saved before; the seed can be asked for, the state not."""
+    restore = getattr(torch, "set_rng_state", None)
+    if restore is None:
+        return
+
+    @functools.wraps(restore)
+    def set_rng_state(new_state):
+        restore(new_state)
+        restored = new_state.clone()
+        process.note("torch", lambda: process.digest(bytes(restored.tolist())))
+
+    torch.set_rng_state = torch.random.set_rng_state = set_rng_state
 
 
 def derive_missing_seed(torch: ModuleType) -> None:

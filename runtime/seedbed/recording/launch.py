@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from seedbed import boot
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
 
 OUTPUT = "output.jsonl"
 ERRORS = "errors.txt"
+AS_BY_HAND = {boot.LINEAGE_VARIABLE: ""}  # runs side by side are the same run, and not told apart
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -54,7 +56,7 @@ def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Line
     """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
     process = subprocess.Popen(
         command,
-        env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve())},
+        env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
         stdin=None if echo else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=None if echo else os.open(folder / ERRORS, os.O_CREAT | os.O_WRONLY, 0o666),

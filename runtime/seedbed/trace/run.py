@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seedbed.recording.launch import die_with_parent
+from seedbed.recording.launch import AS_BY_HAND, die_with_parent
 from seedbed.trace import journal
 from seedbed.trace.journal import Plan
 
@@ -74,7 +74,7 @@ def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, l
     with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             command,
-            env={**environ, journal.VARIABLE: str(folder)},
+            env={**environ, journal.VARIABLE: str(folder), **AS_BY_HAND},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
