@@ -29,7 +29,7 @@ places: Counter[tuple[Place, str]] = Counter()
 
 def start() -> None:
     """Watch the operating system's entropy, and report at exit. Libraries are watched as they are configured."""
-    if boot.lineage:
+    if not boot.is_program():
         return
     watch_call(os, "urandom", lambda *_: note("os.urandom, uuid4 or secrets: random on purpose"))
     from seedbed import races  # which imports this module

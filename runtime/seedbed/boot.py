@@ -74,6 +74,11 @@ def place() -> str:
     return getattr(thread, "place", "") or task or lineage
 
 
+def is_program() -> bool:
+    """Whether this process was started as a program of its own, and not by multiprocessing or a fork."""
+    return lineage.rpartition("/")[2][:1] in ("x", "")
+
+
 def say(message: str) -> None:
     """One line on stderr."""
     print(f"seedbed: {message}", file=sys.stderr, flush=True)

@@ -116,7 +116,7 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
             return drawn and drawn("numpy")
         generators = boot.thread.generators
         if "numpy" not in generators:
-            generators["numpy"] = plain(process.seed("numpy"))
+            generators["numpy"] = plain(numpy_random.MT19937(process.seed("numpy")))
         return generators["numpy"]
 
     def dispatching(name: str):

@@ -161,6 +161,11 @@ def test_runs_of_seedbeds_own_side_by_side_are_not_told_apart(seedbed, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_each_of_them_is_audited(run) -> None:
+    done = run(START + "COMMAND[-1] = 'import random; random.Random()'\nat_once(3)", SEEDBED_AUDIT="1")
+    assert done.stderr.count("audit: places to look at") == 4
+
+
 def test_wrong_arguments_are_the_same_errors(output) -> None:
     code = """
 import subprocess

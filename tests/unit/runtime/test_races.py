@@ -69,6 +69,15 @@ def test_numpys_generator_too(run) -> None:
     assert len(named(run(code, SEEDBED_AUDIT="1").stderr)) == 1
 
 
+def test_the_generators_that_tasks_get_are_not_the_users(run) -> None:
+    pytest.importorskip("numpy")
+    code = """
+import numpy, random
+from concurrent.futures import ThreadPoolExecutor
+list(ThreadPoolExecutor(3).map(lambda _: (numpy.random.rand(), random.random()), range(6)))"""
+    assert "places to look at: none" in run(code, SEEDBED_AUDIT="1").stderr
+
+
 TORCH = {
     "torch/__init__.py": """
 class Flags: pass
