@@ -29,7 +29,10 @@ def prepare(name: str) -> None:
 
 def configure(library: str, module: ModuleType) -> None:
     """Have the module that has just run configured."""
-    import_module(f"seedbed.libraries.{library}").configure(module)
+    from seedbed import process  # not before a library is imported
+
+    with process.OutsideThreadTask():
+        import_module(f"seedbed.libraries.{library}").configure(module)
     if os.environ.get("SEEDBED_AUDIT") == "1":
         import_module("seedbed.audit").watch(library, module)
 

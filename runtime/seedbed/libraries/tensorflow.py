@@ -28,7 +28,8 @@ def make_global_generator_on_demand(tensorflow: ModuleType) -> Callable[[], None
     def get_global_generator():
         nonlocal made
         if ops.global_generator is None:
-            made = ops.Generator.from_seed(process.seed("tensorflow"))
+            with process.OutsideThreadTask():
+                made = ops.Generator.from_seed(process.seed("tensorflow"))
             ops.set_global_generator(made)
         return make()
 

@@ -132,7 +132,7 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
     names = ["__reduce__", "__getstate__"] + [name for name in dir(plain) if not name.startswith("_")]
     methods = {name: dispatching(name) for name in names if callable(getattr(plain, name))}
     new = type("RandomState", (plain,), {**methods, "__module__": plain.__module__})(shared._bit_generator)
-    new.set_state(shared.get_state())
+    plain.set_state(new, shared.get_state())
     bound = [value for value in vars(numpy_random.mtrand).values() if getattr(value, "__self__", None) is shared]
     replace({value: getattr(new, value.__name__) for value in bound})
     replace_held(shared, new)

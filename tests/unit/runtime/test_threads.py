@@ -78,6 +78,23 @@ with ThreadPoolExecutor(4) as pool: print(*pool.map(draw, range(20)))"""
     assert output(code) == output(code) == output(code)
 
 
+@pytest.mark.parametrize("library", ["random", "numpy"])
+def test_a_library_that_a_task_imports_first_is_seeded_for_the_process(output, library: str) -> None:
+    pytest.importorskip(library)
+    code = f"""
+from concurrent.futures import ThreadPoolExecutor
+def draw(_):
+    import {library}
+    return ({{"random": lambda: {library}.random(), "numpy": lambda: {library}.random.rand()}})[{library!r}]()
+{{pool}}
+print(draw(0))"""
+    pool = code.replace("{pool}", "print(*ThreadPoolExecutor(4).map(draw, range(8)))")
+    alone = output(code.replace("{pool}", ""))
+    assert output(pool) == output(pool)
+    assert len(set(output(pool).split())) == 9
+    assert output(pool).splitlines()[1] == alone.strip()
+
+
 SEEDED = """
 import random
 from concurrent.futures import ThreadPoolExecutor
