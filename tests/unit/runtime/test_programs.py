@@ -161,6 +161,15 @@ def test_runs_of_seedbeds_own_side_by_side_are_not_told_apart(seedbed, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_job_can_ask_for_the_seed_asked_for(numbers) -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(2) as pool:
+    print(*pool.map(lambda _: alone(env={**os.environ, "SEEDBED_LINEAGE": ""}), range(3)), random.random())
+"""
+    assert len(set(numbers(code))) == 1
+
+
 def test_each_of_them_is_audited(run) -> None:
     done = run(START + "COMMAND[-1] = 'import random; random.Random()'\nat_once(3)", SEEDBED_AUDIT="1")
     assert done.stderr.count("audit: places to look at") == 4
