@@ -1,17 +1,20 @@
 """SEEDBED_AUDIT=1: says at exit what stays unrepeatable, what only Seedbed makes repeatable, and what was undone.
 
-Each place is named once, as file:line, with how often it was passed. Children of multiprocessing report nothing.
+Each place is named once, as file:line, with how often it was passed. Under `seedbed run --audit` generators that are
+not Python's are watched too (`seedbed.native`), in all processes; `run` then collects what each Python found and reports.
+Of children of multiprocessing only the native generators are reported.
 """
 
 import atexit
 import functools
+import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from seedbed import boot, lint
 
@@ -22,6 +25,7 @@ STANDARD_LIBRARY = str(Path(os.__file__).parent)
 PASSED_THROUGH = (OWN, *(f"{STANDARD_LIBRARY}/{name}.py" for name in ("random", "secrets", "uuid")))
 PACKAGES = ("/site-packages/", "/dist-packages/")
 DAY = 86400  # seconds
+COLLECTED = "SEEDBED_AUDIT_FILE"  # set by `seedbed run --audit`: what each Python found goes there
 
 Place = tuple[str, int]  # file, line
 places: Counter[tuple[Place, str]] = Counter()
@@ -31,7 +35,7 @@ def start() -> None:
     """Watch the operating system's entropy, and report at exit. Libraries are watched as they are configured."""
     if boot.lineage:
         return
-    watch_call(os, "urandom", lambda *_: note("os.urandom, uuid4 or secrets: random on purpose"))
+    watch_call(os, "urandom", note_entropy)
     main_process = os.getpid()
     atexit.register(lambda: os.getpid() == main_process and report())
 
@@ -76,6 +80,23 @@ def watch_call(owner: object, name: str, before: Callable[..., object]) -> None:
         return call(*args, **kwargs)
 
     setattr(owner, name, watched)
+
+
+def note_entropy(*_: object) -> None:
+    """Python code that asks for entropy wants it random; compiled code that does so seeds a generator of its own."""
+    frame = outside_seedbed()
+    if frame is None or "urandom" in frame.f_code.co_names or frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
+        note("os.urandom, uuid4 or secrets: random on purpose")
+    elif place := users_line(frame):
+        note_at(place, f"{compiled_caller()} draws from the operating system's entropy: no seed reaches it")
+
+
+def compiled_caller() -> str:
+    """The library that has called the Python function which is running; known only where `seedbed.native` watches."""
+    from seedbed.native import events, preload
+
+    library = preload.compiled_caller()
+    return events.library_name(library) if library else "compiled code called here"
 
 
 def note_seed(seed: object = None) -> None:
@@ -124,6 +145,21 @@ def caller() -> Place | None:
     return frame.f_code.co_filename, frame.f_lineno
 
 
+def outside_seedbed() -> FrameType | None:
+    """The nearest frame that is not Seedbed's."""
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(OWN):
+        frame = frame.f_back
+    return frame
+
+
+def users_line(frame: FrameType | None) -> Place | None:
+    """The user's line that this frame was called from, through whatever packages."""
+    while frame and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame else None
+
+
 def is_users(file: str) -> bool:
     """Whether it belongs neither to Python nor to an installed package."""
     not_users = (STANDARD_LIBRARY, "<frozen", *PASSED_THROUGH)
@@ -138,14 +174,34 @@ def users_files() -> list[str]:
 
 
 def report() -> None:
-    """All places on stderr, sorted; then the flags that no longer are as they were set."""
+    """What this process has found: into the file of `seedbed run --audit`, else on stderr."""
     from seedbed import info
 
     for file in users_files():
         for line, what in lint.unordered(file):
             note_at((file, line), what)
-    boot.say(f"audit: places to look at: {len(places) or 'none'}")
-    for ((file, line), what), count in sorted(places.items()):
-        print(f"  {file}:{line}  {f'{count} times  ' if count > 1 else ''}{what}", file=sys.stderr)
-    for row in info.undone():
-        print(f"  {row.name} is {row.found} at exit, was set {row.wanted}", file=sys.stderr)
+    found = [(file, line, what, count) for ((file, line), what), count in places.items()]
+    undone = [f"{row.name} is {row.found} at exit, was set {row.wanted}" for row in info.undone()]
+    if collected := os.environ.get(COLLECTED):
+        with Path(collected).open("a") as together:
+            together.write(json.dumps({"places": found, "undone": undone}) + "\n")
+    else:
+        show(rows(found), [*undone, "native generators are not watched: use seedbed run --audit"])
+
+
+def rows(found: Iterable[tuple[str, int, str, int]]) -> list[str]:
+    """A line for each place and what was found there, sorted; counts of the same are added up."""
+    total: Counter[tuple[str, int, str]] = Counter()
+    for file, line, what, count in found:
+        total[file, line, what] += count
+    return [
+        f"{file}:{line}  {f'{count} times  ' if count > 1 else ''}{what}" if line else f"{file}  {what}"
+        for (file, line, what), count in sorted(total.items())
+    ]
+
+
+def show(rows: list[str], rest: list[str]) -> None:
+    """The report, on stderr."""
+    boot.say(f"audit: places to look at: {len(rows) or 'none'}")
+    for row in [*rows, *rest]:
+        print(f"  {row}", file=sys.stderr)

@@ -210,6 +210,10 @@ def run_command(options: argparse.Namespace) -> int:
     announce(environ)
     if options.record:
         return run_recorded(command, options.record, environ)
+    if options.audit:
+        from seedbed.native import run
+
+        return run.audited(program, command, environ)
     os.execve(program, command, environ)
 
 

@@ -1,0 +1,213 @@
+"""What the watching library has written down, and what of it can change a result."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seedbed import audit
+
+PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
+FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
+THREAD = ("Thread ", "Current thread ")
+HASH_KEYS = ("16 bytes, flags 4", "64 bytes, flags 0")  # of Rust's own HashMap, and of its package ahash
+IDLE = ("threading", "queue", "selectors", "socket", "subprocess", "concurrent/futures/thread")
+IMPORTING = "<frozen importlib"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Entropy that reaches no result: a library (the start of its file's name), how, where from, and for what."""
+
+    library: str
+    purpose: str
+    how: str = ""
+    among: str = ""  # in the file or function of a frame of Python's
+
+
+NAMES, KEYS = "names and identifiers", "cryptography"
+KNOWN = (
+    *(
+        Known(name, KEYS)
+        for name in ("libcrypto", "libssl", "libgnutls", "libgcrypt", "libnettle", "libsodium", "libkrb5")
+    ),
+    *(Known(name, KEYS) for name in ("ssh", "gpg", "openssl", "curl", "libcurl", "git")),
+    *(Known(name, NAMES) for name in ("libuuid", "libglib", "libgio", "libsystemd", "libdbus", "mktemp", "libapr")),
+    *(
+        Known(name, NAMES)
+        for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix", "libfabric")
+    ),
+    *(Known(name, NAMES) for name in ("libprrte", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
+    *(Known(name, "where memory lies") for name in ("libjemalloc", "libmimalloc", "libtcmalloc")),
+    Known("libc10", "the first seed of the default generator, which Seedbed replaces", among=IMPORTING),
+    Known("libc10", "the first seed of a GPU's generator, which Seedbed replaces", among="_lazy_init"),
+    Known("libtorch", "names of shared memory", among="/torch/storage.py"),
+    Known("libtorch", "names of shared memory", among="/torch/multiprocessing/"),
+    Known("libtorch", NAMES, among="/torch/distributed/"),
+    Known("libshm", "names of shared memory"),
+    Known("torch_shm_manager", "names of shared memory"),
+    # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed, or raise in strict.
+    Known("libtensorflow", NAMES),
+)
+ONLY_HASHES = (  # packages whose results do not follow the order of their hash maps
+    *("tokenizers", "pydantic_core", "orjson", "rpds", "safetensors", "hf_xet", "tiktoken", "cryptography", "jiter"),
+    *("uv", "ruff"),
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of a Python stack."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One use of entropy, by a library. `times`: how many of the kind it stands for. Frames are innermost first."""
+
+    process: int
+    library: str
+    how: str
+    detail: str
+    times: int
+    frames: tuple[Frame, ...]
+
+    @property
+    def importing(self) -> bool:
+        """Whether an import led there, and no call."""
+        return any(frame.file.startswith(IMPORTING) for frame in self.frames[:1])
+
+    @property
+    def is_hash_keys(self) -> bool:
+        return self.how == "getrandom" and self.detail in HASH_KEYS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One place and what draws there. `line` is 0 if no Python code of the user's led there: then `file` is a program."""
+
+    file: str
+    line: int
+    what: str
+    library: str
+    times: int
+    processes: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}  {self.said}" if self.line else f"{self.file}  {self.said}"
+
+    @property
+    def said(self) -> str:
+        times = f"{self.times} times  " if self.times > 1 else ""
+        return f"{times}{self.what}" + (f" (in {self.processes} processes)" if self.processes > 1 else "")
+
+
+def rows(files: Iterable[Path]) -> list[Row]:
+    """What was drawn and can change a result, by place."""
+    times: Counter = Counter()
+    processes: dict[tuple, set[int]] = {}
+    for number, file in enumerate(files):
+        for event in read(file):
+            if not is_harmless(event):
+                key = described(event)
+                times[key] += event.times
+                processes.setdefault(key, set()).add((number, event.process))
+    most = {key: Counter(number for number, _ in found).most_common(1)[0][1] for key, found in processes.items()}
+    return [Row(*key, times[key], most[key]) for key in sorted(times)]
+
+
+def read(file: Path) -> Iterator[Event]:
+    """The events of one run; a line torn by the end of the process is left out."""
+    seen: dict[tuple, int] = {}
+    for line in lines(file):
+        if "library" in line:
+            kind = line["process"], line["library"], line["how"]
+            times = line["count"] - seen.get(kind, 0)
+            seen[kind] = max(line["count"], seen.get(kind, 0))
+            frames = tuple(chosen(stacks(line["stack"])))
+            yield Event(line["process"], line["library"], line["how"], line["detail"], max(times, 1), frames)
+
+
+def lines(file: Path) -> Iterator[dict]:
+    """The JSON lines of a file; none if there is no such file."""
+    try:
+        text = file.read_text(errors="replace")
+    except OSError:
+        return
+    for line in text.split("\n")[:-1]:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def stacks(text: str) -> list[list[Frame]]:
+    """The stacks of one thread, or of all threads, as CPython's crash handler writes them."""
+    found: list[list[Frame]] = [[]]
+    for line in text.splitlines():
+        if line.startswith(THREAD):
+            found.append([])
+        if frame := FRAME.fullmatch(line):
+            file = re.sub(r"\\(x..|u....|U.{8})", lambda match: chr(int(match[1][1:], 16)), frame[1])
+            found[-1].append(Frame(file, int(frame[2]) if frame[2].isdigit() else 0, frame[3]))
+    return [frames for frames in found if frames]
+
+
+def chosen(found: list[list[Frame]]) -> list[Frame]:
+    """The thread that the library works for: one that does not just wait for others."""
+    busy = [frames for frames in found if not is_idle(frames[0])]
+    return [frame for frame in next(iter(busy or found), []) if not frame.file.startswith(audit.OWN)]
+
+
+def is_idle(frame: Frame) -> bool:
+    return any(frame.file.endswith(f"/{module}.py") for module in IDLE)
+
+
+def is_harmless(event: Event) -> bool:
+    """Whether it cannot change a result, as far as is known."""
+    if event.is_hash_keys and (event.importing or package(event).removeprefix("_") in ONLY_HASHES):
+        return True
+    name = os.path.basename(event.library)
+    if name.startswith("libsqlite3") and event.frames and not audit.is_users(event.frames[0].file):
+        return True  # a package's database: names of its temporary files; SQL of the user's own may call random()
+    return "/lib-dynload/" in event.library or any(is_known(event, name, known) for known in KNOWN)
+
+
+def is_known(event: Event, name: str, known: Known) -> bool:
+    among = any(known.among in f"{frame.file} {frame.function}" for frame in event.frames)
+    return name.startswith(known.library) and known.how in event.how and (among or not known.among)
+
+
+def described(event: Event) -> tuple[str, int, str, str]:
+    """File, line, what and library."""
+    users = next((frame for frame in event.frames if audit.is_users(frame.file)), None)
+    place = (users.file, users.line) if users else (event.library, 0)
+    return *place, what(event), event.library
+
+
+def what(event: Event) -> str:
+    name = f"{package(event)} ({os.path.basename(event.library)})"
+    if event.detail == "seeded from the clock":
+        return f"{name} calls {event.how}() with the time: another result in every run"
+    if event.is_hash_keys:
+        return f"{name} draws keys for hash maps: an order that follows from them differs in every run"
+    return f"{name} draws from the operating system's entropy ({event.how}): no seed reaches it"
+
+
+def package(event: Event) -> str:
+    """The package that the innermost Python frame belongs to, else the library's own; else the library's name."""
+    innermost = event.frames[0].file if event.frames else ""
+    found = PACKAGE.search(innermost) or PACKAGE.search(event.library)
+    return (
+        found[1].removesuffix(".libs").removesuffix(".py") if found else os.path.basename(event.library).split(".")[0]
+    )
+
+
+def as_json(found: list[Row]) -> list[dict]:
+    return [asdict(row) for row in found]

@@ -1,0 +1,107 @@
+"""Builds the library that watches for entropy, and has it loaded into a command (LD_PRELOAD)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("entropy.c")
+EVENTS = "SEEDBED_NATIVE"  # the file that the library writes to
+LIBRARY = "SEEDBED_NATIVE_LIBRARY"  # where it is: so that it can be told from a LD_PRELOAD of the user's own
+PRELOAD = "LD_PRELOAD"
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-fno-builtin", "-U_FORTIFY_SOURCE")
+SEPARATORS = " :"  # of LD_PRELOAD: a path with one of them cannot be given
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What has a command watched. `library` is a path that the dynamic loader can load; empty: see `reason`."""
+
+    library: str = ""
+    reason: str = ""
+
+    def environ(self, environ: dict[str, str], events: Path) -> dict[str, str]:
+        """`environ` with what makes the command write its events to this file, which is made here."""
+        if not self.library:
+            return environ
+        events.touch(mode=0o600)
+        preload = " ".join([self.library, *environ.get(PRELOAD, "").split()])
+        return {**environ, PRELOAD: preload, LIBRARY: self.library, EVENTS: str(events.resolve())}
+
+
+def without(environ: dict[str, str]) -> dict[str, str]:
+    """`environ` as it is for a command that is not watched."""
+    library = environ.get(LIBRARY, "")
+    rest = {name: value for name, value in environ.items() if name not in (EVENTS, LIBRARY)}
+    if library and PRELOAD in rest:
+        others = [path for path in rest.pop(PRELOAD).split() if path != library]
+        rest |= {PRELOAD: " ".join(others)} if others else {}
+    return rest
+
+
+@contextmanager
+def watch() -> Iterator[Watch]:
+    """The library, built for as long as this lasts. It never fails: a machine that cannot watch says why."""
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if sys.platform != "linux":
+        yield Watch(reason="only Linux can")
+    elif compiler is None:
+        yield Watch(reason="no C compiler here (cc)")
+    else:
+        with folder() as private:
+            yield build(compiler, private) if private else Watch(reason="no folder to write to (set TMPDIR)")
+
+
+@contextmanager
+def folder() -> Iterator[Path | None]:
+    """A private folder in the first place that can be written to, removed afterwards; None: there is no such place."""
+    for place in (None, "/dev/shm", Path.home()):  # None: TMPDIR, /tmp and the like
+        try:
+            made = tempfile.TemporaryDirectory(prefix="seedbed-native-", dir=place, ignore_cleanup_errors=True)
+        except OSError:
+            continue
+        with made as name:
+            yield Path(name)
+        return
+    yield None
+
+
+def build(compiler: str, private: Path) -> Watch:
+    """The library as a file, or held in memory if the folder's path or file system do not let it be loaded from there."""
+    library = private / "entropy.so"
+    environ = {**os.environ, "TMPDIR": str(private)}
+    made = subprocess.run(
+        [compiler, *FLAGS, "-o", library, SOURCE, "-ldl"], env=environ, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        said = [line for line in made.stderr.splitlines() if line.strip()]
+        return Watch(reason=f"{compiler} fails: {said[0] if said else f'exit status {made.returncode}'}")
+    for path in (str(library), in_memory(library)):
+        if path and loads(path, private):
+            return Watch(path)
+    return Watch(reason="the dynamic loader does not load the library that watches (is LD_PRELOAD forbidden?)")
+
+
+def in_memory(library: Path) -> str:
+    """A path to a copy that is no file of any folder. It is there as long as this process."""
+    try:
+        file = os.memfd_create("seedbed-entropy", 0)
+        os.write(file, library.read_bytes())
+    except OSError:
+        return ""
+    return f"/proc/{os.getpid()}/fd/{file}"
+
+
+def loads(library: str, private: Path) -> bool:
+    """Whether a program that is given it starts as before, and with it: it then says so in its memory map."""
+    if any(letter in library for letter in SEPARATORS):
+        return False
+    environ = {PRELOAD: library, EVENTS: str(private / "none"), "PATH": os.environ.get("PATH", "")}
+    tried = subprocess.run(["cat", "/proc/self/maps"], env=environ, capture_output=True, text=True, check=False)
+    return tried.returncode == 0 and not tried.stderr and ("entropy" in tried.stdout)

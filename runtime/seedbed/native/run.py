@@ -1,0 +1,43 @@
+"""`seedbed run --audit`: runs the command with native generators watched, and reports for all its processes."""
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from seedbed import audit
+from seedbed.native import events, preload
+
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by themselves
+
+
+def audited(program: str, command: list[str], environ: dict[str, str]) -> int:
+    """Run it, report on stderr, and return its exit status as a shell tells it."""
+    with preload.watch() as watch, tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
+        native, collected = Path(folder, "native.txt"), Path(folder, "python.txt")
+        environ = watch.environ({**environ, audit.COLLECTED: str(collected)}, native)
+        status = run(program, command, environ)
+        report(watch, native, collected)
+    return status if status >= 0 else 128 - status
+
+
+def run(program: str, command: list[str], environ: dict[str, str]) -> int:
+    """As if it were this process: it has the same terminal, and gets the signals that this process gets."""
+    process = subprocess.Popen(command, executable=program, env=environ)
+    for number in FROM_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    for number in PASSED_ON:
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    return process.wait()
+
+
+def report(watch: preload.Watch, native: Path, collected: Path) -> None:
+    """What every Python and every library of the command has left behind."""
+    found = list(events.lines(collected))
+    places = [tuple(place) for line in found for place in line["places"]]
+    places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
+    undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
+    audit.show(
+        audit.rows(places), undone + ([f"native generators are not watched: {watch.reason}"] if watch.reason else [])
+    )
