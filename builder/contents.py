@@ -64,7 +64,8 @@ VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = false\n"
 
 def runtime_files(image: Image) -> list[Installed]:
     """Every file of the runtime, sorted by target."""
-    modules = (path.relative_to(paths.RUNTIME).as_posix() for path in paths.RUNTIME.glob("seedbed/**/*.py"))
+    found = (path for pattern in ("*.py", "*.c") for path in paths.RUNTIME.glob(f"seedbed/**/{pattern}"))
+    modules = (path.relative_to(paths.RUNTIME).as_posix() for path in found)
     files = [Installed(module, f"{site_packages(image)}/{module}", 0o644) for module in modules]
     files += [
         Installed("00_seedbed.pth", f"{site_packages(image)}/00_seedbed.pth", 0o644),

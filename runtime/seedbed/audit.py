@@ -1,7 +1,7 @@
 """SEEDBED_AUDIT=1: says at exit what stays unrepeatable, what only Seedbed makes repeatable, and what was undone.
 
 Each place is named once, as file:line, with how often it was passed. Under `seedbed run --audit` generators that are
-not Python's are watched too (`seedbed.native`), in all processes; `run` then collects what each Python found and reports.
+not Python's are watched too (`seedbed.native`), in all processes; `run` then reports what each Python found.
 Of children of multiprocessing only the native generators are reported.
 """
 
@@ -35,7 +35,9 @@ def start() -> None:
     """Watch the operating system's entropy, and report at exit. Libraries are watched as they are configured."""
     if boot.lineage:
         return
+    urandom = os.urandom
     watch_call(os, "urandom", note_entropy)
+    os.register_at_fork(after_in_child=lambda: setattr(os, "urandom", urandom))  # a child reports nothing of Python's
     main_process = os.getpid()
     atexit.register(lambda: os.getpid() == main_process and report())
 
@@ -93,9 +95,9 @@ def note_entropy(*_: object) -> None:
 
 def compiled_caller() -> str:
     """The library that has called the Python function which is running; known only where `seedbed.native` watches."""
-    from seedbed.native import events, preload
+    from seedbed.native import caller, events
 
-    library = preload.compiled_caller()
+    library = caller.compiled_caller()
     return events.library_name(library) if library else "compiled code called here"
 
 
@@ -186,7 +188,7 @@ def report() -> None:
         with Path(collected).open("a") as together:
             together.write(json.dumps({"places": found, "undone": undone}) + "\n")
     else:
-        show(rows(found), [*undone, "native generators are not watched: use seedbed run --audit"])
+        show(rows(found), ["native generators are not watched: use seedbed run --audit", *undone])
 
 
 def rows(found: Iterable[tuple[str, int, str, int]]) -> list[str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from seedbed import compare, environment
 from seedbed.compare import Difference, Verdict
+from seedbed.native import events
+from seedbed.native.events import Row
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
 from seedbed.recording.record import KINDS, Record
 from seedbed.settings import LARGEST_SEED
@@ -36,16 +39,21 @@ class Plan:
     outputs: tuple[str, ...] = ()
     data: tuple[Path, ...] = ()
     other_seed: bool = True
+    native: Watch = NOT_WATCHED
 
 
 @dataclass(frozen=True)
 class Report:
-    """The runs with one seed, the one with another, and what is to be said of them."""
+    """The runs with one seed, the one with another, and what is to be said of them.
+
+    `native` are the generators that are not Python's, if the runs diverged.
+    """
 
     records: list[Record]
     other: Record | None
     verdict: Verdict
     warnings: tuple[str, ...]
+    native: tuple[Row, ...] = ()
 
 
 def verify(plan: Plan, log: Callable[[str], None]) -> Report:
@@ -56,7 +64,8 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
     verdict = compare.judge(records, plan.tolerance, plan.pattern)
-    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
+    files = [record.path / launch.NATIVE for record in records] if verdict.outcome == "diverged" else []
+    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)), tuple(events.rows(files)))
 
 
 def check(plan: Plan) -> None:
@@ -85,7 +94,7 @@ def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
     environ = plan.environ(other(plan) if name == OTHER_SEED else None)
     command = [word.replace(RUN, name) for word in plan.command]
     outputs = tuple(Path(output.replace(RUN, name)) for output in plan.outputs)
-    record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs)
+    record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs, native=plan.native)
     log(f"run {name} ({compare.summary(record)})")
     if record.status != 0 and name == FIRST:
         raise Unfit(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
@@ -212,7 +221,15 @@ def hints(plan: Plan, report: Report) -> str:
     here = {"seed": environment.seed(os.environ), "mode": environment.mode(os.environ)}
     options = [word for name in here if facts[name] != here[name] for word in (f"--{name}", str(facts[name]))]
     trace = shlex.join(["seedbed", "trace", *options, "--", *plan.command])
-    return f"{also}\nTo find the first operation that differs: {trace}"
+    return f"{also}{seen_native(plan, report)}\nTo find the first operation that differs: {trace}"
+
+
+def seen_native(plan: Plan, report: Report) -> str:
+    """The generators that no seed reaches: they may be the cause."""
+    if plan.native.reason:
+        return f"\nGenerators that are not Python's were not watched: {plan.native.reason}."
+    rows = "".join(f"\n  {row}" for row in report.native)
+    return f"\nGenerators that are not Python's, which no seed reaches:{rows}" if rows else ""
 
 
 def as_json(report: Report) -> str:
@@ -222,6 +239,7 @@ def as_json(report: Report) -> str:
         "other_seed": run_json(report.other) if report.other else None,
         "changes_with_seed": changed_kinds(report.records[0], report.other) if report.other else None,
         "warnings": report.warnings,
+        "native": events.as_json(report.native),
         "facts": report.records[0].facts,
     }
     return json.dumps(document, indent=2)

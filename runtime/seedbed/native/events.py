@@ -1,7 +1,6 @@
 """What the watching library has written down, and what of it can change a result."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,17 +29,11 @@ class Known:
 
 NAMES, KEYS = "names and identifiers", "cryptography"
 KNOWN = (
-    *(
-        Known(name, KEYS)
-        for name in ("libcrypto", "libssl", "libgnutls", "libgcrypt", "libnettle", "libsodium", "libkrb5")
-    ),
-    *(Known(name, KEYS) for name in ("ssh", "gpg", "openssl", "curl", "libcurl", "git")),
+    *(Known(name, KEYS) for name in ("libcrypto", "libssl", "libgnutls", "libgcrypt", "libnettle", "libsodium")),
+    *(Known(name, KEYS) for name in ("libkrb5", "ssh", "gpg", "openssl", "curl", "libcurl", "git")),
     *(Known(name, NAMES) for name in ("libuuid", "libglib", "libgio", "libsystemd", "libdbus", "mktemp", "libapr")),
-    *(
-        Known(name, NAMES)
-        for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix", "libfabric")
-    ),
-    *(Known(name, NAMES) for name in ("libprrte", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
+    *(Known(name, NAMES) for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix")),
+    *(Known(name, NAMES) for name in ("libprrte", "libfabric", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
     *(Known(name, "where memory lies") for name in ("libjemalloc", "libmimalloc", "libtcmalloc")),
     Known("libc10", "the first seed of the default generator, which Seedbed replaces", among=IMPORTING),
     Known("libc10", "the first seed of a GPU's generator, which Seedbed replaces", among="_lazy_init"),
@@ -79,9 +72,15 @@ class Event:
     frames: tuple[Frame, ...]
 
     @property
+    def users(self) -> Frame | None:
+        """The user's line that led there."""
+        return next((frame for frame in self.frames if audit.is_users(frame.file)), None)
+
+    @property
     def importing(self) -> bool:
-        """Whether an import led there, and no call."""
-        return any(frame.file.startswith(IMPORTING) for frame in self.frames[:1])
+        """Whether that line imports."""
+        below = self.frames[: self.frames.index(self.users)] if self.users else self.frames
+        return any(frame.file.startswith(IMPORTING) for frame in below)
 
     @property
     def is_hash_keys(self) -> bool:
@@ -90,7 +89,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Row:
-    """One place and what draws there. `line` is 0 if no Python code of the user's led there: then `file` is a program."""
+    """One place and what draws there. `line` 0: no Python code of the user's led there, and `file` is the library."""
 
     file: str
     line: int
@@ -171,9 +170,9 @@ def is_idle(frame: Frame) -> bool:
 
 def is_harmless(event: Event) -> bool:
     """Whether it cannot change a result, as far as is known."""
-    if event.is_hash_keys and (event.importing or package(event).removeprefix("_") in ONLY_HASHES):
-        return True
-    name = os.path.basename(event.library)
+    if event.is_hash_keys and (event.importing or not event.users or package(event).removeprefix("_") in ONLY_HASHES):
+        return True  # keys are drawn wherever a thread makes its first map: not yet a sign of anything
+    name = Path(event.library).name
     if name.startswith("libsqlite3") and event.frames and not audit.is_users(event.frames[0].file):
         return True  # a package's database: names of its temporary files; SQL of the user's own may call random()
     return "/lib-dynload/" in event.library or any(is_known(event, name, known) for known in KNOWN)
@@ -186,13 +185,12 @@ def is_known(event: Event, name: str, known: Known) -> bool:
 
 def described(event: Event) -> tuple[str, int, str, str]:
     """File, line, what and library."""
-    users = next((frame for frame in event.frames if audit.is_users(frame.file)), None)
-    place = (users.file, users.line) if users else (event.library, 0)
+    place = (event.users.file, event.users.line) if event.users else (event.library, 0)
     return *place, what(event), event.library
 
 
 def what(event: Event) -> str:
-    name = f"{package(event)} ({os.path.basename(event.library)})"
+    name = library_name(event.library, package(event))
     if event.detail == "seeded from the clock":
         return f"{name} calls {event.how}() with the time: another result in every run"
     if event.is_hash_keys:
@@ -204,10 +202,20 @@ def package(event: Event) -> str:
     """The package that the innermost Python frame belongs to, else the library's own; else the library's name."""
     innermost = event.frames[0].file if event.frames else ""
     found = PACKAGE.search(innermost) or PACKAGE.search(event.library)
-    return (
-        found[1].removesuffix(".libs").removesuffix(".py") if found else os.path.basename(event.library).split(".")[0]
-    )
+    return found[1].removesuffix(".libs").removesuffix(".py") if found else stem(event.library)
 
 
-def as_json(found: list[Row]) -> list[dict]:
+def library_name(library: str, package: str = "") -> str:
+    """The package and its library, as in `numba (_helperlib)`."""
+    found = PACKAGE.search(library)
+    name = package or (found[1] if found else stem(library))
+    return name if name == stem(library) else f"{name} ({stem(library)})"
+
+
+def stem(library: str) -> str:
+    """Its file's name without endings: `libc10`, `_helperlib`."""
+    return Path(library).name.split(".")[0]
+
+
+def as_json(found: Iterable[Row]) -> list[dict]:
     return [asdict(row) for row in found]

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedbed.native.variables import EVENTS, PRELOAD, with_library
+
 SOURCE = Path(__file__).with_name("entropy.c")
-EVENTS = "SEEDBED_NATIVE"  # the file that the library writes to
-LIBRARY = "SEEDBED_NATIVE_LIBRARY"  # where it is: so that it can be told from a LD_PRELOAD of the user's own
-PRELOAD = "LD_PRELOAD"
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-fno-builtin", "-U_FORTIFY_SOURCE")
 SEPARATORS = " :"  # of LD_PRELOAD: a path with one of them cannot be given
@@ -31,18 +30,10 @@ class Watch:
         if not self.library:
             return environ
         events.touch(mode=0o600)
-        preload = " ".join([self.library, *environ.get(PRELOAD, "").split()])
-        return {**environ, PRELOAD: preload, LIBRARY: self.library, EVENTS: str(events.resolve())}
+        return with_library(environ, self.library, str(events.resolve()))
 
 
-def without(environ: dict[str, str]) -> dict[str, str]:
-    """`environ` as it is for a command that is not watched."""
-    library = environ.get(LIBRARY, "")
-    rest = {name: value for name, value in environ.items() if name not in (EVENTS, LIBRARY)}
-    if library and PRELOAD in rest:
-        others = [path for path in rest.pop(PRELOAD).split() if path != library]
-        rest |= {PRELOAD: " ".join(others)} if others else {}
-    return rest
+NOT_WATCHED = Watch()  # on purpose: there is no reason to give
 
 
 @contextmanager
@@ -73,7 +64,7 @@ def folder() -> Iterator[Path | None]:
 
 
 def build(compiler: str, private: Path) -> Watch:
-    """The library as a file, or held in memory if the folder's path or file system do not let it be loaded from there."""
+    """The library as a file, or held in memory if it cannot be loaded from this folder (its name, noexec)."""
     library = private / "entropy.so"
     environ = {**os.environ, "TMPDIR": str(private)}
     made = subprocess.run(

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from seedbed import audit
@@ -12,24 +13,28 @@ PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by themselves
 
 
-def audited(program: str, command: list[str], environ: dict[str, str]) -> int:
-    """Run it, report on stderr, and return its exit status as a shell tells it."""
+def audited(environ: dict[str, str], start: Callable[[dict[str, str]], int]) -> int:
+    """Start the command in this environment with what watches it, report on stderr, and return what it ends with."""
     with preload.watch() as watch, tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
         native, collected = Path(folder, "native.txt"), Path(folder, "python.txt")
         environ = watch.environ({**environ, audit.COLLECTED: str(collected)}, native)
-        status = run(program, command, environ)
+        status = start(environ)
         report(watch, native, collected)
-    return status if status >= 0 else 128 - status
+    return status
 
 
-def run(program: str, command: list[str], environ: dict[str, str]) -> int:
-    """As if it were this process: it has the same terminal, and gets the signals that this process gets."""
+def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:
+    """As if it were this process: it has the same terminal, and gets the signals that this process gets.
+
+    Returns its exit status as a shell tells it: 128 and the signal that has ended it.
+    """
     process = subprocess.Popen(command, executable=program, env=environ)
     for number in FROM_THE_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: process.send_signal(number))
-    return process.wait()
+    status = process.wait()
+    return status if status >= 0 else 128 - status
 
 
 def report(watch: preload.Watch, native: Path, collected: Path) -> None:
@@ -38,6 +43,5 @@ def report(watch: preload.Watch, native: Path, collected: Path) -> None:
     places = [tuple(place) for line in found for place in line["places"]]
     places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
     undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
-    audit.show(
-        audit.rows(places), undone + ([f"native generators are not watched: {watch.reason}"] if watch.reason else [])
-    )
+    unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
+    audit.show(audit.rows(places), unwatched + undone)

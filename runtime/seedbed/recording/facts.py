@@ -13,6 +13,7 @@ from pathlib import Path
 
 import seedbed
 from seedbed import environment, info
+from seedbed.native.variables import without
 from seedbed.settings import VARIABLES
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
@@ -27,7 +28,7 @@ SHOWN_PREFIXES = (
     *("RANK", "LOCAL_", "WORLD_", "SLURM_PROCID", "SLURM_NTASKS"),
 )
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
-OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE"}
+OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE"}
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),
     *("PIP_CONSTRAINT", "PIP_DISABLE_PIP_VERSION_CHECK"),
@@ -107,6 +108,7 @@ def graphics() -> tuple[list[str], str]:
 
 def variables(environ: dict[str, str]) -> dict[str, str]:
     """The environment: what bears on numbers in full, anything else as a hash, since it may be a password."""
+    environ = without(environ)
     names = sorted(environ.keys() - OWN - SESSION)
     return {name: environ[name] if is_shown(name) else hidden(environ[name]) for name in names}
 

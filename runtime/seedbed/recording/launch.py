@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
 
 OUTPUT = "output.jsonl"
 ERRORS = "errors.txt"
+NATIVE = "native.txt"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -24,16 +26,18 @@ def run(
     data: tuple[Path, ...] = (),
     outputs: tuple[Path, ...] = (),
     echo: bool = False,
+    native: Watch = NOT_WATCHED,
 ) -> Record:
     """The record of one run of the command, in a folder that is new or empty. ValueError: it is not.
 
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
-    its standard error goes to a file beside the record. It dies with the thread that called.
+    its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
+    generators that are not Python's, into a file beside the record.
     """
     lines = new_record(folder)
     lines.write({"run": facts.of_command(command, environ, data)})
     old = {path: stamp(path) for path in outputs}
-    status = watch(command, folder, environ, lines, echo)
+    status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
     lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
     lines.write({"end": {"status": status}})
     return record.read(folder)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from seedbed import audit, boot, environment
+from seedbed.native.variables import without
 
 HIDDEN = "maybe uninitialised"  # in place of a fingerprint
 VARIABLE = "SEEDBED_TRACE"
@@ -65,7 +66,7 @@ def surrounding_variables() -> dict[str, str]:
     secret = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
     return {
         name: "(secret)" if any(word in name.upper() for word in secret) else value
-        for name, value in sorted(os.environ.items())
+        for name, value in sorted(without(dict(os.environ)).items())
         if name not in (VARIABLE, boot.LINEAGE_VARIABLE)
     }
 

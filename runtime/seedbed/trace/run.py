@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from seedbed.native import events
+from seedbed.native.events import Row
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording.launch import die_with_parent
 from seedbed.trace import journal
 from seedbed.trace.journal import Plan
 
-OUTPUT, ERRORS = "output.txt", "errors.txt"
+OUTPUT, ERRORS, NATIVE = "output.txt", "errors.txt", "native.txt"
 ENDED_BY_US = -9  # a run ends itself with the last step that is of interest
 
 
@@ -53,6 +56,10 @@ class Run:
         """By a name that the same process has in another run."""
         return {path.stem: Process(path) for path in sorted(self.folder.glob("*.jsonl"))}
 
+    def native(self) -> list[Row]:
+        """The generators that are not Python's and seeded themselves."""
+        return events.rows([self.folder / NATIVE])
+
     @property
     def failed(self) -> bool:
         return self.status not in (0, ENDED_BY_US)
@@ -67,14 +74,24 @@ class Run:
         return next((line.strip() for line in reversed(said) if line.strip()), f"exit status {self.status}")
 
 
-def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, limit: float | None = None) -> Run:
-    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired."""
+def run(
+    command: list[str],
+    folder: Path,
+    environ: dict[str, str],
+    plan: Plan,
+    limit: float | None = None,
+    native: Watch = NOT_WATCHED,
+) -> Run:
+    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired.
+
+    `native` watches for generators that are not Python's.
+    """
     folder.mkdir(parents=True)
     plan.write(folder)
     with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             command,
-            env={**environ, journal.VARIABLE: str(folder)},
+            env={**native.environ(environ, folder / NATIVE), journal.VARIABLE: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

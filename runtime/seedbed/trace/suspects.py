@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedbed import lint
 
-ORDER, SHARING, OUTSIDE = "order", "sharing", "outside"
+ORDER, SHARING, OUTSIDE, NATIVE = "order", "sharing", "outside", "native"
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Suspect:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}  {self.what}"
+        return f"{self.file}:{self.line}  {self.what}" if self.line else f"{self.file}  {self.what}"
 
 
 CALLS = {
