@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,17 +107,22 @@ class Row:
 
 
 def rows(files: Iterable[Path]) -> list[Row]:
-    """What was drawn and can change a result, by place."""
-    times: Counter = Counter()
-    processes: dict[tuple, set[int]] = {}
-    for number, file in enumerate(files):
-        for event in read(file):
-            if not is_harmless(event):
-                key = described(event)
-                times[key] += event.times
-                processes.setdefault(key, set()).add((number, event.process))
-    most = {key: Counter(number for number, _ in found).most_common(1)[0][1] for key, found in processes.items()}
-    return [Row(*key, times[key], most[key]) for key in sorted(times)]
+    """What was drawn and can change a result, by place; of several runs, the one that drew most often there counts."""
+    found: dict[tuple, tuple[int, int]] = {}
+    for file in files:
+        for key, events in by_place(file).items():
+            here = sum(event.times for event in events), len({event.process for event in events})
+            found[key] = max(found.get(key, here), here)
+    return [Row(*key, *found[key]) for key in sorted(found)]
+
+
+def by_place(file: Path) -> dict[tuple[str, int, str, str], list[Event]]:
+    """The events of one run that can change a result."""
+    found: dict[tuple, list[Event]] = {}
+    for event in read(file):
+        if not is_harmless(event):
+            found.setdefault(described(event), []).append(event)
+    return found
 
 
 def read(file: Path) -> Iterator[Event]:
