@@ -184,11 +184,18 @@ def report() -> None:
             note_at((file, line), what)
     found = [(file, line, what, count) for ((file, line), what), count in places.items()]
     undone = [f"{row.name} is {row.found} at exit, was set {row.wanted}" for row in info.undone()]
-    if collected := os.environ.get(COLLECTED):
-        with Path(collected).open("a") as together:
-            together.write(json.dumps({"places": found, "undone": undone}) + "\n")
-    else:
+    if not collect({"places": found, "undone": undone}):
         show(rows(found), ["native generators are not watched: use seedbed run --audit", *undone])
+
+
+def collect(found: dict) -> bool:
+    """Hand it to `seedbed run --audit`; False: nobody collects."""
+    try:
+        with Path(os.environ[COLLECTED]).open("a") as together:
+            together.write(json.dumps(found) + "\n")
+    except (KeyError, OSError):
+        return False
+    return True
 
 
 def rows(found: Iterable[tuple[str, int, str, int]]) -> list[str]:

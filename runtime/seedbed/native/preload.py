@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Watch:
         if not self.library:
             return environ
         events.touch(mode=0o600)
-        return with_library(environ, self.library, str(events.resolve()))
+        return with_library(environ, self.library, str(events.absolute()))
 
 
 NOT_WATCHED = Watch()  # on purpose: there is no reason to give
@@ -45,22 +45,28 @@ def watch() -> Iterator[Watch]:
     elif compiler is None:
         yield Watch(reason="no C compiler here (cc)")
     else:
-        with folder() as private:
-            yield build(compiler, private) if private else Watch(reason="no folder to write to (set TMPDIR)")
+        with ExitStack() as folders:
+            yield first_that_works(build(compiler, folder) for folder in private_folders(folders))
 
 
-@contextmanager
-def folder() -> Iterator[Path | None]:
-    """A private folder in the first place that can be written to, removed afterwards; None: there is no such place."""
+def first_that_works(tried: Iterable[Watch]) -> Watch:
+    """Or the reason why the first does not."""
+    failed = []
+    for found in tried:
+        if found.library:
+            return found
+        failed.append(found)
+    return failed[0] if failed else Watch(reason="no folder to write to (set TMPDIR)")
+
+
+def private_folders(until: ExitStack) -> Iterator[Path]:
+    """A folder that only this user sees in each place that can be written to, as long as `until` is open."""
     for place in (None, "/dev/shm", Path.home()):  # None: TMPDIR, /tmp and the like
         try:
             made = tempfile.TemporaryDirectory(prefix="seedbed-native-", dir=place, ignore_cleanup_errors=True)
         except OSError:
             continue
-        with made as name:
-            yield Path(name)
-        return
-    yield None
+        yield Path(until.enter_context(made))
 
 
 def build(compiler: str, private: Path) -> Watch:
@@ -71,20 +77,22 @@ def build(compiler: str, private: Path) -> Watch:
         [compiler, *FLAGS, "-o", library, SOURCE, "-ldl"], env=environ, capture_output=True, text=True, check=False
     )
     if made.returncode:
-        said = [line for line in made.stderr.splitlines() if line.strip()]
-        return Watch(reason=f"{compiler} fails: {said[0] if said else f'exit status {made.returncode}'}")
-    for path in (str(library), in_memory(library)):
-        if path and loads(path, private):
-            return Watch(path)
+        said = next((line for line in made.stderr.splitlines() if line.strip()), f"exit status {made.returncode}")
+        return Watch(reason=f"{compiler} fails: {said.rpartition('error: ')[2]}")
+    if loads(str(library), private):
+        return Watch(str(library))
+    copy = in_memory(library.read_bytes())
+    if copy and loads(copy, private):
+        return Watch(copy)
     return Watch(reason="the dynamic loader does not load the library that watches (is LD_PRELOAD forbidden?)")
 
 
-def in_memory(library: Path) -> str:
-    """A path to a copy that is no file of any folder. It is there as long as this process."""
+def in_memory(content: bytes) -> str:
+    """The path of a file in no folder, which is there as long as this process; empty: the system has none."""
     try:
-        file = os.memfd_create("seedbed-entropy", 0)
-        os.write(file, library.read_bytes())
-    except OSError:
+        file = os.memfd_create("seedbed-entropy")
+        os.write(file, content)
+    except (OSError, AttributeError):  # not Linux
         return ""
     return f"/proc/{os.getpid()}/fd/{file}"
 

@@ -2,8 +2,8 @@
 
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from seedbed import audit
@@ -15,12 +15,17 @@ FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by them
 
 def audited(environ: dict[str, str], start: Callable[[dict[str, str]], int]) -> int:
     """Start the command in this environment with what watches it, report on stderr, and return what it ends with."""
-    with preload.watch() as watch, tempfile.TemporaryDirectory(prefix="seedbed-audit-") as folder:
-        native, collected = Path(folder, "native.txt"), Path(folder, "python.txt")
-        environ = watch.environ({**environ, audit.COLLECTED: str(collected)}, native)
-        status = start(environ)
+    with preload.watch() as watch, ExitStack() as until:
+        native, collected = (place_for(name, until) for name in ("native", "python"))
+        status = start(watch.environ({**environ, audit.COLLECTED: str(collected)}, native))
         report(watch, native, collected)
     return status
+
+
+def place_for(name: str, until: ExitStack) -> Path:
+    """Where the command's processes write what they find: in memory, since disks may be full or read-only."""
+    memory = preload.in_memory(b"")
+    return Path(memory) if memory else next(preload.private_folders(until), Path()) / name
 
 
 def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:

@@ -59,7 +59,7 @@ DRAWS = {  # how it draws: the library's code, and what is said of it
     ),
     "thread of its own": (
         "static void *work(void *n) { return getrandom(n, 4, 0) == 4 ? 0 : n; }"
-        "int draw(void) { pthread_t t; int n; void *bad; return pthread_create(&t, 0, work, &n) || pthread_join(t, &bad); }",
+        "int draw(void) { pthread_t t; int n; return pthread_create(&t, 0, work, &n) || pthread_join(t, 0); }",
         "draws from the operating system's entropy (getrandom)",
     ),
 }
@@ -123,10 +123,10 @@ def test_the_generator_of_cxx_is_named_although_it_asks_the_processor(audit, bui
     code = '#include <random>\nextern "C" int draw() { std::random_device device; return device() == device(); }'
     done = audit(build(code, language="cc"))
     assert done.returncode == 0
-    assert (
-        f"  {tmp_path}/script.py:{LINE}  2 times  libsimulator draws from the operating system's entropy" in done.stderr
+    (row,) = rows(done)
+    assert row.startswith(
+        f"  {tmp_path}/script.py:{LINE}  2 times  libsimulator draws from the operating system's entropy"
     )
-    assert len(rows(done)) == 1
 
 
 @pytest.mark.parametrize("code", CLEAN.values(), ids=CLEAN)
@@ -178,22 +178,16 @@ def test_a_thousand_threads_and_fifty_children_are_counted_and_none_is_disturbed
     children = """
 import ctypes, os, sys
 draw = ctypes.CDLL(sys.argv[1]).draw
-children = [os.fork() for _ in range(50) if os.getppid() != 1]
-""".replace(
-        "children = [os.fork() for _ in range(50) if os.getppid() != 1]",
-        """
 for _ in range(50):
     if os.fork() == 0:
         os._exit(draw())
 sys.exit(max(os.wait()[1] for _ in range(50)))
-""",
-    )
+"""
     done = audit(build(GETRANDOM, "libsmall.so"), children)
     assert done.returncode == 0
-    assert (
-        "50 times  libsmall draws from the operating system's entropy (getrandom): no seed reaches it (in 50 proc"
-        in (done.stderr)
-    )
+    (row,) = rows(done)
+    assert "  50 times  libsmall draws" in row
+    assert row.endswith(" (in 50 processes)")
 
 
 def test_a_killed_program_is_reported_too(audit, build) -> None:
@@ -239,8 +233,8 @@ COMPILERS = {
     "none": (None, "no C compiler here (cc)"),
     "one that fails": ("#!/bin/sh\necho 'cc: out of memory' >&2; exit 1\n", "cc: out of memory"),
     "one that builds rubbish": (
-        '#!/bin/sh\nfor last; do [ "$previous" = -o ] && : >"$last"; previous=$last; done',
-        "load",
+        '#!/bin/sh\nfor word; do [ "$before" = -o ] && : >"$word"; before=$word; done\n',
+        "the dynamic loader does not load the library that watches",
     ),
 }
 
@@ -262,10 +256,9 @@ def test_where_it_cannot_be_watched_one_line_says_why(audit, python, tmp_path, s
 
 
 def test_watching_changes_no_bit_and_no_recorded_fact(seedbed, build, tmp_path) -> None:
-    code = (
-        "import ctypes, random, sys; ctypes.CDLL(sys.argv[1]).draw(); print(random.random(), random.Random().random())"
+    (tmp_path / "script.py").write_text(
+        "import ctypes, random, sys\nctypes.CDLL(sys.argv[1]).draw(); print(random.random(), random.Random().random())"
     )
-    (tmp_path / "script.py").write_text(code)
     command = ["--", "python", tmp_path / "script.py", build(GETRANDOM)]
     watched, plain = seedbed("run", "--audit", *command), seedbed("run", *command)
     assert watched.stdout == plain.stdout
