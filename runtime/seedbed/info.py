@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -70,8 +71,7 @@ def call_holds(setting: Setting, found: str) -> bool:
 
 def undone() -> list[Finding]:
     """The flags that the libraries imported so far no longer have as they were set (seeds are used up by then)."""
-    imported = tuple(library for module, library in boot.WAITED_FOR.items() if library and module in sys.modules)
-    state = states(imported)
+    state = states_of(module for module, library in boot.WAITED_FOR.items() if library and module in sys.modules)
     flags = [s for s in CALLS if s.name in state and "{seed}" not in (s.values[process.mode] or "{seed}")]
     return [row for row in (finding(s, state[s.name], call_holds) for s in flags) if not row.holds]
 
@@ -82,12 +82,16 @@ def installed_libraries() -> tuple[str, ...]:
 
 
 def states(present: tuple[str, ...]) -> dict[str, str]:
-    """What the libraries say of themselves, by the names of the table."""
+    """What these libraries say of themselves, by the names of the table; they are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return states_of(module for module, library in boot.WAITED_FOR.items() if library in present)
+
+
+def states_of(modules: Iterable[str]) -> dict[str, str]:
     state: dict[str, str] = {}
-    for module, library in boot.WAITED_FOR.items():
-        if library in present and library != "tempfile":
-            state |= import_module(f"seedbed.libraries.{library}").state(import_module(module))
+    for module in modules:
+        if module != "tempfile":
+            state |= import_module(f"seedbed.libraries.{boot.WAITED_FOR[module]}").state(import_module(module))
     return state
 
 

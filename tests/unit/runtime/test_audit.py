@@ -57,6 +57,13 @@ np.random.default_rng(1); np.random.seed(1)
     ]
 
 
+def test_the_report_imports_nothing_more(run) -> None:
+    """At exit some modules can no longer be imported: concurrent.futures.process registers itself with threading."""
+    done = run("import multiprocessing.pool, random\nrandom.Random()\n", SEEDBED_AUDIT="1")
+    assert "Traceback" not in done.stderr
+    assert places(done.stderr) == [(2, "generator made without a seed; repeats only thanks to Seedbed")]
+
+
 TORCH = {
     "torch/__init__.py": """
 class Flags: pass
