@@ -9,6 +9,7 @@ import atexit
 import functools
 import json
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ CONSTANT_GENERATOR = "torch.Generator() never given a seed: the same numbers und
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 PASSED_THROUGH = (OWN, *(f"{STANDARD_LIBRARY}/{name}.py" for name in ("random", "secrets", "uuid")))
 PACKAGES = ("/site-packages/", "/dist-packages/")
+PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 DAY = 86400  # seconds
 COLLECTED = "SEEDBED_AUDIT_FILE"  # set by `seedbed run --audit`: what each Python found goes there
 
@@ -106,7 +108,7 @@ def note_seed(seed: object = None) -> None:
     if seed is None:
         note(f"generator {THANKS_TO_SEEDBED}")
     elif isinstance(seed, int | float) and any(abs(seed / unit - time.time()) < DAY for unit in (1, 1e3, 1e6, 1e9)):
-        note("seeded from the clock: another result in every run")
+        note_with_package("seeded from the clock: another result in every run")
 
 
 def note_constant_sampler(*_: object, shuffle: bool = True, seed: int = 0, **__: object) -> None:
@@ -131,6 +133,17 @@ def note(what: str) -> None:
     place = caller()
     if place:
         note_at(place, what)
+
+
+def note_with_package(what: str) -> None:
+    """Count `what` for the user's line, also if it is a package that was called there which does it."""
+    frame = outside_seedbed()
+    while frame and frame.f_code.co_filename.startswith(PASSED_THROUGH):
+        frame = frame.f_back
+    place = users_line(frame)
+    if frame and place:
+        package = PACKAGE.search(frame.f_code.co_filename)
+        note_at(place, f"{package[1].removesuffix('.py')}: {what}" if package else what)
 
 
 def note_at(place: Place, what: str) -> None:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seedbed import audit
+from seedbed.audit import PACKAGE
 
-PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
 THREAD = ("Thread ", "Current thread ")
 HASH_KEYS = ("16 bytes, flags 4", "64 bytes, flags 0")  # of Rust's own HashMap, and of its package ahash

@@ -57,6 +57,14 @@ np.random.default_rng(1); np.random.seed(1)
     ]
 
 
+def test_a_package_that_takes_its_seed_from_the_clock_is_named_with_the_users_line(run, install, tmp_path) -> None:
+    install({"site-packages/sampler.py": "import random, time\ndef sample(): return random.Random(time.time_ns())\n"})
+    code = "import sys; sys.path.append('site-packages')\nimport sampler\n\nsampler.sample()\n"
+    assert places(run(code, SEEDBED_AUDIT="1").stderr) == [
+        (4, "sampler: seeded from the clock: another result in every run")
+    ]
+
+
 def test_the_report_imports_nothing_more(run) -> None:
     """At exit some modules can no longer be imported: concurrent.futures.process registers itself with threading."""
     done = run("import multiprocessing.pool, random\nrandom.Random()\n", SEEDBED_AUDIT="1")
