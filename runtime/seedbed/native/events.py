@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from seedbed import audit
@@ -13,6 +13,7 @@ FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
 THREAD = ("Thread ", "Current thread ")
 HASH_KEYS = ("16 bytes, flags 4", "64 bytes, flags 0")  # of Rust's own HashMap, and of its package ahash
 IDLE = ("threading", "queue", "selectors", "socket", "subprocess", "concurrent/futures/thread")
+SQL_RANDOM = re.compile(r"\brandom(?:blob)?\s*\(\s*\w*\s*\)", re.IGNORECASE)
 IMPORTING = "<frozen importlib"
 
 
@@ -45,8 +46,8 @@ KNOWN = (
     Known("libtensorflow", NAMES),
 )
 ONLY_HASHES = (  # packages whose results do not follow the order of their hash maps
-    *("tokenizers", "pydantic_core", "orjson", "rpds", "safetensors", "hf_xet", "tiktoken", "cryptography", "jiter"),
-    *("uv", "ruff"),
+    *("tokenizers", "pydantic_core", "orjson", "rpds", "safetensors", "hf_xet", "hf_transfer", "tiktoken", "jiter"),
+    *("cryptography", "bcrypt", "watchfiles", "outlines_core", "uv", "ruff"),
 )
 
 
@@ -107,7 +108,7 @@ class Row:
 
 
 def rows(files: Iterable[Path]) -> list[Row]:
-    """What was drawn and can change a result, by place; of several runs, the one that drew most often there counts."""
+    """What was drawn and can change a result, by place. Of several runs the one that drew most often there counts."""
     found: dict[tuple, tuple[int, int]] = {}
     for file in files:
         for key, events in by_place(file).items():
@@ -117,11 +118,21 @@ def rows(files: Iterable[Path]) -> list[Row]:
 
 
 def by_place(file: Path) -> dict[tuple[str, int, str, str], list[Event]]:
-    """The events of one run that can change a result."""
+    """The events of one run that can change a result. Keys of hash maps count once a library, where it was called.
+
+    Each thread draws keys for its first map, wherever that is; all its later maps have them too.
+    """
     found: dict[tuple, list[Event]] = {}
+    keys: dict[str, list[Event]] = {}
     for event in read(file):
-        if not is_harmless(event):
+        if event.is_hash_keys:
+            keys.setdefault(event.library, []).append(event)
+        if not is_harmless(event) and not event.is_hash_keys:
             found.setdefault(described(event), []).append(event)
+    for events in keys.values():
+        event = min(events, key=lambda event: (event.users is None, event.importing))
+        if package(event).removeprefix("_") not in ONLY_HASHES:
+            found[described(event)] = [replace(event, times=1)]
     return found
 
 
@@ -174,12 +185,18 @@ def is_idle(frame: Frame) -> bool:
 
 def is_harmless(event: Event) -> bool:
     """Whether it cannot change a result, as far as is known."""
-    if event.is_hash_keys and (event.importing or not event.users or package(event).removeprefix("_") in ONLY_HASHES):
-        return True  # keys are drawn wherever a thread makes its first map: not yet a sign of anything
     name = Path(event.library).name
-    if name.startswith("libsqlite3") and event.frames and not audit.is_users(event.frames[0].file):
-        return True  # a package's database: names of its temporary files; SQL of the user's own may call random()
+    if name.startswith("libsqlite3"):
+        return not calls_random_in_sql(event.users)
     return "/lib-dynload/" in event.library or any(is_known(event, name, known) for known in KNOWN)
+
+
+def calls_random_in_sql(frame: Frame | None) -> bool:
+    """Whether the user's file may hold a call of SQL's random(): SQLite needs entropy for much else."""
+    try:
+        return frame is not None and bool(SQL_RANDOM.search(Path(frame.file).read_text(errors="replace")))
+    except OSError:  # no file: python -c
+        return True
 
 
 def is_known(event: Event, name: str, known: Known) -> bool:
@@ -203,9 +220,10 @@ def what(event: Event) -> str:
 
 
 def package(event: Event) -> str:
-    """The package that the innermost Python frame belongs to, else the library's own; else the library's name."""
-    innermost = event.frames[0].file if event.frames else ""
-    found = PACKAGE.search(innermost) or PACKAGE.search(event.library)
+    """The package that the user's line calls, or whose code it is; the library's name if it belongs to no package."""
+    called = event.frames[: event.frames.index(event.users)] if event.users else event.frames
+    files = [*(frame.file for frame in called), event.library]
+    found = next(filter(None, map(PACKAGE.search, files)), None)
     return found[1].removesuffix(".libs").removesuffix(".py") if found else stem(event.library)
 
 
