@@ -131,7 +131,7 @@ def by_place(file: Path) -> dict[tuple[str, int, str, str], list[Event]]:
             found.setdefault(described(event), []).append(event)
     for events in keys.values():
         event = min(events, key=lambda event: (event.users is None, event.importing))
-        if package(event).removeprefix("_") not in ONLY_HASHES:
+        if own_package(event.library).removeprefix("_") not in ONLY_HASHES:
             found[described(event)] = [replace(event, times=1)]
     return found
 
@@ -222,16 +222,20 @@ def what(event: Event) -> str:
 def package(event: Event) -> str:
     """The package that the user's line calls, or whose code it is; the library's name if it belongs to no package."""
     called = event.frames[: event.frames.index(event.users)] if event.users else event.frames
-    files = [*(frame.file for frame in called), event.library]
-    found = next(filter(None, map(PACKAGE.search, files)), None)
-    return found[1].removesuffix(".libs").removesuffix(".py") if found else stem(event.library)
+    found = next(filter(None, (PACKAGE.search(frame.file) for frame in called)), None)
+    return found[1].removesuffix(".py") if found else own_package(event.library)
 
 
 def library_name(library: str, package: str = "") -> str:
     """The package and its library, as in `numba (_helperlib)`."""
-    found = PACKAGE.search(library)
-    name = package or (found[1] if found else stem(library))
+    name = package or own_package(library)
     return name if name == stem(library) else f"{name} ({stem(library)})"
+
+
+def own_package(library: str) -> str:
+    """The package that ships it, or its own name."""
+    found = PACKAGE.search(library)
+    return found[1].removesuffix(".libs") if found else stem(library)
 
 
 def stem(library: str) -> str:
