@@ -77,10 +77,19 @@ class Event:
         return next((frame for frame in self.frames if audit.is_users(frame.file)), None)
 
     @property
+    def called(self) -> tuple[Frame, ...]:
+        """What that line called, innermost first."""
+        return self.frames[: self.frames.index(self.users)] if self.users else self.frames
+
+    @property
     def importing(self) -> bool:
         """Whether that line imports."""
-        below = self.frames[: self.frames.index(self.users)] if self.users else self.frames
-        return any(frame.file.startswith(IMPORTING) for frame in below)
+        return any(frame.file.startswith(IMPORTING) for frame in self.called)
+
+    @property
+    def seeding(self) -> bool:
+        """Whether it is a function that seeds the generator, called by Seedbed or by the user: the draw is replaced."""
+        return any("seed" in frame.function for frame in self.called[:1])
 
     @property
     def is_hash_keys(self) -> bool:
@@ -176,7 +185,7 @@ def stacks(text: str) -> list[list[Frame]]:
 def chosen(found: list[list[Frame]]) -> list[Frame]:
     """The thread that the library works for: one that does not just wait for others."""
     busy = [frames for frames in found if not is_idle(frames[0])]
-    return [frame for frame in next(iter(busy or found), []) if not frame.file.startswith(audit.OWN)]
+    return next(iter(busy or found), [])
 
 
 def is_idle(frame: Frame) -> bool:
@@ -188,7 +197,7 @@ def is_harmless(event: Event) -> bool:
     name = Path(event.library).name
     if name.startswith("libsqlite3"):
         return not calls_random_in_sql(event.users)
-    return "/lib-dynload/" in event.library or any(is_known(event, name, known) for known in KNOWN)
+    return event.seeding or "/lib-dynload/" in event.library or any(is_known(event, name, known) for known in KNOWN)
 
 
 def calls_random_in_sql(frame: Frame | None) -> bool:
@@ -221,8 +230,8 @@ def what(event: Event) -> str:
 
 def package(event: Event) -> str:
     """The package that the user's line calls, or whose code it is; the library's name if it belongs to no package."""
-    called = event.frames[: event.frames.index(event.users)] if event.users else event.frames
-    found = next(filter(None, (PACKAGE.search(frame.file) for frame in called)), None)
+    others = (frame.file for frame in event.called if not frame.file.startswith(audit.OWN))
+    found = next(filter(None, map(PACKAGE.search, others)), None)
     return found[1].removesuffix(".py") if found else own_package(event.library)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from seedbed.native import preload
 
 COMPILER = shutil.which("cc")
 pytestmark = [
@@ -162,6 +163,28 @@ def test_a_library_that_asks_through_python_is_named_for_what_it_is(audit, build
     assert rows(done) == [
         f"  {tmp_path}/script.py:{LINE}  libsimulator draws from the operating system's entropy: no seed reaches it"
     ]
+
+
+def test_a_function_that_seeds_the_generator_is_not_named_although_it_draws(audit, build, install) -> None:
+    """As polars does: a thread's generator exists, with a random seed, before the seed is set."""
+    install(
+        {
+            "site-packages/sampler.py": "import ctypes, sys\n"
+            "def set_seed(number): return ctypes.CDLL(sys.argv[1]).draw()\n"
+            "def sample(): return ctypes.CDLL(sys.argv[1]).draw()\n"
+        }
+    )
+    code = "import sys; sys.path.append('site-packages')\nimport sampler\nsampler.set_seed(1)\n"
+    library = build(GETRANDOM)
+    assert "audit: places to look at: none" in audit(library, code).stderr
+    (row,) = rows(audit(library, code + "sampler.sample()"))
+    assert "script.py:4  sampler (libsimulator) draws" in row
+
+
+def test_it_compiles_without_a_warning(runtime, tmp_path) -> None:
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    source = runtime / "seedbed" / "native" / "entropy.c"
+    subprocess.run([COMPILER, *preload.FLAGS, *warnings, "-o", tmp_path / "entropy.so", source], check=True)
 
 
 def test_a_thousand_threads_and_fifty_children_are_counted_and_none_is_disturbed(audit, build, tmp_path) -> None:
