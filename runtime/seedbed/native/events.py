@@ -24,7 +24,7 @@ class Known:
     library: str
     purpose: str
     how: str = ""
-    among: str = ""  # in the file or function of a frame of Python's
+    among: str = ""  # in the file or function of what the user's line called
 
 
 NAMES, KEYS = "names and identifiers", "cryptography"
@@ -44,6 +44,9 @@ KNOWN = (
     Known("torch_shm_manager", "names of shared memory"),
     # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed, or raise in strict.
     Known("libtensorflow", NAMES),
+    Known("libarrow", "its memory allocator, and TLS", among=IMPORTING),
+    # include/LightGBM/utils/random.h: a generator draws a seed as it is made, and gets the parameter's before its use.
+    Known("lib_lightgbm", "first seeds of generators, which its parameter seed replaces"),
 )
 ONLY_HASHES = (  # packages whose results do not follow the order of their hash maps
     *("tokenizers", "pydantic_core", "orjson", "rpds", "safetensors", "hf_xet", "hf_transfer", "tiktoken", "jiter"),
@@ -209,7 +212,7 @@ def calls_random_in_sql(frame: Frame | None) -> bool:
 
 
 def is_known(event: Event, name: str, known: Known) -> bool:
-    among = any(known.among in f"{frame.file} {frame.function}" for frame in event.frames)
+    among = any(known.among in f"{frame.file} {frame.function}" for frame in event.called)
     return name.startswith(known.library) and known.how in event.how and (among or not known.among)
 
 
