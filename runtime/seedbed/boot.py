@@ -21,6 +21,17 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "tensorflow": "tensorflow",
     "jax": "jax",
     "keras": None,  # nothing to set: only watched
+    "ctranslate2": "native",
+    "cv2": "native",
+    "duckdb": "native",
+    "leidenalg": "native",
+    "numba": "native",
+    "nutpie": "native",
+    "onnxruntime": "native",
+    "polars": "native",
+    "pyarrow.compute": "native",
+    "sentencepiece": "native",
+    "sqlite3": "native",
 }
 EX_CONFIG = 78  # sysexits.h
 
