@@ -10,6 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from seedbed.register import CONSTANT, NEVER, REGISTER, Row  # noqa: E402
 from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
@@ -42,7 +43,12 @@ def quoted(value: str | None) -> str:
 
 def filled(page: str) -> str:
     """The page with the text between each pair of `<!-- table: NAME -->` and `<!-- end -->` written anew."""
-    tables = {"options": options_table(), "variables": settings_table(VARIABLES), "calls": settings_table(CALLS)}
+    tables = {
+        "options": options_table(),
+        "variables": settings_table(VARIABLES),
+        "calls": settings_table(CALLS),
+        "register": register_table(),
+    }
     pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
     return pattern.sub(lambda match: match[1] + tables[match[2]] + match[3], page)
 
@@ -60,6 +66,18 @@ def settings_row(setting: Setting) -> list[str]:
     values = [code(setting.values[mode]) for mode in ("strict", "warn")]
     why = f"{setting.why} ({setting.evidence})"
     return [code(setting.name), for_what(setting), *values, why, setting.undone_by]
+
+
+def register_table() -> str:
+    head = ["library", "version tried", "its generator", "seeded how", "result"]
+    return markdown(head, [register_row(row) for row in REGISTER])
+
+
+def register_row(row: Row) -> list[str]:
+    """What was seen when the row's script was run."""
+    how = row.by if row.how == NEVER else f"{row.how}: {row.by}"
+    result = {CONSTANT: "the same under every seed", NEVER: "**differs**"}.get(row.how, "repeats")
+    return [code(row.package), row.version, row.generator, how, result + (f"; not: {row.limits}" if row.limits else "")]
 
 
 def for_what(setting: Setting) -> str:

@@ -21,6 +21,7 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "tensorflow": "tensorflow",
     "jax": "jax",
     "keras": None,  # nothing to set: only watched
+    "ale_py": "native",
     "ctranslate2": "native",
     "cv2": "native",
     "duckdb": "native",
@@ -30,6 +31,8 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "onnxruntime": "native",
     "polars": "native",
     "pyarrow.compute": "native",
+    "qiskit_aer": "native",
+    "rustworkx": "native",
     "sentencepiece": "native",
     "sqlite3": "native",
 }

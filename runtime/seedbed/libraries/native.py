@@ -20,7 +20,7 @@ def configure(module: ModuleType) -> None:
     """Seed a library; one whose version has nothing of what is called here stays as it is, and a line says so."""
     try:
         SEEDED[module.__name__](module)
-    except AttributeError as error:
+    except Exception as error:
         boot.say(f"{module.__name__} is not seeded: this version is unknown to Seedbed ({error})")
 
 
@@ -197,17 +197,65 @@ def configure_pyarrow(compute: ModuleType) -> None:
     by_keyword("initializer", "random", unseeded="system")(compute)
 
 
-def configure_leidenalg(leidenalg: ModuleType) -> None:
-    """Each optimiser has a generator, which starts from the clock."""
-    missing = process.stream("leidenalg")
-    start = leidenalg.Optimiser.__init__
+def by_object(kind: str, seed: Callable[[object, int], object]) -> Callable[[ModuleType], None]:
+    """Each object of a class has a generator, which starts from the clock or the system's entropy."""
 
-    @functools.wraps(start)
-    def start_seeded(self, *arguments, **options) -> None:
-        start(self, *arguments, **options)
-        self.set_rng_seed(missing.getrandbits(31))
+    def configure(module: ModuleType) -> None:
+        missing = process.stream(module.__name__)
+        owner = getattr(module, kind)
+        start = owner.__init__
 
-    leidenalg.Optimiser.__init__ = start_seeded
+        @functools.wraps(start)
+        def start_seeded(self, *arguments, **options) -> None:
+            start(self, *arguments, **options)
+            seed(self, missing.getrandbits(31))
+
+        owner.__init__ = start_seeded
+
+    return configure
+
+
+def configure_ale(ale_py: ModuleType) -> None:
+    """A game reads its seed when a ROM is loaded; -1 stands for the clock."""
+    missing = process.stream("ale_py")
+    load = ale_py.ALEInterface.loadROM
+
+    @functools.wraps(load)
+    def load_seeded(self, *arguments, **options):
+        if self.getInt("random_seed") == -1:
+            self.setInt("random_seed", missing.getrandbits(31))
+        return load(self, *arguments, **options)
+
+    ale_py.ALEInterface.loadROM = load_seeded
+
+
+def configure_qiskit(qiskit_aer: ModuleType) -> None:
+    """Each run of a simulator that has no seed among its own options gets one."""
+    missing = process.stream("qiskit_aer")
+    simulator = qiskit_aer.backends.aerbackend.AerBackend
+    run = simulator.run
+
+    @functools.wraps(run)
+    def run_seeded(self, *arguments, **options):
+        if self.options.get("seed_simulator") is None:
+            options.setdefault("seed_simulator", missing.getrandbits(31))
+        return run(self, *arguments, **options)
+
+    simulator.run = run_seeded
+
+
+def configure_rustworkx(rustworkx: ModuleType) -> None:
+    by_keyword("seed", *(name for name in vars(rustworkx) if takes(getattr(rustworkx, name), "seed")))(rustworkx)
+
+
+def takes(call: object, keyword: str) -> bool:
+    """Whether it is a function with such a parameter."""
+    from inspect import isclass, signature
+
+    try:
+        return callable(call) and not isclass(call) and keyword in signature(call).parameters
+    except (TypeError, ValueError):  # it does not say
+        return False
 
 
 def configure_sqlite3(sqlite3: ModuleType) -> None:
@@ -254,15 +302,18 @@ def before(owner: object, name: str, first: Callable[[dict], None]) -> None:
 
 
 SEEDED: dict[str, Callable[[ModuleType], None]] = {
+    "ale_py": configure_ale,
     "ctranslate2": by_call("set_random_seed"),
     "cv2": by_call("setRNGSeed", 2**31 - 1),
     "duckdb": configure_duckdb,
-    "leidenalg": configure_leidenalg,
+    "leidenalg": by_object("Optimiser", lambda optimiser, number: optimiser.set_rng_seed(number)),
     "numba": configure_numba,
     "nutpie": by_keyword("seed", "sample"),
     "onnxruntime": by_call("set_seed"),
     "polars": configure_polars,
     "pyarrow.compute": configure_pyarrow,
+    "qiskit_aer": configure_qiskit,
+    "rustworkx": configure_rustworkx,
     "sentencepiece": by_call("set_random_generator_seed"),
     "sqlite3": configure_sqlite3,
 }

@@ -1,6 +1,7 @@
 """fasttext: threads race, one thread repeats."""
 
 import pathlib
+
 import fasttext
 
 pathlib.Path("/tmp/text").write_text(" ".join(f"w{n * n % 17}" for n in range(3000)))

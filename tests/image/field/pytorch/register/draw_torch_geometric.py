@@ -1,6 +1,5 @@
 """torch_geometric: samples of neighbours, dropped edges."""
 
-import torch
 from torch_geometric.utils import dropout_edge, erdos_renyi_graph, negative_sampling
 
 edges = erdos_renyi_graph(20, 0.3)
