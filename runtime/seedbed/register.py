@@ -138,5 +138,6 @@ REGISTER = (
     ),
     Row("SimpleITK", "2.5.7", "C++, from the clock", NEVER, "pass `seed`, or call `SetSeed`", package="SimpleITK"),
     Row("soundfile", "0.14.0", "C, serial numbers and times in file headers", NEVER, "the sound itself repeats"),
+    Row("umap", "0.5.12", "compiled (numba); threads race", NEVER, "pass `random_state`", package="umap-learn"),
     Row("tokenizers", "0.23.3", "Rust, BPE dropout", NEVER, "use sentencepiece up to 0.2.1 (tokenizers#668)"),
 )
