@@ -51,3 +51,8 @@ import polars
 table = polars.DataFrame({"user": [number % 500 for number in range(2000)]})
 print(table.unique("user", maintain_order=False)["user"].to_list())"""
     assert len(set(field("pytorch").outputs(3, ["python", "-c", script]))) > 1
+
+
+def test_duckdb_still_finds_tables_among_the_callers_variables(field) -> None:
+    first, second = field("pytorch").outputs(2, ["python", "/field/native_frames.py"])
+    assert first == second

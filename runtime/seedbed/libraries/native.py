@@ -122,7 +122,8 @@ def keep_order(owner: type, name: str, keyword: str, value: object) -> None:
 def configure_duckdb(duckdb: ModuleType) -> None:
     """Each connection has a generator: it is seeded when the connection is made, the default one at its first use.
 
-    Not at import: a connection has threads, which a forked child would miss.
+    Not at import: a connection has threads, which a forked child would miss. Queries find tables among the variables
+    of the frame that calls them, so no function that takes a query is wrapped.
     """
     missing = process.stream("duckdb")
     connect, default, connection_type = duckdb.connect, duckdb.default_connection, duckdb.DuckDBPyConnection
@@ -132,10 +133,10 @@ def configure_duckdb(duckdb: ModuleType) -> None:
         connection.execute(f"select setseed({missing.random()})").fetchall()
         return connection
 
-    def seed_default(options: dict) -> None:
+    def seed_default() -> None:
         nonlocal seeded_at
         here = os.getpid(), boot.place()
-        if "connection" not in options and seeded_at != here:
+        if seeded_at != here:
             seeded_at = here
             seeded(default())
 
@@ -144,12 +145,11 @@ def configure_duckdb(duckdb: ModuleType) -> None:
         connection = connect(database, *arguments, **options)
         return connection if database == ":default:" else seeded(connection)
 
-    shared = {name for name in vars(connection_type) if not name.startswith("_")} & vars(duckdb).keys()
-    for name in shared - {"close"}:
-        before(duckdb, name, seed_default)
-    for name in ("cursor", "duplicate"):
-        returning(connection_type, name, seeded)
+    for owner, name in ((connection_type, "cursor"), (connection_type, "duplicate"), (duckdb, "cursor")):
+        returning(owner, name, seeded)
     duckdb.connect = connect_seeded
+    shared = {name for name in vars(connection_type) if not name.startswith("_")} & vars(duckdb).keys()
+    before_use(duckdb, shared - {"close", "cursor", "duplicate"} | {"default_connection"}, seed_default)
 
 
 def configure_numba(numba: ModuleType) -> None:
@@ -289,16 +289,17 @@ def returning(owner: object, name: str, change: Callable) -> None:
     setattr(owner, name, changed)
 
 
-def before(owner: object, name: str, first: Callable[[dict], None]) -> None:
-    """Have `first` called with the keywords of each call of a function."""
-    call = getattr(owner, name)
+def before_use(module: ModuleType, names: set[str], first: Callable[[], None]) -> None:
+    """Have `first` called whenever one of these names is looked up in a module."""
 
-    @functools.wraps(call)
-    def called(*arguments, **options):
-        first(options)
-        return call(*arguments, **options)
+    def looked_up(name: str) -> property:
+        def get(module):
+            first()
+            return vars(module)[name]
 
-    setattr(owner, name, called)
+        return property(get, lambda module, value: vars(module).__setitem__(name, value))
+
+    module.__class__ = type("Module", (type(module),), {name: looked_up(name) for name in names})
 
 
 SEEDED: dict[str, Callable[[ModuleType], None]] = {
