@@ -1,7 +1,7 @@
 """Runs the rows of the register (seedbed.register) in the PyTorch image: `python -m tests.image.register [NAME ...]`.
 
 It installs what the rows name into a container, runs the script of each, and ends with 1 if one does not do what its
-row says. Two rows that cannot be installed together: name them one after the other.
+row says. The runtime is that of this tree, whichever the image holds.
 """
 
 import subprocess
@@ -16,6 +16,7 @@ from seedbed.register import CALLED, CONSTANT, NEVER, REGISTER, Row  # noqa: E40
 
 SCRIPTS = Path(__file__).parent / "field" / "pytorch" / "register"
 IMAGE = "seedbed/pytorch:dev"
+PACKAGE = "/opt/venv/lib/python3.11/site-packages/seedbed"
 STANDARD_LIBRARY = ("sqlite3",)
 NEEDED = {  # by the scripts, beyond the library itself
     "ctranslate2": ("transformers",),
@@ -77,9 +78,9 @@ def holds(row: Row, container: str) -> bool:
 
 
 def started() -> str:
-    """A container of the image with the scripts and what pip needs to know of this machine; returns its name."""
-    mounts = {SCRIPTS: "/register", Path("/etc/ssl/certs/ca-certificates.crt"): "/etc/ssl/certs/ca-certificates.crt"}
-    mounts |= {Path("/etc/pip.conf"): "/etc/pip.conf"}
+    """A container of the image, with this tree's runtime and what pip needs to know here; returns its name."""
+    settings = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
+    mounts = {SCRIPTS: "/register", ROOT / "runtime" / "seedbed": PACKAGE, **{path: path for path in settings}}
     volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items() if here.exists()]
     return run("docker", "run", "--detach", *volumes, IMAGE, "sleep", "infinity").strip()
 
