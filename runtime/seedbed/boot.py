@@ -17,10 +17,6 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "joblib._parallel_backends": "pools",
     "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
-    "torch": "torch",
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "keras": None,  # nothing to set: only watched
     "ale_py": "native",
     "ctranslate2": "native",
     "cv2": "native",
@@ -35,6 +31,10 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "rustworkx": "native",
     "sentencepiece": "native",
     "sqlite3": "native",
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "keras": None,  # nothing to set: only watched
 }
 EX_CONFIG = 78  # sysexits.h
 
