@@ -68,6 +68,7 @@ REGISTER = (
         "`numba._helperlib.rnd_seed`; other threads by their number or name (numba#6002)",
         "threads that share a name and race to start",
     ),
+    Row("nutpie", "0.16.8", "Rust", CALLED, "the keyword `seed` of `sample`, unless given"),
     Row("onnxruntime", "1.32.0", "C++", CALLED, "`onnxruntime.set_seed`", "threads that race to draw"),
     Row(
         "polars",

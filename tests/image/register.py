@@ -20,6 +20,7 @@ PACKAGE = "/opt/venv/lib/python3.11/site-packages/seedbed"
 STANDARD_LIBRARY = ("sqlite3",)
 NEEDED = {  # by the scripts, beyond the library itself
     "ctranslate2": ("transformers",),
+    "nutpie": ("pymc",),
     "onnxruntime": ("onnx",),
 }
 

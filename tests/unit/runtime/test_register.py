@@ -8,7 +8,7 @@ from seedbed.register import CALLED, CONSTANT, FOLLOWS, NEVER, REGISTER, Row
 from tests.image.register import SCRIPTS, faults, requirements, script
 
 ROWS = [pytest.param(row, id=row.module) for row in REGISTER]
-SEEDED_IN_VAIN = {"sentencepiece", "nutpie"}  # from some version on; no row of its own
+SEEDED_IN_VAIN = {"sentencepiece"}  # from some version on
 
 
 def test_no_library_stands_in_it_twice() -> None:
