@@ -104,6 +104,7 @@ REGISTER = (
     Row("optuna", "5.0.0", "numpy", FOLLOWS, NUMPY, "studies with `n_jobs`"),
     Row("pandas", "2.3.3", "numpy", FOLLOWS, NUMPY),
     Row("prophet", "1.5.0", "C++ (Stan), numpy", FOLLOWS, "numpy's global generator; Stan's seed is drawn from numpy"),
+    Row("pymc", "5.28.5", "compiled (PyTensor), numpy", FOLLOWS, NUMPY),
     Row("river", "0.26.1", "Python, Rust", FOLLOWS, "Python's and numpy's generators"),
     Row("scipy", "1.17.1", "C, C++, numpy", FOLLOWS, NUMPY),
     Row("shap", "0.51.0", "C, numpy", FOLLOWS, NUMPY),
