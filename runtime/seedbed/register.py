@@ -134,7 +134,7 @@ REGISTER = (
     Row(
         "sentencepiece",
         "0.2.3",
-        "C++ (Abseil), salted by process",
+        "C++, which adds something of each process to the seed",
         NEVER,
         "`set_random_generator_seed` is called, which is enough up to 0.2.1",
     ),
