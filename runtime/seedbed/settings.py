@@ -314,6 +314,15 @@ CALLS = (
         undone_by="tf.random.set_global_generator with an unseeded one",
     ),
     Setting(
+        "tensorflow.Graph.seed",
+        "tensorflow",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="graphs of TensorFlow 1 do not follow tensorflow.random.set_seed",
+        evidence="TensorFlow framework/random_seed.py, get_seed; tensorflow #9003",
+        undone_by="graph.seed = None",
+    ),
+    Setting(
         "multiprocessing.Process.start",
         "multiprocessing",
         strict="derived from the seed",

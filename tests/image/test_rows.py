@@ -37,6 +37,10 @@ REPEATS = {
     "torch.seed()": TORCH + "print(torch.seed())",
     "tensorflow.random.set_seed": TENSORFLOW + "print(tf.random.normal([2]), tf.random.uniform([2]))",
     "tensorflow.random.get_global_generator": TENSORFLOW + "print(tf.random.get_global_generator().normal([2]))",
+    "tensorflow.Graph.seed": TENSORFLOW
+    + """
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    print(session.run(tf.random.normal([2])))""",
     "multiprocessing.Process.start": """
 import multiprocessing, random
 def draw(): print(random.random(), flush=True)
