@@ -23,8 +23,6 @@ class Suspect:
 
 
 CALLS = {
-    "as_completed": (ORDER, "results come in the order in which they are ready"),
-    "imap_unordered": (ORDER, "results come in the order in which they are ready"),
     "Pool": (SHARING, "which worker gets which task is a race: draw random numbers per task, from the task's own seed"),
     "ThreadPool": (SHARING, "which thread gets which task is a race"),
     "ProcessPoolExecutor": (SHARING, "which worker gets which task is a race: draw random numbers per task"),
