@@ -21,7 +21,7 @@ NAMES = {
     "gradients": "gradients (backward)",
     "parameters": "parameters (update)",
     "steps": "number of steps",
-    "ranks": "number of processes",
+    "ranks": "number of processes and threads that train",
     "output": "printed line",
     "file": "file",
     "status": "exit status",
@@ -44,10 +44,12 @@ class Difference:
     values: tuple[str, str]
     step: int | None = None  # or line
     rank: int = 0
+    thread: str = ""  # empty: the main one
 
     def __str__(self) -> str:
         where = "" if self.step is None else f" {self.step}" if self.kind == "output" else f", step {self.step}"
-        return NAMES[self.kind] + where + (f" of rank {self.rank}" if self.rank else "")
+        of_rank = f" of rank {self.rank}" if self.rank else ""
+        return NAMES[self.kind] + where + of_rank + (f" of thread {self.thread}" if self.thread else "")
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,18 @@ def position(difference: Difference) -> tuple[float, int, int]:
 
 
 def difference_of(a: Rank, b: Rank) -> Difference | None:
-    for x, y in zip(a.steps, b.steps, strict=False):
-        for kind in KINDS:
-            if x.values.get(kind) != y.values.get(kind):
-                return Difference(kind, (x.values.get(kind, "none"), y.values.get(kind, "none")), x.number, a.rank)
-    if len(a.steps) != len(b.steps):
-        shorter = min(len(a.steps), len(b.steps))
-        return Difference("steps", (str(len(a.steps)), str(len(b.steps))), shorter + 1, a.rank)
+    """By number: a step whose line was lost is passed over."""
+    there = {step.number: step for step in b.steps}
+    for x in a.steps:
+        for kind in KINDS if x.number in there else ():
+            values = x.values.get(kind), there[x.number].values.get(kind)
+            if values[0] != values[1]:
+                return Difference(kind, (values[0] or "none", values[1] or "none"), x.number, a.rank, a.thread)
+    lengths = [rank.steps[-1].number if rank.steps else 0 for rank in (a, b)]
+    if lengths[0] != lengths[1]:
+        return Difference("steps", (str(lengths[0]), str(lengths[1])), min(lengths) + 1, a.rank, a.thread)
+    if a.thread != b.thread:
+        return Difference("ranks", (a.thread or "main thread", b.thread or "main thread"), rank=a.rank)
     return None
 
 

@@ -44,6 +44,8 @@ def golden(record: Record) -> Golden:
     steps = [step for rank in record.ranks for step in rank.steps]
     if not steps:
         raise ValueError("the command took no training step with torch or Keras")
+    if lost := sum(rank.lost for rank in record.ranks):
+        raise ValueError(f"{lost} steps are missing in the record {record.path}: is the disk full?")
     losses = "\n".join(step.values.get("loss", "") for step in steps)
     return Golden(
         record.facts["image"].get("lock", "none"),

@@ -30,12 +30,12 @@ def run(
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
     its standard error goes to a file beside the record. It dies with the thread that called.
     """
-    lines = new_record(folder)
-    lines.write({"run": facts.of_command(command, environ, data)})
-    old = {path: stamp(path) for path in outputs}
-    status = watch(command, folder, environ, lines, echo)
-    lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
-    lines.write({"end": {"status": status}})
+    with new_record(folder) as lines:
+        lines.write({"run": facts.of_command(command, environ, data)})
+        old = {path: stamp(path) for path in outputs}
+        status = watch(command, folder, environ, lines, echo)
+        lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
+        lines.write({"end": {"status": status}})
     return record.read(folder)
 
 
@@ -52,14 +52,15 @@ def new_record(folder: Path) -> Lines:
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
     """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
-    process = subprocess.Popen(
-        command,
-        env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve())},
-        stdin=None if echo else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=None if echo else os.open(folder / ERRORS, os.O_CREAT | os.O_WRONLY, 0o666),
-        preexec_fn=die_with_parent,
-    )
+    with open(os.devnull if echo else folder / ERRORS, "wb") as errors:  # noqa: PTH123 - either is a path
+        process = subprocess.Popen(
+            command,
+            env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve())},
+            stdin=None if echo else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if echo else errors,
+            preexec_fn=die_with_parent,
+        )
     with process:
         for number, text in enumerate(process.stdout, start=1):
             lines.write({"line": number, "text": text.decode(errors="replace").rstrip("\r\n")})
