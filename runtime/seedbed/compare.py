@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Literal
 
+from seedbed import crash
 from seedbed.info import table
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
 
-Outcome = Literal["equal", "within", "diverged", "incomparable"]
+Outcome = Literal["equal", "within", "diverged", "incomparable", "crashed"]
 NAMES = {
     "initial": "initial parameters",
     "data": "data",
@@ -215,7 +216,7 @@ def ending(record: Record) -> str:
     if record.status is None:
         finished = bool(record.ranks) and all(rank.finished for rank in record.ranks)
         return "ended" if finished else "cut off"
-    return f"ended with status {record.status}"
+    return crash.ending(record.status)
 
 
 def shortened(row: tuple[str, ...], width: int = 36) -> tuple[str, ...]:

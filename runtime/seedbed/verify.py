@@ -3,12 +3,13 @@
 import json
 import os
 import shlex
+import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seedbed import compare, environment
+from seedbed import compare, crash, environment
 from seedbed.compare import Difference, Verdict
 from seedbed.recording import launch
 from seedbed.recording.record import KINDS, Record
@@ -55,8 +56,25 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     jobs = [FIRST, *(str(number) for number in range(2, plan.runs + 1)), *([OTHER_SEED] if seeded else [])]
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
-    verdict = compare.judge(records, plan.tolerance, plan.pattern)
+    verdict = crashed(records) or compare.judge(records, plan.tolerance, plan.pattern)
     return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
+
+
+def crashed(records: list[Record]) -> Verdict | None:
+    """That one of the runs failed, whatever else differs. Unfit: all have. None: none has."""
+    failed = [number for number, record in enumerate(records) if record.status]
+    if not failed:
+        return None
+    if len(failed) == len(records):
+        raise failure(records[0])
+    sound = next(record for record in records if not record.status)
+    difference = compare.first_difference(sound, records[failed[0]])
+    before = difference if difference and difference.kind in KINDS else None  # what is missing, the crash explains
+    return Verdict("crashed", before, failed[0])
+
+
+def failure(record: Record) -> Unfit:
+    return Unfit(f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}")
 
 
 def check(plan: Plan) -> None:
@@ -69,7 +87,7 @@ def check(plan: Plan) -> None:
 
 
 def run_all(plan: Plan, jobs: list[str], log: Callable[[str], None]) -> list[Record]:
-    """Each job in turn, or some at a time; none is started any more once one has failed."""
+    """Each job in turn, or some at a time. The first that fails in turn is the last: the others would, too."""
     if plan.parallel == 1:
         return [run(plan, name, log) for name in jobs]
     with ThreadPoolExecutor(plan.parallel) as pool:
@@ -87,8 +105,8 @@ def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
     outputs = tuple(Path(output.replace(RUN, name)) for output in plan.outputs)
     record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs)
     log(f"run {name} ({compare.summary(record)})")
-    if record.status != 0 and name == FIRST:
-        raise Unfit(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
+    if record.status and name == FIRST and plan.parallel == 1:
+        raise failure(record)
     return record
 
 
@@ -100,6 +118,8 @@ def other(plan: Plan) -> int:
 
 def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: Verdict) -> list[str]:
     """What the verdict does not say. Unfit: there is nothing to judge."""
+    if verdict.outcome == "crashed":
+        return []
     first = records[0]
     if not (first.steps or first.output or first.outputs):
         raise Unfit(
@@ -121,8 +141,8 @@ def printed_difference(records: list[Record]) -> Difference | None:
 def seed_effect(first: Record, other: Record) -> list[str]:
     """A seed that changes nothing, or not the data, is one that the program ignores."""
     seed = other.facts["seed"]
-    if other.status != first.status:
-        return [f"with seed {seed} the command ended with status {other.status}"]
+    if other.status and other.status != first.status:
+        return [f"with seed {seed} the command {crash.ending(other.status)} and said: {launch.last_words(other.path)}"]
     changes = changed_kinds(first, other)
     if not changes:
         return [f"seed {seed} changes nothing: the program ignores the seed, or uses no random numbers"]
@@ -171,8 +191,25 @@ def verdict_text(plan: Plan, report: Report) -> str:
     verdict, count = report.verdict, len(report.records)
     if verdict.outcome == "equal":
         return f"EQUAL: {count} runs, {compared(report.records[0])}."
+    if verdict.outcome == "crashed":
+        return crash_text(plan, report)
     said = compare.sentence(verdict, ("run 1", f"run {(verdict.run or 0) + 1}"))
     return said + hints(plan, report) if verdict.outcome == "diverged" else said
+
+
+def crash_text(plan: Plan, report: Report) -> str:
+    """Each run that failed, with its last words; whether the runs agree up to there; what helps, if that is known."""
+    failed = [(number, record) for number, record in enumerate(report.records, start=1) if record.status]
+    lines = []
+    for number, record in failed:
+        words = launch.last_words(record.path, crash.SAID_LAST)
+        lines += [f"CRASHED: run {number} {crash.ending(record.status)} and said:", textwrap.indent(words, "  ")]
+    difference = report.verdict.difference
+    lines.append(f"Before that the runs differ: {difference}." if difference else "Up to there the runs agree.")
+    said = "\n".join(launch.last_words(record.path, crash.SAID_LAST) for _, record in failed)
+    if remedy := crash.remedy(said, plan.parallel):
+        lines.append(f"{remedy[0].upper()}{remedy[1:]}.")
+    return "\n".join(lines)
 
 
 def compared(record: Record) -> str:
@@ -236,4 +273,5 @@ def run_json(record: Record) -> dict:
         "loss": losses[-1] if losses else None,
         "parameters": next((s.values["parameters"] for s in reversed(record.steps) if "parameters" in s.values), None),
         "outputs": record.outputs,
+        "last_words": launch.last_words(record.path, crash.SAID_LAST) if record.status else None,
     }

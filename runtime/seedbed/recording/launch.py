@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from seedbed import crash
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
@@ -80,10 +81,9 @@ else:
     die_with_parent = None
 
 
-def last_words(folder: Path) -> str:
-    """The last line that a recorded command wrote to its standard error."""
-    lines = (folder / ERRORS).read_text(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "nothing")
+def last_words(folder: Path, count: int = 1) -> str:
+    """The last lines that a recorded command wrote to its standard error."""
+    return crash.last_words(folder / ERRORS, count)
 
 
 def stamp(path: Path) -> int:

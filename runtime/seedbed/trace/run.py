@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from seedbed import crash
 from seedbed.recording.launch import die_with_parent
 from seedbed.trace import journal
 from seedbed.trace.journal import Plan
@@ -42,11 +43,15 @@ class Process:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over. `status` is the command's, negative for a signal; `seconds` is how long it took."""
+    """A run that is over. `status` is the command's, negative for a signal; `seconds` is how long it took.
+
+    `cut`: its plan ends it with the last step that is of interest.
+    """
 
     folder: Path
     status: int
     seconds: float
+    cut: bool = False
 
     @cached_property
     def processes(self) -> dict[str, Process]:
@@ -55,7 +60,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        return self.status not in (0, ENDED_BY_US)
+        return self.status != 0 and not (self.cut and self.status == ENDED_BY_US)
 
     def output(self) -> list[str]:
         """The lines that it printed."""
@@ -63,8 +68,11 @@ class Run:
 
     def last_error(self) -> str:
         """The last line of its standard error, which for Python is the exception."""
-        said = (self.folder / ERRORS).read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(said) if line.strip()), f"exit status {self.status}")
+        said = crash.last_words(self.folder / ERRORS)
+        killed = f"it {crash.ending(self.status)}" if self.status < 0 else f"exit status {self.status}"
+        if self.status < 0 and said != "nothing":
+            return f"{killed} and said: {said.strip()}"
+        return killed if said == "nothing" else said.strip()
 
 
 def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, limit: float | None = None) -> Run:
@@ -83,7 +91,7 @@ def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, l
         )
         try:
             begin = time.monotonic()
-            return Run(folder, process.wait(limit), time.monotonic() - begin)
+            return Run(folder, process.wait(limit), time.monotonic() - begin, cut=plan.last > 0)
         except BaseException:
             end(process)
             raise

@@ -72,6 +72,8 @@ def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run],
         runs.append(tracer.run(plan))
         if runs[0].failed and runs[1].failed:
             raise Failed(f"the command fails: {runs[0].last_error()}")
+        if failed := next((run for run in (runs[0], runs[-1]) if run.failed), None):
+            tracer.log(f"one run fails, which is not a difference of numbers: {failed.last_error()}")
         landmark = difference.first([runs[0], runs[-1]])
     return runs, landmark
 

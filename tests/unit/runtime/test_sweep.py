@@ -228,7 +228,8 @@ def test_a_seed_that_fails_is_told_left_out_and_tried_again(sweep, tmp_path: Pat
     code = TRAINING + "assert seed != '43' or Path('mended').exists()"
     failed = sweep(code, "--seeds", "3")
     assert failed.returncode == 1
-    assert "seed 43: failed (status 1), see sweep/seed-43/record/" in failed.stderr
+    assert "seed 43: failed (status 1), see sweep/seed-43/record/; it said: " in failed.stderr
+    assert "AssertionError (2 of 3)" in failed.stderr
     assert list(results(tmp_path / "sweep")["metrics"]["loss"]["values"]) == ["42", "44"]
     assert results(tmp_path / "sweep")["missing"] == [43]
     assert "without seed 43: no result" in (tmp_path / "sweep/plots.html").read_text()
