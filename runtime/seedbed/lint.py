@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from seedbed.names import Names, Scope, calls, last_name
+from seedbed.bindings import Names, Scope, calls, last_name
 
 SET = "loops over a set: only strings and numbers have a fixed order in it; sort it"
 TAKEN = "takes any element of a set: only strings and numbers have a fixed order in it; sort it"

@@ -11,6 +11,7 @@ from types import ModuleType
 from seedbed import boot, environment
 
 NUMERIC = ("numpy", "torch", "tensorflow", "jax")
+REFUSING = ("torch", "tensorflow", "jax")  # whose operations mode strict may refuse
 _said = False
 
 
@@ -30,6 +31,8 @@ def prepare(name: str) -> None:
 def configure(library: str, module: ModuleType) -> None:
     """Have the module that has just run configured."""
     import_module(f"seedbed.libraries.{library}").configure(module)
+    if library in REFUSING:
+        import_module("seedbed.remedy").watch()
     if os.environ.get("SEEDBED_AUDIT") == "1":
         import_module("seedbed.audit").watch(library, module)
 
