@@ -2,6 +2,7 @@
 
 Python keeps the exception that ended the program (sys.last_value), whoever has printed it, so that nobody's excepthook
 is replaced; only those of threads have to be caught. A script that catches the error and exits by itself hears nothing.
+In a notebook the line comes after the cell.
 """
 
 import atexit
@@ -50,14 +51,20 @@ def watch() -> None:
             of_threads.append(arguments.exc_value)
 
     threading.excepthook = excepthook
-    atexit.register(report)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell:
+        shell.events.register("post_run_cell", lambda result: say(result.error_in_exec))
+    else:
+        atexit.register(report)
 
 
 def report() -> None:
     """The lines for each error that the mode has caused, each once."""
-    last = getattr(sys, "last_value", None)
-    errors = [*of_threads, *([last] if isinstance(last, BaseException) else [])]
-    for line in dict.fromkeys(line for error in errors if (line := advice(error))):
+    say(*of_threads, getattr(sys, "last_value", None))
+
+
+def say(*errors: BaseException | None) -> None:
+    for line in dict.fromkeys(line for error in errors if isinstance(error, BaseException) and (line := advice(error))):
         boot.say(line)
 
 

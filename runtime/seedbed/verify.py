@@ -126,12 +126,18 @@ def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: V
             "nothing to compare: the command took no training step with torch or Keras and printed nothing; "
             "name a file that it writes with --output"
         )
-    said = []
+    said = dead_threads(records)
     if not first.steps:
         said.append("no training step of torch or Keras was seen: judged by what the command printed or wrote")
     elif not (plan.pattern or verdict.difference) and (changed := printed_difference(records)):
         said.append(f"what is printed differs in line {changed.step}, which does not count (--lines makes it count)")
     return said + (seed_effect(first, other) if other else [])
+
+
+def dead_threads(records: list[Record]) -> list[str]:
+    """The runs in which an exception has ended a thread, which leaves the exit status at 0."""
+    ends = [(number, launch.dead_thread(record.path)) for number, record in enumerate(records, start=1)]
+    return [f"in run {number} an exception ended thread {thread}" for number, thread in ends if thread]
 
 
 def printed_difference(records: list[Record]) -> Difference | None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,13 @@ else:
 def last_words(folder: Path, count: int = 1) -> str:
     """The last lines that a recorded command wrote to its standard error."""
     return crash.last_words(folder / ERRORS, count)
+
+
+def dead_thread(folder: Path) -> str:
+    """The first thread of a recorded command that an exception ended, and the exception; empty if there is none."""
+    text = (folder / ERRORS).read_text(errors="replace")
+    found = re.search(r"^Exception in thread (.+):\n(?:Traceback .*\n)?(?:[ \t].*\n)*(\S.*)?", text, re.MULTILINE)
+    return ": ".join(filter(None, found.groups())) if found else ""
 
 
 def stamp(path: Path) -> int:

@@ -56,6 +56,31 @@ torch.put_()"""
     assert done.stderr.splitlines()[-1].startswith(SAID)
 
 
+def test_in_a_notebook_it_comes_after_the_cell_and_not_at_the_end(run, install) -> None:
+    install(
+        {
+            "IPython.py": """
+class shell:
+    class events:
+        register = lambda name, call: registered.append((name, call))
+registered = []
+get_ipython = lambda: shell
+"""
+        }
+    )
+    code = """
+import IPython, torch, types, sys
+((name, call),) = IPython.registered
+try: torch.put_()
+except RuntimeError as error: call(types.SimpleNamespace(error_in_exec=error))
+call(types.SimpleNamespace(error_in_exec=None))
+print(name)
+raise RuntimeError("put_ does not have a deterministic implementation")"""
+    done = run(code)
+    assert (done.stdout, done.stderr.count("seedbed:")) == ("post_run_cell\n", 1)
+    assert done.stderr.startswith(SAID)
+
+
 SILENT = {
     "the script handles it": "try: torch.put_()\nexcept RuntimeError: raise SystemExit(1)",
     "it is another error": "raise RuntimeError('the deterministic option is missing')",

@@ -239,6 +239,13 @@ def test_a_run_that_fails_after_it_diverged_says_so(verify) -> None:
     assert "Before that the runs differ: loss (forward), step 1." in done.stdout
 
 
+def test_a_thread_that_an_exception_ended_is_told(verify) -> None:
+    code = "import threading\ndef work(): raise KeyError('x')\nthreading.Thread(target=work).start(); print(1)"
+    done = verify(code, "--no-other-seed")
+    assert (done.returncode, "EQUAL" in done.stdout) == (0, True)
+    assert "warning: in run 1 an exception ended thread Thread-1 (work): KeyError: 'x'\n" in done.stdout
+
+
 def test_a_crash_is_data_for_programs(verify) -> None:
     done = verify(SECOND_FAILS + "if was: raise SystemExit('no memory left')", "--no-other-seed", "--json")
     document = json.loads(done.stdout)
