@@ -65,7 +65,10 @@ class Verdict:
 
 
 def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = None) -> Verdict:
-    """Every run against the first. Equal bits count for nothing where the hardware differs."""
+    """Every run against the first. Equal bits count for nothing where the hardware differs, nor does what a run that
+    failed has not done."""
+    if verdict := crashed(records):
+        return verdict
     first, others = records[0], records[1:]
     found = [(first_difference(first, other, pattern), run) for run, other in enumerate(others, start=1)]
     differing = [(difference, run) for difference, run in found if difference]
@@ -79,6 +82,22 @@ def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = N
     near = 0 < tolerance >= largest and not any(difference.kind == "file" for difference, _ in differing)
     outcome: Outcome = "incomparable" if hardware else "within" if near else "diverged"
     return Verdict(outcome, difference, run, largest, hardware)
+
+
+def crashed(records: list[Record]) -> Verdict | None:
+    """That one of the runs failed and another did not, with what differed before. None: they ended alike."""
+    failed = next((number for number, record in enumerate(records) if record.status), None)
+    sound = next((record for record in records if record.status == 0), None)
+    if failed is None or sound is None:
+        return None
+    difference = first_difference(sound, records[failed])
+    before = difference if difference and difference.kind in KINDS else None  # what is missing, the crash explains
+    return Verdict("crashed", before, failed)
+
+
+def before_the_crash(verdict: Verdict) -> str:
+    difference = verdict.difference
+    return f"Before that the runs differ: {difference}." if difference else "Up to there the runs agree."
 
 
 def first_difference(a: Record, b: Record, pattern: str | None = None) -> Difference | None:
@@ -201,7 +220,13 @@ def as_text(a: Record, b: Record, verdict: Verdict) -> str:
     same = sorted({name.split(" ")[0] for name in flat(a.facts)} - {row[0].split(" ")[0] for row in rows} - {"started"})
     environment = [table([("differs", "A", "B"), *map(shortened, rows)])] if rows else []
     environment.append(f"the same: {', '.join(same)}")
-    return "\n\n".join([runs, "\n".join(environment), curves(a, b, verdict), sentence(verdict)])
+    return "\n\n".join([runs, "\n".join(environment), curves(a, b, verdict), judgement(a, b, verdict)])
+
+
+def judgement(a: Record, b: Record, verdict: Verdict) -> str:
+    if verdict.outcome != "crashed":
+        return sentence(verdict)
+    return f"CRASHED: {'AB'[verdict.run or 0]} {ending((a, b)[verdict.run or 0])}. {before_the_crash(verdict)}"
 
 
 def summary(record: Record) -> str:

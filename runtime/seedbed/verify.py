@@ -56,21 +56,10 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     jobs = [FIRST, *(str(number) for number in range(2, plan.runs + 1)), *([OTHER_SEED] if seeded else [])]
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
-    verdict = crashed(records) or compare.judge(records, plan.tolerance, plan.pattern)
-    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
-
-
-def crashed(records: list[Record]) -> Verdict | None:
-    """That one of the runs failed, whatever else differs. Unfit: all have. None: none has."""
-    failed = [number for number, record in enumerate(records) if record.status]
-    if not failed:
-        return None
-    if len(failed) == len(records):
+    if all(record.status for record in records):
         raise failure(records[0])
-    sound = next(record for record in records if not record.status)
-    difference = compare.first_difference(sound, records[failed[0]])
-    before = difference if difference and difference.kind in KINDS else None  # what is missing, the crash explains
-    return Verdict("crashed", before, failed[0])
+    verdict = compare.judge(records, plan.tolerance, plan.pattern)
+    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
 
 
 def failure(record: Record) -> Unfit:
@@ -210,8 +199,7 @@ def crash_text(plan: Plan, report: Report) -> str:
     for number, record in failed:
         words = launch.last_words(record.path, crash.SAID_LAST)
         lines += [f"CRASHED: run {number} {crash.ending(record.status)} and said:", textwrap.indent(words, "  ")]
-    difference = report.verdict.difference
-    lines.append(f"Before that the runs differ: {difference}." if difference else "Up to there the runs agree.")
+    lines.append(compare.before_the_crash(report.verdict))
     said = "\n".join(launch.last_words(record.path, crash.SAID_LAST) for _, record in failed)
     if remedy := crash.remedy(said, plan.parallel):
         lines.append(f"{remedy[0].upper()}{remedy[1:]}.")
