@@ -219,8 +219,15 @@ class Lint:
             drained = {last_name(node.func.value) for node in ast.walk(worker) if is_call_of(node, "get")}
             queues = filled - drained
             for node in self.nodes:
-                if is_call_of(node, "get") and last_name(node.func.value) in queues and not node.args:
+                taken = is_call_of(node, "get") and last_name(node.func.value) in queues and not node.args
+                if taken and not self.is_kept_and_sorted(node):
                     yield node.lineno
+
+    def is_kept_and_sorted(self, node: ast.AST) -> bool:
+        """Whether it goes, with others, into a variable that is sorted below: `parts = dict(queue.get() for …)`."""
+        while not isinstance(node, ast.stmt):
+            node = self.parents[node]
+        return isinstance(node, ast.Assign) and any(map(self.is_sorted_below, node.targets))
 
     def is_in_loop(self, node: ast.AST) -> bool:
         while node := self.parents.get(node):

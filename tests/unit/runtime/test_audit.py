@@ -222,6 +222,8 @@ def test_a_set_or_a_race_is_followed_to_where_it_matters(tmp_path, name: str) ->
         "devices = set(all_devices)\nif len(devices) == 1: device = next(iter(devices))",
         "lock = threading.Lock()\ndef work(batch):\n    global seen\n    with lock: seen += len(batch)",
         "def work(loss):\n    with open(loss) as file:\n        total += file.read()",
+        "def work(results): results.put((1, 2))\nfor _ in tasks: Thread(target=work, args=(results,)).start()\n"
+        "parts = dict(results.get() for _ in tasks)\nfor number in sorted(parts): train(parts[number])",
         "def work(results): results.put(1)\nThread(target=work, args=(results,)).start()\nresults.get()",
     ],
 )

@@ -243,7 +243,7 @@ def test_a_seed_that_is_killed_names_the_signal(sweep) -> None:
     assert (failed.returncode, "seed 43: failed (was killed by SIGSEGV), see" in failed.stderr) == (1, True)
 
 
-def test_seeds_that_take_from_one_another_are_told_what_helps(sweep) -> None:
+def test_seeds_that_take_from_one_another_get_advice(sweep) -> None:
     code = TRAINING + "import sys, time\nif seed == '43': sys.exit('OSError: [Errno 98] Address already in use')"
     assert "same random port or name: use --parallel 1 (" in sweep(code, "--seeds", "2", "--parallel", "2").stderr
     assert "use --parallel 1" not in sweep(code, "--seeds", "2", "--output", "one").stderr

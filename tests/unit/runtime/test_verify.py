@@ -239,7 +239,7 @@ def test_a_run_that_fails_after_it_diverged_says_so(verify) -> None:
     assert "Before that the runs differ: loss (forward), step 1." in done.stdout
 
 
-def test_a_thread_that_an_exception_ended_is_told(verify) -> None:
+def test_a_thread_that_an_exception_ended_is_named(verify) -> None:
     code = "import threading\ndef work(): raise KeyError('x')\nthreading.Thread(target=work).start(); print(1)"
     done = verify(code, "--no-other-seed")
     assert (done.returncode, "EQUAL" in done.stdout) == (0, True)
@@ -263,7 +263,7 @@ print(1)
 """
 
 
-def test_runs_side_by_side_that_draw_the_same_port_are_told_what_helps(verify) -> None:
+def test_runs_side_by_side_that_draw_the_same_port_get_advice(verify) -> None:
     side_by_side = verify(SAME_PORT, "--parallel", "2", "--no-other-seed")
     assert (side_by_side.returncode, "DIVERGED" in side_by_side.stdout) == (1, False), side_by_side.stdout
     assert "Address already in use" in side_by_side.stdout
