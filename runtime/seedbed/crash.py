@@ -26,9 +26,9 @@ def ending(status: int) -> str:
 
 
 def last_words(file: Path, count: int = 1) -> str:
-    """The last lines that it wrote to its standard error; `nothing` if there are none."""
+    """The last lines that it wrote to its standard error, without a traceback's arrows; `nothing` if there are none."""
     try:
-        lines = [line.rstrip() for line in file.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line.rstrip() for line in file.read_text(errors="replace").splitlines() if line.strip(" ^~")]
     except OSError:
         lines = []
     return "\n".join(lines[-count:]) or "nothing"
