@@ -8,6 +8,9 @@ import os
 from seedbed.settings import DEFAULT_MODE, DEFAULT_SEED, LARGEST_SEED, MODES, RANK_VARIABLES, VARIABLES, Setting
 
 CGROUP = "/sys/fs/cgroup"
+SHARED_MEMORY = "/dev/shm"
+DOCKERS_SHARED_MEMORY = 64 << 20
+SHARED_MEMORY_ADVICE = "64 MB or less; a full one is a bus error: docker run --shm-size 1g"
 
 
 def mode(environ: dict[str, str]) -> str:
@@ -122,6 +125,21 @@ def quota_cpus() -> int | None:
         except OSError:
             return None
     return None if quota in ("max", "-1") else -(-int(quota) // int(period))
+
+
+def shared_memory() -> int | None:
+    """The bytes of /dev/shm; None if there is none."""
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return None
+    return found.f_blocks * found.f_frsize
+
+
+def shared_memory_is_small() -> bool:
+    """Whether it is no larger than what Docker gives a container that asks for nothing."""
+    found = shared_memory()
+    return found is not None and found <= DOCKERS_SHARED_MEMORY
 
 
 def read_words(path: str) -> list[str]:

@@ -99,6 +99,7 @@ def as_json(rows: list[Finding]) -> str:
         "mode": process.mode,
         "seed": process.seed(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
+        "shared_memory": environment.shared_memory(),
         "holds": all(row.holds for row in rows),
         "settings": [asdict(row) for row in rows],
     }
@@ -112,7 +113,16 @@ def as_text(rows: list[Finding]) -> str:
         facts.insert(0, ("image", f"{described.get('name', '?')} {described.get('tag', '?')}"))
     if process.mode != "off":
         facts += [("seed", str(process.seed())), ("threads", os.environ.get("OMP_NUM_THREADS", "not set"))]
+    facts.append(("/dev/shm", shared_memory()))
     return "\n\n".join(part for part in (table(facts), table(settings_table(rows)), verdict(rows)) if part)
+
+
+def shared_memory() -> str:
+    """The size of /dev/shm, through which DataLoader workers send their batches, and what to do if it is small."""
+    found = environment.shared_memory()
+    if found is None:
+        return "none"
+    return environment.SHARED_MEMORY_ADVICE if environment.shared_memory_is_small() else f"{found >> 20} MB"
 
 
 def settings_table(rows: list[Finding]) -> list[tuple[str, ...]]:

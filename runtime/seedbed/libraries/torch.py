@@ -3,7 +3,7 @@
 import os
 from types import ModuleType
 
-from seedbed import process
+from seedbed import boot, environment, process
 
 
 def configure(torch: ModuleType) -> None:
@@ -16,6 +16,7 @@ def configure(torch: ModuleType) -> None:
     torch.backends.mkldnn.deterministic = True
     torch.utils.deterministic.fill_uninitialized_memory = os.environ.get("SEEDBED_FILL_UNINITIALIZED") == "1"
     derive_missing_seed(torch)
+    name_small_shared_memory(torch)
 
 
 def derive_missing_seed(torch: ModuleType) -> None:
@@ -27,6 +28,24 @@ def derive_missing_seed(torch: ModuleType) -> None:
 
     seed.__doc__ = torch.seed.__doc__
     torch.seed = torch.random.seed = seed
+
+
+def name_small_shared_memory(torch: ModuleType) -> None:
+    """Before the first DataLoader starts workers, say that /dev/shm is too small for their batches, if it is.
+
+    Where it is full they end with a bus error, which names neither (pytorch #5040, #16979).
+    """
+    iterator = getattr(torch.utils.data.dataloader, "_MultiProcessingDataLoaderIter", None)
+    if iterator is None or not environment.shared_memory_is_small():
+        return
+    start_workers = iterator.__init__
+
+    def __init__(self, loader):
+        iterator.__init__ = start_workers
+        boot.say(f"DataLoader workers share batches in /dev/shm, which has {environment.SHARED_MEMORY_ADVICE}")
+        start_workers(self, loader)
+
+    iterator.__init__ = __init__
 
 
 def state(torch: ModuleType) -> dict[str, str]:
