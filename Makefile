@@ -1,7 +1,7 @@
 # Two commands from a bare clone: `make images` builds and tests the images, `make test` tests Seedbed itself.
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
 
-.PHONY: images test test-images lint
+.PHONY: images test test-images register lint
 
 images:
 	./build.py lock --check
@@ -19,6 +19,10 @@ test: lint
 test-images:
 	./build.py list
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/image
+
+# Every row of the register of native generators (docs/determinism.md), in the PyTorch image; takes half an hour.
+register:
+	.venv/bin/python -m tests.image.register
 
 lint:
 	./build.py render --check

@@ -84,11 +84,12 @@ class Group:
     def parts(self) -> dict[str, Part]:
         """Its layers, by what they are called: two where image.yaml splits it."""
         name, split, wheels = self.model.name, self.model.split, ", ".join(map(str, self.wheels))
+        removed = tuple(f"../../..{path.removeprefix(contents.VENV)}" for path in contents.removed_commands(self.model))
         if not split:
-            return {f"{name}: {wheels}": Part(self.wheels)}
+            return {f"{name}: {wheels}": Part(self.wheels, without=removed)}
         return {
             f"{name}, {' '.join(split)}: {wheels}": Part(self.wheels, only=split),
-            f"{name}, the rest: {wheels}": Part(self.wheels, without=split),
+            f"{name}, the rest: {wheels}": Part(self.wheels, without=(*split, *removed)),
         }
 
     def python_size(self, target: Target) -> int:
@@ -129,7 +130,8 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
     locked = lock.read(image)
     texts = {
         contents.DESCRIPTION: contents.description(image, locked, lock.digest(catalog, image)),
-        contents.CONSTRAINTS: contents.constraints(locked),
+        contents.CONSTRAINTS: contents.constraints(image, locked),
+        contents.SYSTEM_PACKAGES: contents.system_packages(image),
         f"{contents.VENV}/pyvenv.cfg": contents.VENV_CONFIGURATION,
     }
     links = contents.venv_links(image)
@@ -139,6 +141,7 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
         "texts": texts,
         "links": links,
         "files": files,
+        "folders": contents.FOLDERS,
         "users": users,
         "base": debian.diff_id,
         "compiler": compiler_key(),
@@ -153,8 +156,8 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
         modules = [runtime_file(installed) for installed in contents.runtime_files(image)]
         entries += [*modules, *bytecode(modules, store=store(), base=debian, python=image.python)]
         entries += [
-            directory(path.lstrip("/"), mode=0o777, uid=contents.USER_ID, gid=contents.USER_ID)
-            for path in contents.OPEN_FOLDERS
+            directory(path.lstrip("/"), mode=mode, uid=contents.USER_ID, gid=contents.USER_ID)
+            for path, mode in contents.FOLDERS.items()
         ]
         entries += user_database(debian, users)
         return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=what)

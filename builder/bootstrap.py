@@ -72,6 +72,9 @@ cat > etc/dpkg/dpkg.cfg.d/seedbed <<'END'
 END
 """
 
+DROP_PRIVILEGES = "chmod ug-s"
+"""No program gives its user another's rights: su, mount, passwd and their like have no use in a container."""
+
 # Debian's own addresses come from the locked package apt; the build's mirror must not enter the image.
 CUSTOMIZE = f"""\
 set -eu
@@ -82,6 +85,7 @@ test -s etc/apt/sources.list
 cat > etc/apt/apt.conf.d/seedbed <<'END'
 {APT_CONFIGURATION}
 END
+find usr -type f -perm /6000 -exec {DROP_PRIVILEGES} {{}} +
 """
 
 LIST_INSTALLED = "chroot \"$1\" dpkg-query --show --showformat '${Package}=${Version}\\n'"

@@ -42,11 +42,13 @@ class LayerGroup(Strict):
     """The wheels of one layer, by name; `*` matches any text. A wheel goes to the first group that names it.
 
     `split` makes two layers of it: files whose path below site-packages matches a pattern there, and all others.
+    `remove_commands` names console scripts of these wheels that are left out.
     """
 
     name: Name
     packages: tuple[Text, ...] = Field(min_length=1)
     split: tuple[Text, ...] = ()
+    remove_commands: tuple[Text, ...] = ()
 
     def holds(self, package: str) -> bool:
         return any(fnmatchcase(package, pattern) for pattern in self.packages)

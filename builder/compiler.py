@@ -4,14 +4,15 @@ Standard input: a list of (path in the image, source). Standard output: the inte
 contents, None where a source does not compile, as with templates and with code for another Python. Both are written
 by marshal in its version 2, which every Python 3 reads alike.
 
-A .pyc holds its source's hash and is marked "unchecked" (PEP 552): neither dates nor hashing matter at import.
+A .pyc holds its source's hash and is marked "checked" (PEP 552): Python hashes the source at import, and compiles it
+anew if it was edited, whatever its date. `import torch` takes 4 percent longer for that.
 """
 
 import importlib.util
 import marshal
 import sys
 
-UNCHECKED_HASH = (1).to_bytes(4, "little")
+CHECKED_HASH = (3).to_bytes(4, "little")
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def bytecode(path: str, source: bytes) -> bytes | None:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError):
         return None
-    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(source) + marshal.dumps(code)
+    return importlib.util.MAGIC_NUMBER + CHECKED_HASH + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
 if __name__ == "__main__":

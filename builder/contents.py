@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from builder import paths, writer
-from builder.catalog import Image
+from builder.catalog import Image, LayerGroup
 from builder.lock import Lock
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed.environment import baked_environment
 
 VENV = "/opt/venv"
-ENTRYPOINT = ("/usr/bin/tini", "-g", "--", "/opt/seedbed/entrypoint.sh")
+ENTRYPOINT = ("/usr/bin/tini", "-s", "--", "/opt/seedbed/entrypoint.sh")
+"""tini alone gets the signals and hands them to the command, which tells its own workers. With -g the workers of a
+DataLoader would die first, and the training of that. -s: reaps orphans also when another init is process 1."""
 COMMAND = ("bash",)
 PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WORKING_FOLDER = "/workspace"
@@ -25,8 +27,14 @@ HOME = "/home/seedbed"
 USER_ID = 1000
 PASSWD = f"seedbed:x:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"
 GROUP = f"seedbed:x:{USER_ID}:"
-OPEN_FOLDERS = (HOME, WORKING_FOLDER)
-"""Folders of the image's user that any other `--user` may write to as well."""
+FOLDERS = {HOME: 0o755, WORKING_FOLDER: 0o1777}
+"""Folders of the image's user, and their modes. Any `--user` may write to the working folder, and nobody but its owner
+replaces a file there. A home belongs to one user: the entrypoint gives every other one its own."""
+
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages/00_seedbed.pth"
+"""In the folder that `python -m venv --system-site-packages` adds, so that such an environment has the image's packages
+and the startup hook."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,20 @@ def venv_links(image: Image) -> dict[str, str]:
     }
 
 
-VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = false\n"
+VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = true\n"
+"""True: without it Python has no packages in a user's home, so `pip install` would work for root alone. They come after
+the image's own in sys.path: what is locked wins."""
+
+
+def removed_commands(group: LayerGroup) -> list[str]:
+    """The paths of the console scripts that the layer does without."""
+    return [f"{VENV}/bin/{command}" for command in group.remove_commands]
 
 
 def runtime_files(image: Image) -> list[Installed]:
     """Every file of the runtime, sorted by target."""
-    modules = (path.relative_to(paths.RUNTIME).as_posix() for path in paths.RUNTIME.glob("seedbed/**/*.py"))
+    found = (path for pattern in ("*.py", "*.c") for path in paths.RUNTIME.glob(f"seedbed/**/{pattern}"))
+    modules = (path.relative_to(paths.RUNTIME).as_posix() for path in found)
     files = [Installed(module, f"{site_packages(image)}/{module}", 0o644) for module in modules]
     files += [
         Installed("00_seedbed.pth", f"{site_packages(image)}/00_seedbed.pth", 0o644),
@@ -90,12 +106,14 @@ def environment(image: Image) -> dict[str, str]:
     """The image's ENV: what makes it usable, what makes it repeatable, and what image.yaml adds."""
     usable = {
         "PATH": PATH,
-        "HOME": HOME,
-        "USER": "seedbed",
         "LANG": "C.UTF-8",
         "PIP_CONSTRAINT": CONSTRAINTS,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONUNBUFFERED": "1",
+        # requests and curl bring authorities of their own, unless told to read the file that a company adds its own to.
+        "SSL_CERT_FILE": CERTIFICATES,
+        "REQUESTS_CA_BUNDLE": CERTIFICATES,
+        "CURL_CA_BUNDLE": CERTIFICATES,
         "SEEDBED_IMAGE": f"{image.name} {image.full_tag}",
     }
     if image.cuda:
@@ -140,6 +158,20 @@ def description(image: Image, lock: Lock, lock_digest: str) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def constraints(lock: Lock) -> str:
-    """The text of constraints.txt: whatever is installed on top keeps the locked versions."""
-    return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in lock.wheels)
+def constraints(image: Image, lock: Lock) -> str:
+    """The text of constraints.txt: whatever is installed on top keeps the versions that the image is for.
+
+    Only those: a constraint on pillow or packaging would make pip take years-old releases of what needs a newer one.
+    """
+    kept = (wheel for wheel in lock.wheels if is_kept(image, wheel.name))
+    return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in kept)
+
+
+def is_kept(image: Image, name: str) -> bool:
+    """Whether results depend on this package: the frameworks, what they compute with, and CUDA."""
+    return name in image.versions or name in ("numpy", "triton") or name.startswith("nvidia-")
+
+
+def system_packages(image: Image) -> str:
+    """The text of the `.pth` file at SYSTEM_PACKAGES; Python skips the folder where it has it already."""
+    return f"{site_packages(image)}\nimport seedbed.boot\n"

@@ -51,7 +51,7 @@ def render(catalog: Catalog, image: Image) -> Rendered:
         "layers": lock.layers_of(catalog, image, locked),
         "contents": contents,
         "description": contents.description(image, locked, lock.digest(catalog, image)),
-        "constraints": contents.constraints(locked),
+        "constraints": contents.constraints(image, locked),
         "labels": contents.labels(image, lock.digest(catalog, image)),
     }
     return Rendered(image, environment().get_template(TEMPLATE).render(facts))

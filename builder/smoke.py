@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from builder import build, checks, lock, paths, programs
+from builder import build, checks, contents, lock, paths, programs
 from builder.catalog import Catalog, Image
 from builder.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
 from builder.engine import Engine, Running
@@ -19,6 +19,7 @@ from builder.record import Record, SmokeResult
 
 Gpu = Literal["auto", "require", "off"]
 CHECKS = "/opt/checks"
+PROBES = "/opt/probes"
 Check = Callable[["Subject"], None]
 
 
@@ -82,16 +83,57 @@ def dependencies_agree(subject: Subject) -> None:
     subject.run("pip", "check")
 
 
-def works_as_any_user(subject: Subject) -> None:
-    script = "import getpass, pathlib; getpass.getuser(); pathlib.Path.home().joinpath('x').write_text('x')"
-    write = f'touch /workspace/x && python -c "{script}"'
-    for user in ("0:0", "1000:1000", "12345:54321"):
-        subject.run("bash", "-c", write, user=user)
+def every_command_starts(subject: Subject) -> None:
+    probe(subject, "commands.py", f"{contents.VENV}/bin")
+
+
+def pip_works_for_any_user(subject: Subject) -> None:
+    for user in USERS:
+        probe(subject, "packages.py", user=user)
+
+
+def probe(subject: Subject, script: str, *arguments: str, **options: Any) -> None:
+    """Run one of the scripts in `probes` inside the image; `Failed` with its last words unless it succeeds."""
+    finished = subject.finish(
+        ["python", f"{PROBES}/{script}", *arguments],
+        files={PROBES: paths.ROOT / "builder" / "probes"},
+        environment={"SEEDBED_QUIET": "1"},
+        **options,
+    )
+    if finished.status:
+        raise Failed(last_line(finished.stderr) or f"{script} ended with status {finished.status}")
+
+
+def every_user_has_a_home(subject: Subject) -> None:
+    """One that is theirs alone, whether the file system can be written to or not."""
+    for options in ({}, {"read_only": True, "tmpfs": {"/tmp": "exec"}}):
+        homes = [subject.run("bash", "-c", HOME_IS_OWN, user=user, **options).stdout.strip() for user in USERS]
+        if len(set(homes)) != len(USERS):
+            raise Failed(f"users share a home: {', '.join(homes)}")
 
 
 def works_read_only(subject: Subject) -> None:
     subject.run("python", "-c", "import numpy; open('/tmp/x', 'w')", read_only=True, tmpfs={"/tmp": ""})
 
+
+def gives_nobody_rights(subject: Subject) -> None:
+    """No program runs with the rights of another user than the one who starts it."""
+    found = subject.run("find", "/usr", "/opt", "-xdev", "-type", "f", "-perm", "/6000").stdout.split()
+    if found:
+        raise Failed(f"these run with the rights of their owner: {', '.join(found)}")
+
+
+USERS = ("0:0", "1000:1000", "12345:54321")
+HOME_IS_OWN = """
+set -e
+touch /workspace/x 2>/dev/null || test ! -w /workspace
+[ "$(stat -c %u "$HOME")" = "$(id -u)" ]
+case $(stat -c %A "$HOME") in ????????w?) exit 1 ;; esac
+mkdir -p "$HOME/.cache/x"
+[ "$(whoami)" = "$(python -c 'import getpass; print(getpass.getuser())')" ]
+[ "$(python -c 'import pathlib; print(pathlib.Path.home())')" = "$HOME" ]
+echo "$HOME"
+"""
 
 COMMON: dict[str, Check] = {
     "holds what its lock says": holds_its_lock,
@@ -100,8 +142,11 @@ COMMON: dict[str, Check] = {
     "first log line names seed and mode": checks.names_seed_and_mode,
     "refuses a bad seed": checks.refuses_a_bad_seed,
     "seedbed info sees what is in force": checks.knows_what_is_in_force,
-    "works as any user": works_as_any_user,
+    "every command starts": every_command_starts,
+    "pip works for any user, and in virtual environments": pip_works_for_any_user,
+    "every user has a home and a name": every_user_has_a_home,
     "works read-only": works_read_only,
+    "gives nobody another user's rights": gives_nobody_rights,
     "trains to the same bits": checks.trains_to_the_same_bits,
     "does not without the layer": checks.needs_its_layer_for_that,
     "seeds without its entrypoint": checks.seeds_without_its_entrypoint,

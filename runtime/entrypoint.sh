@@ -17,6 +17,7 @@ main() {
     esac
     export SEEDBED_SEED="$seed" SEEDBED_MODE="$mode"
 
+    set_home
     set_hash_seed
     set_threads
     # shellcheck source=settings.sh
@@ -27,7 +28,69 @@ main() {
         check
         announce
     fi
+    if needs_a_shell "$@"; then supervise "$@"; fi
     exec "$@"
+}
+
+# Whether a shell starts the training. `docker stop` would end that shell and with it the container, before the training
+# has saved its checkpoint.
+needs_a_shell() {
+    case ${1-} in
+        '' | python* | seedbed | torchrun) return 1 ;;
+        sh | bash | dash | */sh | */bash | */dash)
+            [ $# -gt 1 ]
+            return
+            ;;
+    esac
+    first=''
+    program=$(command -v "$1") && [ -r "$program" ] && IFS= read -r first <"$program"
+    case $first in
+        '#!'*/sh | '#!'*/sh\ * | '#!'*bash | '#!'*bash\ * | '#!'*dash | '#!'*dash\ *) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Run the shell as a child and hand signals to what it has started.
+supervise() {
+    # What a shell runs in the background reads nothing and ignores Ctrl-C, unless it is started like this.
+    exec 3<&0
+    env --default-signal=INT,QUIT "$@" <&3 3<&- &
+    child=$!
+    trap 'hand_on TERM; outlive' TERM
+    trap 'hand_on HUP; outlive' HUP
+    trap 'hand_on USR1' USR1
+    trap 'hand_on USR2' USR2
+    trap '[ -t 0 ] || hand_on INT' INT # a terminal has sent it to all of them
+    while :; do
+        if wait "$child"; then status=0; else status=$?; fi
+        kill -0 "$child" 2>/dev/null || exit "$status"
+    done
+}
+
+# To the shell, and to the programs that it and shells below it have started. Not to what those have started: the workers
+# of a DataLoader would die first, and the training of that.
+hand_on() {
+    started=$(started_by "$child")
+    # shellcheck disable=SC2086 # a list of numbers
+    kill -s "$1" "$child" $started 2>/dev/null || true
+}
+
+started_by() {
+    case $(readlink "/proc/$1/exe") in
+        */sh | */bash | */dash) ;;
+        *) return 0 ;;
+    esac
+    for each in $(pgrep -P "$1"); do
+        echo "$each"
+        started_by "$each"
+    done
+}
+
+# The container ends with this process: wait until those programs have saved what they want to.
+outlive() {
+    for each in $started; do
+        while kill -0 "$each" 2>/dev/null; do sleep 0.1; done
+    done
 }
 
 # A value that differs from the baked one is the user's own and stays; otherwise the mode's replaces it.
@@ -41,6 +104,29 @@ setting() { # name, value in strict (the baked one), in warn, in off; empty: uns
         off) wanted=$4 ;;
     esac
     if [ -n "$wanted" ]; then export "$1=$wanted"; else unset "$1"; fi
+}
+
+# A user without a home that can be written to gets one, which nobody else can: pip, torch.hub, Hugging Face and Keras
+# keep packages and caches there. sitecustomize.py does the same for a Python that starts without this entrypoint.
+set_home() {
+    case ${HOME:-/} in
+        / | /root | /home/seedbed) # what Docker sets, not the user; another user's after setpriv and the like
+            USER=$(id -un 2>/dev/null) || USER=uid-$(id -u)
+            export USER
+            [ "${HOME:-/}" != / ] && [ -w "$HOME" ] || new_home
+            ;;
+    esac
+    # Where `pip install` puts commands for a user who may not write to /opt/venv.
+    PATH=$PATH:${PYTHONUSERBASE:-$HOME/.local}/bin
+}
+
+new_home() {
+    home=${TMPDIR:-/tmp}/home-$(id -u)
+    # Somebody else may have made it: a user takes only what is their own.
+    # shellcheck disable=SC3067 # dash, which is Debian's sh, has test -O
+    mkdir -m 0700 "$home" 2>/dev/null || { [ -O "$home" ] && [ ! -L "$home" ]; } ||
+        home=$(mktemp -d 2>/dev/null) || home=${HOME:-/} # nothing can be written at all
+    export HOME="$home"
 }
 
 set_hash_seed() {

@@ -1,4 +1,6 @@
-"""Writes what is made from the table in seedbed/settings.py: settings.sh, and the tables of docs/determinism.md.
+"""Writes what is made from the tables in seedbed/settings.py and seedbed/names.py.
+
+That is settings.sh, the tables of docs/determinism.md and the set of modules in seedbed/boot.py.
 
 `python runtime/generate.py` writes them; with `--check` it writes nothing and ends with 1 where one is stale.
 """
@@ -10,14 +12,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from seedbed.names import APART, NAMERS, SAMPLERS, Row  # noqa: E402
+from seedbed.register import CONSTANT, NEVER, REGISTER  # noqa: E402
+from seedbed.register import Row as Library  # noqa: E402
 from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
+HOOK = HERE / "seedbed" / "boot.py"
 PAGE = HERE.parent / "docs" / "determinism.md"
 
 
 def main(arguments: list[str]) -> int:
-    wanted = {SHELL: shell_table(), PAGE: filled(PAGE.read_text())}
+    wanted = {SHELL: shell_table(), HOOK: with_modules(HOOK.read_text()), PAGE: filled(PAGE.read_text())}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         print(f"{path.relative_to(HERE.parent)} is stale: run python runtime/generate.py", file=sys.stderr)
@@ -40,15 +46,33 @@ def quoted(value: str | None) -> str:
     return f"'{value or ''}'"
 
 
+def with_modules(hook: str) -> str:
+    """The hook's source with the names of `APART` in its set: it has no time to import them."""
+    lines = "".join(f'    "{row.name}",\n' for row in APART)
+    return re.sub(r"(DRAW_NAMES_APART = {\n).*?(}\n)", lambda match: match[1] + lines + match[2], hook, flags=re.DOTALL)
+
+
 def filled(page: str) -> str:
     """The page with the text between each pair of `<!-- table: NAME -->` and `<!-- end -->` written anew."""
-    tables = {"options": options_table(), "variables": settings_table(VARIABLES), "calls": settings_table(CALLS)}
+    tables = {
+        "options": options_table(),
+        "variables": settings_table(VARIABLES),
+        "calls": settings_table(CALLS),
+        "apart": names_table("module", APART),
+        "namers": names_table("package", NAMERS),
+        "samplers": names_table("package", SAMPLERS),
+        "register": register_table(),
+    }
     pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
     return pattern.sub(lambda match: match[1] + tables[match[2]] + match[3], page)
 
 
 def options_table() -> str:
     return markdown(["variable", "default", "meaning"], [[code(o.name), code(o.default), o.meaning] for o in OPTIONS])
+
+
+def names_table(what: str, rows: tuple[Row, ...]) -> str:
+    return markdown([what, "draws", "evidence"], [[code(row.name), row.draws, row.evidence] for row in rows])
 
 
 def settings_table(settings: tuple[Setting, ...]) -> str:
@@ -60,6 +84,18 @@ def settings_row(setting: Setting) -> list[str]:
     values = [code(setting.values[mode]) for mode in ("strict", "warn")]
     why = f"{setting.why} ({setting.evidence})"
     return [code(setting.name), for_what(setting), *values, why, setting.undone_by]
+
+
+def register_table() -> str:
+    head = ["library", "version tried", "its generator", "seeded how", "result"]
+    return markdown(head, [register_row(row) for row in REGISTER])
+
+
+def register_row(row: Library) -> list[str]:
+    """What was seen when the row's script was run."""
+    how = row.by if row.how == NEVER else f"{row.how}: {row.by}"
+    result = {CONSTANT: "the same under every seed", NEVER: "**differs**"}.get(row.how, "repeats")
+    return [code(row.package), row.version, row.generator, how, result + (f"; not: {row.limits}" if row.limits else "")]
 
 
 def for_what(setting: Setting) -> str:

@@ -1,17 +1,22 @@
 """SEEDBED_AUDIT=1: says at exit what stays unrepeatable, what only Seedbed makes repeatable, and what was undone.
 
-Each place is named once, as file:line, with how often it was passed. Children of multiprocessing report nothing.
+Each place is named once, as file:line, with how often it was passed. Under `seedbed run --audit` generators that are
+not Python's are watched too (`seedbed.native`), in all processes; `run` then reports what each Python found.
+Of children of multiprocessing only the native generators are reported.
 """
 
 import atexit
 import functools
+import json
 import os
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from seedbed import boot, lint
 
@@ -21,7 +26,9 @@ CONSTANT_GENERATOR = "torch.Generator() never given a seed: the same numbers und
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 PASSED_THROUGH = (OWN, *(f"{STANDARD_LIBRARY}/{name}.py" for name in ("random", "secrets", "uuid")))
 PACKAGES = ("/site-packages/", "/dist-packages/")
+PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 DAY = 86400  # seconds
+COLLECTED = "SEEDBED_AUDIT_FILE"  # set by `seedbed run --audit`: what each Python found goes there
 
 Place = tuple[str, int]  # file, line
 places: Counter[tuple[Place, str]] = Counter()
@@ -29,9 +36,14 @@ places: Counter[tuple[Place, str]] = Counter()
 
 def start() -> None:
     """Watch the operating system's entropy, and report at exit. Libraries are watched as they are configured."""
-    if boot.lineage:
+    if not boot.is_program():
         return
-    watch_call(os, "urandom", lambda *_: note("os.urandom, uuid4 or secrets: random on purpose"))
+    urandom = os.urandom
+    watch_call(os, "urandom", note_entropy)
+    os.register_at_fork(after_in_child=lambda: setattr(os, "urandom", urandom))  # a child reports nothing of Python's
+    from seedbed import races  # which imports this module
+
+    races.start()
     main_process = os.getpid()
     atexit.register(lambda: os.getpid() == main_process and report())
 
@@ -46,6 +58,7 @@ def watch(library: str, module: ModuleType) -> None:
 def watch_random(random: ModuleType) -> None:
     watch_call(random.Random, "seed", lambda generator, seed=None, *_, **__: note_seed(seed))
     random.seed = random._inst.seed
+    import_module("seedbed.libraries.random").on_left = note_left
 
 
 def watch_numpy(numpy_random: ModuleType) -> None:
@@ -78,12 +91,38 @@ def watch_call(owner: object, name: str, before: Callable[..., object]) -> None:
     setattr(owner, name, watched)
 
 
+def note_entropy(*_: object) -> None:
+    """Python code that asks for entropy wants it random; compiled code that does so seeds a generator of its own."""
+    frame = outside_seedbed()
+    if frame is None or "urandom" in frame.f_code.co_names or frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
+        note("os.urandom, uuid4 or secrets: random on purpose")
+    elif place := users_line(frame):
+        note_at(place, f"{compiled_caller()} draws from the operating system's entropy: no seed reaches it")
+
+
+def compiled_caller() -> str:
+    """The library that has called the Python function which is running; known only where `seedbed.native` watches."""
+    from seedbed.native import caller, events
+
+    library = caller.compiled_caller()
+    return events.library_name(library) if library else "compiled code called here"
+
+
 def note_seed(seed: object = None) -> None:
     """No seed at all, or one that is the time of day (in s, ms, µs or ns)."""
     if seed is None:
         note(f"generator {THANKS_TO_SEEDBED}")
     elif isinstance(seed, int | float) and any(abs(seed / unit - time.time()) < DAY for unit in (1, 1e3, 1e6, 1e9)):
-        note("seeded from the clock: another result in every run")
+        note_with_package("seeded from the clock: another result in every run")
+
+
+def note_left(what: str) -> None:
+    """A generator left random, where it was made or first drew: in a package, too. Generated code is passed over."""
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith((*PASSED_THROUGH, "<string>", "<attrs")):
+        frame = frame.f_back
+    if frame:
+        note_at((frame.f_code.co_filename, frame.f_lineno), what)
 
 
 def note_constant_sampler(*_: object, shuffle: bool = True, seed: int = 0, **__: object) -> None:
@@ -110,6 +149,17 @@ def note(what: str) -> None:
         note_at(place, what)
 
 
+def note_with_package(what: str) -> None:
+    """Count `what` for the user's line, also if it is a package that was called there which does it."""
+    frame = outside_seedbed()
+    while frame and frame.f_code.co_filename.startswith(PASSED_THROUGH):
+        frame = frame.f_back
+    place = users_line(frame)
+    if frame and place:
+        package = PACKAGE.search(frame.f_code.co_filename)
+        note_at(place, f"{package[1].removesuffix('.py')}: {what}" if package else what)
+
+
 def note_at(place: Place, what: str) -> None:
     places[place, what] += 1
 
@@ -122,6 +172,21 @@ def caller() -> Place | None:
     if frame is None or not is_users(frame.f_code.co_filename):
         return None
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def outside_seedbed() -> FrameType | None:
+    """The nearest frame that is not Seedbed's."""
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(OWN):
+        frame = frame.f_back
+    return frame
+
+
+def users_line(frame: FrameType | None) -> Place | None:
+    """The user's line that this frame was called from, through whatever packages."""
+    while frame and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame else None
 
 
 def is_users(file: str) -> bool:
@@ -138,14 +203,41 @@ def users_files() -> list[str]:
 
 
 def report() -> None:
-    """All places on stderr, sorted; then the flags that no longer are as they were set."""
+    """What this process has found: into the file of `seedbed run --audit`, else on stderr."""
     from seedbed import info
 
     for file in users_files():
         for line, what in lint.unordered(file):
             note_at((file, line), what)
-    boot.say(f"audit: places to look at: {len(places) or 'none'}")
-    for ((file, line), what), count in sorted(places.items()):
-        print(f"  {file}:{line}  {f'{count} times  ' if count > 1 else ''}{what}", file=sys.stderr)
-    for row in info.undone():
-        print(f"  {row.name} is {row.found} at exit, was set {row.wanted}", file=sys.stderr)
+    found = [(file, line, what, count) for ((file, line), what), count in places.items()]
+    undone = [f"{row.name} is {row.found} at exit, was set {row.wanted}" for row in info.undone()]
+    if not collect({"places": found, "undone": undone}):
+        show(rows(found), ["native generators are not watched: use seedbed run --audit", *undone])
+
+
+def collect(found: dict) -> bool:
+    """Hand it to `seedbed run --audit`; False: nobody collects."""
+    try:
+        with Path(os.environ[COLLECTED]).open("a") as together:
+            together.write(json.dumps(found) + "\n")
+    except (KeyError, OSError):
+        return False
+    return True
+
+
+def rows(found: Iterable[tuple[str, int, str, int]]) -> list[str]:
+    """A line for each place and what was found there, sorted; counts of the same are added up."""
+    total: Counter[tuple[str, int, str]] = Counter()
+    for file, line, what, count in found:
+        total[file, line, what] += count
+    return [
+        f"{file}:{line}  {f'{count} times  ' if count > 1 else ''}{what}" if line else f"{file}  {what}"
+        for (file, line, what), count in sorted(total.items())
+    ]
+
+
+def show(rows: list[str], rest: list[str]) -> None:
+    """The report, on stderr."""
+    boot.say(f"audit: places to look at: {len(rows) or 'none'}")
+    for row in [*rows, *rest]:
+        print(f"  {row}", file=sys.stderr)

@@ -7,28 +7,126 @@ that needs no library pays for this one file and not even for `import random`.
 import os
 import sys
 
-LINEAGE_VARIABLE = "SEEDBED_LINEAGE"  # set by a parent for the moment in which it spawns: users never see it
+LINEAGE_VARIABLE = "SEEDBED_LINEAGE"  # what a parent hands to a child that it starts: users never see it
 WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that configures it
     "random": "random",
     "tempfile": "tempfile",
     "multiprocessing.process": "multiprocessing",
     "multiprocessing.pool": "pools",
+    "multiprocess.process": "multiprocessing",  # multiprocessing under another name: pathos, datasets
+    "multiprocess.pool": "pools",
+    "billiard.process": "multiprocessing",  # likewise: celery
+    "billiard.pool": "pools",
     "concurrent.futures.process": "pools",
-    "joblib._parallel_backends": "pools",
+    "concurrent.futures.thread": "pools",
+    "loky.process_executor": "pools",
+    "joblib._parallel_backends": "joblib",
+    "subprocess": "programs",
     "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
+    "ale_py": "native",
+    "ctranslate2": "native",
+    "cv2": "native",
+    "duckdb": "native",
+    "leidenalg": "native",
+    "numba": "native",
+    "nutpie": "native",
+    "onnxruntime": "native",
+    "polars": "native",
+    "pyarrow.compute": "native",
+    "qiskit_aer": "native",
+    "rustworkx": "native",
+    "sentencepiece": "native",
+    "sqlite3": "native",
     "torch": "torch",
     "tensorflow": "tensorflow",
     "jax": "jax",
     "keras": None,  # nothing to set: only watched
+    "_pytest.runner": "pytest",
 }
+# Modules that get a `random` of their own. Written by runtime/generate.py from seedbed/names.py: change that instead.
+# fmt: off
+DRAW_NAMES_APART = {
+    "IPython.core.tips",
+    "IPython.utils.path",
+    "aiohttp.connector",
+    "altair.utils.server",
+    "backoff._jitter",
+    "botocore.retryhandler",
+    "botocore.utils",
+    "celery.utils.time",
+    "coolname",
+    "dask.sizeof",
+    "databricks.sdk.retries",
+    "datasets.arrow_dataset",
+    "datasets.dataset_dict",
+    "distributed.comm.core",
+    "distributed.protocol.compression",
+    "distributed.scheduler",
+    "distributed.utils_comm",
+    "google.auth._exponential_backoff",
+    "google.cloud.firestore_v1.base_collection",
+    "gradio.blocks",
+    "gradio.utils",
+    "jupyter_client.session",
+    "jupyter_server.auth.security",
+    "jupyter_server.serverapp",
+    "kafka.cluster",
+    "logfire._internal.exporters.otlp",
+    "marimo._cli.tips",
+    "marimo._runtime.virtual_file.virtual_file",
+    "matplotlib.backends.backend_webagg",
+    "mlflow.utils.name_utils",
+    "mlflow.utils.request_utils",
+    "mlflow.utils.rest_utils",
+    "nni.experiment.management",
+    "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.sdk.metrics._internal.exemplar.exemplar_reservoir",
+    "opentelemetry.sdk.trace.id_generator",
+    "optuna.storages._rdb.storage",
+    "pymongo.message",
+    "pymongo.synchronous.topology",
+    "randomname",
+    "ray._common.retry",
+    "ray._common.utils",
+    "ray._private.event.event_logger",
+    "ray._private.gcs_pubsub",
+    "ray._private.node",
+    "rich.style",
+    "s3transfer",
+    "s3transfer.utils",
+    "sentry_sdk._batcher",
+    "sentry_sdk.client",
+    "sentry_sdk.utils",
+    "tenacity.wait",
+    "tensorboard.notebook",
+    "tensorboard.util.grpc_util",
+    "torch._inductor.codegen.wrapper",
+    "torch.distributed.elastic.rendezvous.etcd_store",
+    "torch.distributed.elastic.rendezvous.utils",
+    "tornado.ioloop",
+    "urllib3.util.retry",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+    "uvicorn.server",
+    "wandb.sdk.lib.retry",
+    "wandb.wandb_controller",
+    "websockets.asyncio.connection",
+    "websockets.client",
+    "websockets.sync.connection",
+    "zmq.sugar.socket",
+}
+# fmt: on
 EX_CONFIG = 78  # sysexits.h
 
 off = os.environ.get("SEEDBED_MODE") == "off"
 hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
-# Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork.
+# Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork,
+# "/x2" the second of equal programs that it started at the same time.
 lineage = os.environ.pop(LINEAGE_VARIABLE, "")
 task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
+# Packages that the user adds to those that make names.
+namers = tuple(filter(None, os.environ.get("SEEDBED_NAMERS", "").replace(" ", "").split(",")))
+thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
 watchers = []  # each is called with the name and the module when one of these libraries is ready
 _forks = 0
 
@@ -53,6 +151,10 @@ def start() -> None:
         from seedbed import audit
 
         audit.start()
+    if runs_users_code(program := (getattr(sys, "argv", None) or [""])[0]):
+        from seedbed import tools
+
+        tools.start(program)
     os.register_at_fork(before=_count_fork, after_in_child=_become_child)
     sys.meta_path.insert(0, Finder())
     for name in [name for name in WAITED_FOR if name in sys.modules]:
@@ -61,8 +163,27 @@ def start() -> None:
 
 
 def place() -> str:
-    """Where this process, or the task it is at, stands in the tree of processes."""
-    return task or lineage
+    """Where this process, or the task that it or this thread is at, stands in the tree of processes."""
+    return getattr(thread, "place", "") or task or lineage
+
+
+def runs_users_code(program: str) -> bool:
+    """Whether the program started (`sys.argv[0]`) may run the user's code, and is not the user's itself."""
+    if program in ("-m", "-c"):  # pytest-xdist starts its workers with a line of code
+        return program == "-m" or "exec(eval(sys.stdin.readline()))" in sys.orig_argv[-1]
+    folder = os.path.abspath(program).rpartition("/")[0]  # noqa: PTH100 - pathlib takes long to import
+    installed = (sys.executable.rpartition("/")[0], f"{sys.prefix}/bin")
+    return program != "" and (folder in installed or folder.endswith("/.local/bin") or "-packages/" in f"{folder}/")
+
+
+def draws_names(name: str) -> bool:
+    """Whether the module gets a `random` of its own."""
+    return name in DRAW_NAMES_APART or (namers != () and name.partition(".")[0] in namers)
+
+
+def is_program() -> bool:
+    """Whether this process was started as a program of its own, and not by multiprocessing or a fork."""
+    return lineage.rpartition("/")[2][:1] in ("x", "")
 
 
 def say(message: str) -> None:
@@ -78,7 +199,7 @@ class Finder:
     """
 
     def find_spec(self, name, path=None, target=None):
-        if name not in WAITED_FOR:
+        if name not in WAITED_FOR and not draws_names(name):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         specs = (finder.find_spec(name, path, target) for finder in others)
@@ -91,9 +212,13 @@ class Finder:
 def _configure_after(loader, name: str) -> None:
     def exec_module(module) -> None:
         loader.__dict__.pop("exec_module", None)
-        _prepare(name)
-        loader.exec_module(module)
-        _configure(name, module)
+        if name in WAITED_FOR:
+            _prepare(name)
+            loader.exec_module(module)
+            _configure(name, module)
+        else:
+            _separate(module)
+            loader.exec_module(module)
 
     loader.exec_module = exec_module
 
@@ -123,6 +248,18 @@ def _configure(name: str, module) -> None:
         _fail(f"cannot configure {name}", error)
 
 
+def _separate(module) -> None:
+    """Before a module that draws names runs."""
+    if off:
+        return
+    try:
+        from seedbed import names
+
+        names.separate(module)
+    except Exception as error:
+        _fail(f"cannot give {module.__name__} a generator of its own", error)
+
+
 def _fail(what: str, error: Exception) -> None:
     """Say so and, unless the mode is warn, end the process: a bare `except:` would swallow an exception."""
     try:
@@ -136,12 +273,18 @@ def _fail(what: str, error: Exception) -> None:
 
 def _count_fork() -> None:
     global _forks
-    _forks += 1
+    if getattr(thread, "place", ""):
+        thread.forks += 1
+    else:
+        _forks += 1
 
 
 def _become_child() -> None:
     global lineage, task, _forks
-    lineage, task, _forks = f"{place()}/f{_forks}", "", 0
+    forks = thread.forks if getattr(thread, "place", "") else _forks
+    lineage, task, _forks = f"{place()}/f{forks}", "", 0
+    if thread is not None:
+        thread.__dict__.clear()
     os.environ.pop(LINEAGE_VARIABLE, None)
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from seedbed import environment
@@ -208,6 +209,12 @@ def run_command(options: argparse.Namespace) -> int:
     if options.audit:
         environ["SEEDBED_AUDIT"] = "1"
     announce(environ)
+    if options.audit:
+        from seedbed.native import run
+
+        if options.record:
+            return run.audited(environ, partial(run_recorded, command, options.record))
+        return run.audited(environ, partial(run.as_child, program, command))
     if options.record:
         return run_recorded(command, options.record, environ)
     os.execve(program, command, environ)
@@ -242,8 +249,9 @@ def verify_command(options: argparse.Namespace) -> int:
     import tempfile  # not at the top: it imports random, which cannot be configured in a mode that there is not
 
     from seedbed import verify
+    from seedbed.native import preload
 
-    with tempfile.TemporaryDirectory(prefix="seedbed-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="seedbed-") as temporary, preload.watch() as native:
         plan = verify.Plan(
             command,
             environ,
@@ -255,6 +263,7 @@ def verify_command(options: argparse.Namespace) -> int:
             outputs=tuple(options.output),
             data=tuple(options.data),
             other_seed=not options.no_other_seed,
+            native=native,
         )
         try:
             report = verify.verify(plan, log)
@@ -323,13 +332,14 @@ def trace_command(options: argparse.Namespace) -> int:
     command = command_of(options)
     if complaint := complaint_about(command, "trace"):
         return wrong(complaint)
+    from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
 
     try:
         environ = environment_for(dict(os.environ), options.seed, options.mode)
-        with search.scratch(options.keep) as folder:
-            tracer = search.Tracer(command, environ, folder, log)
+        with search.scratch(options.keep) as folder, preload.watch() as native:
+            tracer = search.Tracer(command, environ, folder, log, native)
             finding = search.search(tracer, options.n)
             trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
             print((report.as_json if options.json else report.as_text)(finding, trials))

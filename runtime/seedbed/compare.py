@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from seedbed import disclosure
+from seedbed import crash, disclosure
 from seedbed.info import table
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
 
-Outcome = Literal["equal", "within", "diverged", "incomparable"]
+Outcome = Literal["equal", "within", "diverged", "incomparable", "crashed"]
 NAMES = {
     "initial": "initial parameters",
     "data": "data",
@@ -22,7 +22,7 @@ NAMES = {
     "gradients": "gradients (backward)",
     "parameters": "parameters (update)",
     "steps": "number of steps",
-    "ranks": "number of processes",
+    "ranks": "number of processes and threads that train",
     "output": "printed line",
     "file": "file",
     "status": "exit status",
@@ -45,10 +45,12 @@ class Difference:
     values: tuple[str, str]
     step: int | None = None  # or line
     rank: int = 0
+    thread: str = ""  # empty: the main one
 
     def __str__(self) -> str:
         where = "" if self.step is None else f" {self.step}" if self.kind == "output" else f", step {self.step}"
-        return NAMES[self.kind] + where + (f" of rank {self.rank}" if self.rank else "")
+        of_rank = f" of rank {self.rank}" if self.rank else ""
+        return NAMES[self.kind] + where + of_rank + (f" of thread {self.thread}" if self.thread else "")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class Verdict:
 
 
 def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = None) -> Verdict:
-    """Every run against the first. Equal bits count for nothing where the hardware differs."""
+    """Every run against the first. Equal bits count for nothing where the hardware differs, nor does what a run that
+    failed has not done."""
+    if verdict := crashed(records):
+        return verdict
     first, others = records[0], records[1:]
     found = [(first_difference(first, other, pattern), run) for run, other in enumerate(others, start=1)]
     differing = [(difference, run) for difference, run in found if difference]
@@ -77,6 +82,22 @@ def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = N
     near = 0 < tolerance >= largest and not any(difference.kind == "file" for difference, _ in differing)
     outcome: Outcome = "incomparable" if hardware else "within" if near else "diverged"
     return Verdict(outcome, difference, run, largest, hardware)
+
+
+def crashed(records: list[Record]) -> Verdict | None:
+    """That one of the runs failed and another did not, with what differed before. None: they ended alike."""
+    failed = next((number for number, record in enumerate(records) if record.status), None)
+    sound = next((record for record in records if record.status == 0), None)
+    if failed is None or sound is None:
+        return None
+    difference = first_difference(sound, records[failed])
+    before = difference if difference and difference.kind in KINDS else None  # what is missing, the crash explains
+    return Verdict("crashed", before, failed)
+
+
+def before_the_crash(verdict: Verdict) -> str:
+    difference = verdict.difference
+    return f"Before that the runs differ: {difference}." if difference else "Up to there the runs agree."
 
 
 def first_difference(a: Record, b: Record, pattern: str | None = None) -> Difference | None:
@@ -96,13 +117,18 @@ def position(difference: Difference) -> tuple[float, int, int]:
 
 
 def difference_of(a: Rank, b: Rank) -> Difference | None:
-    for x, y in zip(a.steps, b.steps, strict=False):
-        for kind in KINDS:
-            if x.values.get(kind) != y.values.get(kind):
-                return Difference(kind, (x.values.get(kind, "none"), y.values.get(kind, "none")), x.number, a.rank)
-    if len(a.steps) != len(b.steps):
-        shorter = min(len(a.steps), len(b.steps))
-        return Difference("steps", (str(len(a.steps)), str(len(b.steps))), shorter + 1, a.rank)
+    """By number: a step whose line was lost is passed over."""
+    there = {step.number: step for step in b.steps}
+    for x in a.steps:
+        for kind in KINDS if x.number in there else ():
+            values = x.values.get(kind), there[x.number].values.get(kind)
+            if values[0] != values[1]:
+                return Difference(kind, (values[0] or "none", values[1] or "none"), x.number, a.rank, a.thread)
+    lengths = [rank.steps[-1].number if rank.steps else 0 for rank in (a, b)]
+    if lengths[0] != lengths[1]:
+        return Difference("steps", (str(lengths[0]), str(lengths[1])), min(lengths) + 1, a.rank, a.thread)
+    if a.thread != b.thread:
+        return Difference("ranks", (a.thread or "main thread", b.thread or "main thread"), rank=a.rank)
     return None
 
 
@@ -195,7 +221,13 @@ def as_text(a: Record, b: Record, verdict: Verdict) -> str:
     same = sorted({name.split(" ")[0] for name in flat(a.facts)} - {row[0].split(" ")[0] for row in rows} - {"started"})
     environment = [table([("differs", "A", "B"), *map(shortened, rows)])] if rows else []
     environment.append(f"the same: {', '.join(same)}")
-    return "\n\n".join([runs, "\n".join(environment), curves(a, b, verdict), sentence(verdict)])
+    return "\n\n".join([runs, "\n".join(environment), curves(a, b, verdict), judgement(a, b, verdict)])
+
+
+def judgement(a: Record, b: Record, verdict: Verdict) -> str:
+    if verdict.outcome != "crashed":
+        return sentence(verdict)
+    return f"CRASHED: {'AB'[verdict.run or 0]} {ending((a, b)[verdict.run or 0])}. {before_the_crash(verdict)}"
 
 
 def summary(record: Record) -> str:
@@ -210,7 +242,7 @@ def ending(record: Record) -> str:
     if record.status is None:
         finished = bool(record.ranks) and all(rank.finished for rank in record.ranks)
         return "ended" if finished else "cut off"
-    return f"ended with status {record.status}"
+    return crash.ending(record.status)
 
 
 def shortened(row: tuple[str, ...], width: int = 36) -> tuple[str, ...]:

@@ -5,9 +5,22 @@
 
 import os
 
-from seedbed.settings import DEFAULT_MODE, DEFAULT_SEED, LARGEST_SEED, MODES, RANK_VARIABLES, VARIABLES, Setting
+from seedbed.settings import (
+    DEFAULT_MODE,
+    DEFAULT_SEED,
+    LARGEST_SEED,
+    LAST_RANK_VARIABLES,
+    MODES,
+    RANK_VARIABLES,
+    RANKS_A_NODE,
+    VARIABLES,
+    Setting,
+)
 
 CGROUP = "/sys/fs/cgroup"
+SHARED_MEMORY = "/dev/shm"
+DOCKERS_SHARED_MEMORY = 64 << 20
+SHARED_MEMORY_ADVICE = "64 MB or less; a full one is a bus error: docker run --shm-size 1g"
 
 
 def mode(environ: dict[str, str]) -> str:
@@ -32,9 +45,49 @@ def is_seed(text: str) -> bool:
 
 def rank_offset(environ: dict[str, str]) -> int:
     """What this rank adds to the seed: 0 unless SEEDBED_RANK_OFFSET=1."""
-    if environ.get("SEEDBED_RANK_OFFSET") != "1":
-        return 0
-    return next((int(environ[name]) for name in RANK_VARIABLES if environ.get(name, "").isdigit()), 0)
+    return rank(environ) or 0 if environ.get("SEEDBED_RANK_OFFSET") == "1" else 0
+
+
+def rank(environ: dict[str, str]) -> int | None:
+    """Which process of a distributed job this is; None: nothing says that it belongs to one."""
+    return rank_and_source(environ)[0]
+
+
+def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
+    """The rank, and the variable that it comes from."""
+    for name in (RANK_VARIABLES[0], "NODE_RANK", *RANK_VARIABLES[1:], "TF_CONFIG", *LAST_RANK_VARIABLES):
+        value = environ.get(name, "")
+        if name == "NODE_RANK" and is_number(value):
+            return lightning_rank(environ), name
+        found = int(value) if is_number(value) else None
+        if name == "TF_CONFIG" and value:
+            found = tensorflow_rank(value)
+        if found is not None:
+            return found, name
+    return None, ""
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def lightning_rank(environ: dict[str, str]) -> int:
+    """Lightning's launcher sets NODE_RANK and LOCAL_RANK but no RANK; a node's first process has no LOCAL_RANK."""
+    local = environ.get("LOCAL_RANK", "")
+    return int(environ["NODE_RANK"]) * RANKS_A_NODE + (int(local) if is_number(local) else 0)
+
+
+def tensorflow_rank(config: str) -> int | None:
+    """The place of the task in the cluster that TF_CONFIG describes, one kind of task after the other."""
+    import json  # not at the top: no other Python process has to pay for it
+
+    try:
+        document = json.loads(config)
+        cluster, kind, index = document.get("cluster", {}), document["task"]["type"], int(document["task"]["index"])
+        kinds = ("chief", "master", "worker", "ps", "evaluator")
+        return sum(len(cluster.get(earlier, ())) for earlier in kinds[: kinds.index(kind)]) + index
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def check(environ: dict[str, str]) -> None:
@@ -100,6 +153,11 @@ def threads(environ: dict[str, str]) -> int:
     return share_of_cpus(environ)
 
 
+def threads_are_ours(environ: dict[str, str]) -> bool:
+    """Whether OMP_NUM_THREADS is what Seedbed sets by itself; a value of the user's own that is the same counts too."""
+    return environ.get("OMP_NUM_THREADS") in {words["threads"] for words in our_words(environ)}
+
+
 def share_of_cpus(environ: dict[str, str]) -> int:
     """The CPUs, divided among the ranks that torchrun has started on this machine; at least 1."""
     ranks_here = environ.get("LOCAL_WORLD_SIZE", "1")
@@ -122,6 +180,21 @@ def quota_cpus() -> int | None:
         except OSError:
             return None
     return None if quota in ("max", "-1") else -(-int(quota) // int(period))
+
+
+def shared_memory() -> int | None:
+    """The bytes of /dev/shm; None if there is none."""
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return None
+    return found.f_blocks * found.f_frsize
+
+
+def shared_memory_is_small() -> bool:
+    """Whether it is no larger than what Docker gives a container that asks for nothing."""
+    found = shared_memory()
+    return found is not None and found <= DOCKERS_SHARED_MEMORY
 
 
 def read_words(path: str) -> list[str]:

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seedbed import crash
 from seedbed.recording import launch
 from seedbed.recording.record import Record
 
@@ -40,10 +41,12 @@ ORIGIN = ("lock", "machine")
 def golden(record: Record) -> Golden:
     """ValueError: the command failed, or trained nothing that could be compared."""
     if record.status:
-        raise ValueError(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
+        raise ValueError(f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}")
     steps = [step for rank in record.ranks for step in rank.steps]
     if not steps:
         raise ValueError("the command took no training step with torch or Keras")
+    if lost := sum(rank.lost for rank in record.ranks):
+        raise ValueError(f"{lost} steps are missing in the record {record.path}: is the disk full?")
     losses = "\n".join(step.values.get("loss", "") for step in steps)
     return Golden(
         record.facts["image"].get("lock", "none"),

@@ -12,6 +12,15 @@ import seedbed
 from seedbed import boot, environment, libraries, process
 from seedbed.settings import CALLS, CONTRARY, VARIABLES, Setting
 
+STATES = {  # a library in the table -> the module whose state is read
+    "random": "random",
+    "multiprocessing": "multiprocessing.process",
+    "subprocess": "subprocess",
+    "numpy": "numpy.random",
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+}
 IMAGE = Path("/etc/seedbed/image.json")  # written by the build; not there outside containers
 
 
@@ -70,24 +79,22 @@ def call_holds(setting: Setting, found: str) -> bool:
 
 def undone() -> list[Finding]:
     """The flags that the libraries imported so far no longer have as they were set (seeds are used up by then)."""
-    imported = tuple(library for module, library in boot.WAITED_FOR.items() if library and module in sys.modules)
+    imported = tuple(name for name, module in STATES.items() if module in sys.modules)
     state = states(imported)
     flags = [s for s in CALLS if s.name in state and "{seed}" not in (s.values[process.mode] or "{seed}")]
     return [row for row in (finding(s, state[s.name], call_holds) for s in flags) if not row.holds]
 
 
 def installed_libraries() -> tuple[str, ...]:
-    names = ("random", "multiprocessing", "numpy", "torch", "tensorflow", "jax")
-    return tuple(name for name in names if importlib.util.find_spec(name))
+    return tuple(name for name in STATES if importlib.util.find_spec(name))
 
 
 def states(present: tuple[str, ...]) -> dict[str, str]:
-    """What the libraries say of themselves, by the names of the table."""
+    """What these libraries say of themselves, by the names of the table; they are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     state: dict[str, str] = {}
-    for module, library in boot.WAITED_FOR.items():
-        if library in present and library != "tempfile":
-            state |= import_module(f"seedbed.libraries.{library}").state(import_module(module))
+    for module in (module for name, module in STATES.items() if name in present):
+        state |= import_module(f"seedbed.libraries.{boot.WAITED_FOR[module]}").state(import_module(module))
     return state
 
 
@@ -98,7 +105,9 @@ def as_json(rows: list[Finding]) -> str:
         "image": image(),
         "mode": process.mode,
         "seed": process.seed(),
+        "rank": environment.rank(os.environ),
         "threads": os.environ.get("OMP_NUM_THREADS"),
+        "shared_memory": environment.shared_memory(),
         "holds": all(row.holds for row in rows),
         "settings": [asdict(row) for row in rows],
     }
@@ -112,7 +121,28 @@ def as_text(rows: list[Finding]) -> str:
         facts.insert(0, ("image", f"{described.get('name', '?')} {described.get('tag', '?')}"))
     if process.mode != "off":
         facts += [("seed", str(process.seed())), ("threads", os.environ.get("OMP_NUM_THREADS", "not set"))]
+    if row := rank_row():
+        facts.append(row)
+    facts.append(("/dev/shm", shared_memory()))
     return "\n\n".join(part for part in (table(facts), table(settings_table(rows)), verdict(rows)) if part)
+
+
+def rank_row() -> tuple[str, str] | None:
+    """Which rank this is, who says so, and what that does to the seed."""
+    rank, source = environment.rank_and_source(os.environ)
+    if rank is None or process.mode == "off":
+        return None
+    added = os.environ.get("SEEDBED_RANK_OFFSET") == "1"
+    effect = "added to the seed" if added else "every rank has the same seed; SEEDBED_RANK_OFFSET=1 adds the rank"
+    return "rank", f"{rank}, from {source}: {effect}"
+
+
+def shared_memory() -> str:
+    """The size of /dev/shm, through which DataLoader workers send their batches, and what to do if it is small."""
+    found = environment.shared_memory()
+    if found is None:
+        return "none"
+    return environment.SHARED_MEMORY_ADVICE if environment.shared_memory_is_small() else f"{found >> 20} MB"
 
 
 def settings_table(rows: list[Finding]) -> list[tuple[str, ...]]:

@@ -1,48 +1,267 @@
-"""Finds, in a source file, loops whose order no seed fixes: over sets, and over directory listings."""
+"""Finds, in a source file, orders that no seed fixes: of sets, of addresses, of arrival, and of directory listings."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedbed.bindings import Names, Scope, calls, last_name
+
 SET = "loops over a set: only strings and numbers have a fixed order in it; sort it"
+TAKEN = "takes any element of a set: only strings and numbers have a fixed order in it; sort it"
+ADDRESS = "an order or a number made of addresses, which differ in every run"
+ARRIVAL = "results come in the order in which they are ready"
+LOCKED = "added up under a lock, in the order in which threads arrive: add up their parts in a fixed order"
 LISTING = "directory listing in the file system's order; sort it"
 LISTINGS = {"listdir", "scandir", "iterdir", "glob", "iglob", "rglob"}
-IN_ORDER = {"list", "tuple", "enumerate", "iter", "map", "zip"}
+IN_ORDER = {"list", "tuple", "enumerate", "iter", "map", "zip", "fromkeys", "join", "stack", "cat", "array", "chain"}
+NO_ORDER = {
+    "sorted",
+    "len",
+    "set",
+    "frozenset",
+    "WeakSet",
+    "Counter",
+    "any",
+    "all",
+    "min",
+    "max",
+    "update",
+    "isdisjoint",
+}
+NO_ORDER_OF_LISTING = {*NO_ORDER, "sum"}
+BY_ARRIVAL = {"as_completed", "imap_unordered"}
+SORTING = {"sorted", "min", "max", "nsmallest", "nlargest", "sort", "argsort"}
+WORKERS = {"Thread", "Process"}
+ANY_ORDER_ON_SETS = {"add", "discard", "remove"}
+LOCKS = ("lock", "mutex", "semaphore", "condition")
+
+Finding = tuple[int, str]  # line, what is wrong there
 
 
-def unordered(file: str) -> list[tuple[int, str]]:
+def unordered(file: str) -> list[Finding]:
     """The lines and what is wrong there, by line; none where the file cannot be read or parsed."""
     try:
         tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        return sorted(set(Lint(tree).findings()))
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return []
-    harmless = {
-        id(inner)
-        for node in ast.walk(tree)
-        if is_call(node, {"sorted", "len", "set", "sum", "min", "max"})
-        for inner in node.args
-    }
-    found = {(node.lineno, SET) for node in iterated(tree) if is_set(node)}
-    found |= {(node.lineno, LISTING) for node in ast.walk(tree) if is_call(node, LISTINGS) and id(node) not in harmless}
-    return sorted(found)
 
 
-def iterated(tree: ast.AST) -> Iterator[ast.expr]:
-    """Every expression that is looped over: by `for`, in a comprehension, or by list() and the like."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
-            yield node.iter
-        elif is_call(node, IN_ORDER):
-            yield from node.args
+class Lint:
+    """One file's findings."""
 
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.names = Names(tree)
+        self.nodes = list(ast.walk(tree))
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
-def is_set(node: ast.AST) -> bool:
-    return isinstance(node, ast.Set | ast.SetComp) or is_call(node, {"set", "frozenset"})
+    def findings(self) -> Iterator[Finding]:
+        """Each, in no order."""
+        for node in self.nodes:
+            if self.varies(node) and (what := self.order_taken(node)):
+                yield node.lineno, what
+            if self.is_listing(node) and not self.is_put_in_order(node, NO_ORDER_OF_LISTING):
+                yield node.lineno, LISTING
+            if self.is_address(node):
+                yield node.lineno, ADDRESS
+            if calls(node, BY_ARRIVAL) and not self.is_put_in_order(node):
+                yield node.lineno, ARRIVAL
+            if isinstance(node, ast.With | ast.AsyncWith) and any(map(self.is_lock, node.items)):
+                yield from ((line, LOCKED) for line in self.sums(node))
+        yield from ((line, ARRIVAL) for line in self.takes_from_many())
 
+    def varies(self, node: ast.AST) -> bool:
+        """Whether it is a set that may hold something else than strings and numbers."""
+        return isinstance(node, ast.expr) and self.names.is_set(node) and not self.names.is_fixed(node)
 
-def is_call(node: ast.AST, names: set[str]) -> bool:
-    """Whether it calls something by one of these names, `os.listdir` and `listdir` alike."""
-    if not isinstance(node, ast.Call):
+    def order_taken(self, node: ast.expr) -> str | None:
+        """What is wrong with how this set is used; None: no order is taken from it."""
+        match parent := self.parents.get(node):
+            case ast.For() | ast.AsyncFor() | ast.comprehension() if parent.iter is node:
+                return None if self.is_put_in_order(node) else SET
+            case ast.Starred() if not isinstance(self.parents[parent], ast.Set):
+                return SET
+            case ast.Assign(targets=[ast.Tuple() | ast.List()]) if parent.value is node:
+                return SET
+            case ast.Attribute(attr="pop") if calls(self.parents[parent], {"pop"}) and not self.parents[parent].args:
+                return TAKEN
+            case ast.Call() if node in parent.args and calls(parent, {"iter"}):
+                taken = None if self.is_alone(node) else TAKEN
+                return taken if calls(self.parents.get(parent), {"next"}) else SET
+            case ast.Call() if node in parent.args and calls(parent, IN_ORDER):
+                return None if self.is_put_in_order(parent) else SET
+        return None
+
+    def is_alone(self, node: ast.expr) -> bool:
+        """Whether the same scope asks if that set holds one element: `if len(devices) == 1`."""
+        asked = f"len({ast.unparse(node)})"
+        compared = [
+            found for found in self.nodes if isinstance(found, ast.Compare) and ast.unparse(found.left) == asked
+        ]
+        same_scope = [found for found in compared if self.names.scopes[found] is self.names.scopes[node]]
+        return any(
+            isinstance(side, ast.Constant) and side.value == 1 for found in same_scope for side in found.comparators
+        )
+
+    def is_put_in_order(self, node: ast.AST, no_order: set[str] = NO_ORDER) -> bool:
+        """Whether whoever uses it pays no attention to its order, or sorts what comes of it."""
+        parent = self.parents.get(node)
+        match parent:
+            case ast.Call() if node in parent.args:
+                return calls(parent, no_order) or (calls(parent, IN_ORDER) and self.is_put_in_order(parent, no_order))
+            case ast.comprehension():
+                whole = self.parents[parent]
+                return isinstance(whole, ast.SetComp) or self.is_put_in_order(whole, no_order)
+            case ast.For() | ast.AsyncFor() if parent.iter is node:
+                return self.is_any_order(parent)
+            case ast.Compare():
+                return True
+            case ast.Starred():
+                return self.is_put_in_order(parent, no_order)
+            case ast.Set():
+                return True
+            case ast.Assign(targets=[ast.Name() | ast.Attribute() as target]):
+                return self.is_sorted_below(target)
         return False
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in names
+
+    def is_sorted_below(self, target: ast.expr) -> bool:
+        """`target.sort()`, or a use of nothing but `sorted(target)`, in the same scope further down."""
+        text, scope = ast.unparse(target), self.names.scopes[target]
+        for node in self.nodes:
+            if getattr(node, "lineno", 0) <= target.lineno or self.names.scopes[node] is not scope:
+                continue
+            sorts = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sort"
+            if sorts and ast.unparse(node.func.value) == text:
+                return True
+            if calls(node, {"sorted"}) and node.args and ast.unparse(node.args[0]) == text:
+                return True
+        return False
+
+    def is_any_order(self, loop: ast.For | ast.AsyncFor) -> bool:
+        """Whether its body does the same in any order, or only fills what is sorted below."""
+        targets = {last_name(inner) for inner in ast.walk(loop.target)}
+        by_arrival = calls(loop.iter, BY_ARRIVAL)
+        statements = [node for line in loop.body for node in flat(line)]
+        done = [node for node in statements if not isinstance(node, ast.Pass | ast.Continue | ast.If | ast.Try)]
+        return bool(done) and all(self.is_harmless(node, targets, by_arrival) for node in done)
+
+    def is_harmless(self, node: ast.stmt, targets: set[str], by_arrival: bool) -> bool:
+        match node:
+            case ast.Assert() | ast.Raise() | ast.Delete():
+                return True
+            case ast.AugAssign(op=ast.Add() | ast.Sub()):
+                return is_whole(node.value)
+            case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=owner))], value=ast.Constant()):
+                return owner in targets  # `parameter.requires_grad = False`
+            case ast.Assign(targets=[ast.Subscript()]):
+                return by_arrival  # the way in which results are put back in order
+            case ast.Assign(targets=[ast.Name()]):
+                return not any(isinstance(inner, ast.Call) for inner in ast.walk(node.value)) or by_arrival
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr=name, value=receiver), args=arguments)):
+                if name in ("append", "extend"):
+                    return self.is_sorted_below(receiver)
+                of_its_own = last_name(receiver) in targets and all(isinstance(a, ast.Constant) for a in arguments)
+                quiet = name in {"eval", "train", "zero_", "requires_grad_", "close", "join", "cancel", "result"}
+                return name in ANY_ORDER_ON_SETS or (quiet and of_its_own)
+        return False
+
+    def is_listing(self, node: ast.AST) -> bool:
+        """A call that lists a folder; of those named `walk`, os's own."""
+        of_os = isinstance(node, ast.Call) and ast.unparse(node.func) == "os.walk"
+        return calls(node, LISTINGS) or of_os
+
+    def is_address(self, node: ast.AST) -> bool:
+        """`key=id`, and arithmetic or seeds made of `id(...)` or of the hash of what is no string or number."""
+        if calls(node, SORTING):
+            return any(word.arg == "key" and last_name(word.value) in ("id", "hash") for word in node.keywords)
+        if not calls(node, {"id", "hash"}) or not isinstance(node.func, ast.Name) or len(node.args) != 1:
+            return False
+        if node.func.id == "hash" and (self.names.is_scalar(node.args[0]) or self.names.is_fixed(node.args[0])):
+            return False
+        if getattr(self.names.scopes[node], "name", "") == "__hash__":
+            return False
+        parent = self.parents[node]
+        return isinstance(parent, ast.BinOp) or (isinstance(parent, ast.Call) and "seed" in last_name(parent.func))
+
+    def is_lock(self, item: ast.withitem) -> bool:
+        """By its name, `self.lock` or `total.get_lock()`, or by what it was bound to."""
+        held = item.context_expr
+        name = last_name(held.func if isinstance(held, ast.Call) else held).lower()
+        bound = self.names.of_name(held) if isinstance(held, ast.Name) else None
+        made = last_name(bound[1].func).lower() if bound and isinstance(bound[1], ast.Call) else ""
+        return any(word in f"{name} {made}" for word in LOCKS)
+
+    def sums(self, held: ast.With | ast.AsyncWith) -> Iterator[int]:
+        """The lines in it that add up something that may be no whole number, or append to what nobody sorts."""
+        if isinstance(self.names.scopes[held], ast.Module):
+            return
+        for node in (inner for line in held.body for inner in flat(line)):
+            match node:
+                case ast.AugAssign(op=ast.Add() | ast.Sub() | ast.Mult()):
+                    added = None if is_whole(node.value) else node.value
+                case ast.Assign(targets=[target], value=ast.BinOp(op=ast.Add() | ast.Mult(), left=left, right=added)):
+                    added = added if ast.unparse(left) == ast.unparse(target) and not is_whole(added) else None
+                case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_"))):
+                    added = node
+                case _:
+                    added = None
+            if added is not None:
+                yield node.lineno
+
+    def takes_from_many(self) -> Iterator[int]:
+        """The lines that take from a queue into which several threads or processes put."""
+        started = [node for node in self.nodes if calls(node, WORKERS) and self.is_in_loop(node)]
+        targets = {last_name(word.value) for node in started for word in node.keywords if word.arg == "target"}
+        workers = [self.names.functions[name] for name in targets if name in self.names.functions]
+        for worker in workers:
+            filled = {last_name(node.func.value) for node in ast.walk(worker) if is_call_of(node, "put")}
+            drained = {last_name(node.func.value) for node in ast.walk(worker) if is_call_of(node, "get")}
+            queues = filled - drained
+            for node in self.nodes:
+                taken = is_call_of(node, "get") and last_name(node.func.value) in queues and not node.args
+                if taken and not self.is_kept_and_sorted(node):
+                    yield node.lineno
+
+    def is_kept_and_sorted(self, node: ast.AST) -> bool:
+        """Whether it goes, with others, into a variable that is sorted below: `parts = dict(queue.get() for …)`."""
+        while not isinstance(node, ast.stmt):
+            node = self.parents[node]
+        return isinstance(node, ast.Assign) and any(map(self.is_sorted_below, node.targets))
+
+    def is_in_loop(self, node: ast.AST) -> bool:
+        while node := self.parents.get(node):
+            if isinstance(node, ast.For | ast.While | ast.ListComp | ast.GeneratorExp):
+                return True
+            if isinstance(node, Scope):
+                return False
+        return False
+
+
+def flat(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The statement and those inside it, but for functions and classes."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
+    yield statement
+    for inner in ast.iter_child_nodes(statement):
+        if isinstance(inner, ast.stmt):
+            yield from flat(inner)
+        elif isinstance(inner, ast.ExceptHandler):
+            for line in inner.body:
+                yield from flat(line)
+
+
+def is_whole(node: ast.AST) -> bool:
+    """A whole number, which can be added in any order."""
+    match node:
+        case ast.Constant():
+            return isinstance(node.value, int)
+        case ast.Call():
+            return last_name(node.func) in {"len", "int", "size", "numel", "count"}
+        case ast.BinOp():
+            return not isinstance(node.op, ast.Div) and is_whole(node.left) and is_whole(node.right)
+    return False
+
+
+def is_call_of(node: ast.AST, method: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method

@@ -1,36 +1,86 @@
 """The mode and the seed of this process, and the streams of numbers derived from them.
 
 A process that was started by hand or by a script has the seed asked for. A child that multiprocessing spawned has one
-of its own, derived from its lineage, so that workers differ from one another and not from run to run. A task that a
-process pool runs has one too, whichever worker runs it.
+of its own, derived from its lineage, so that workers differ from one another and not from run to run. A task of a pool
+has one too, whichever process or thread of the pool runs it.
 """
 
 import os
+from collections.abc import Callable
 
 from seedbed import boot, environment
 
 mode = environment.mode(os.environ)
 root_seed = environment.seed(os.environ)
 
-_streams = []  # what starts each of them anew
-_generators = {}  # library -> what seeds its global generator; what the user last seeded that with, None: nothing
-_chosen = {}  # library -> what the user had seeded it with before the first task of a pool
+_streams = {}  # name -> the stream of the process
+_libraries = {}  # name -> the Library
 _counts = {}
+_noted = {}  # library -> what the user seeded it with in this process or task: text, or what computes the text
+_inherited = {}  # library -> what the user had seeded it with where this process or task comes from
+_initial = {}  # library -> what the user seeded it with before the first task of a pool's worker
+_at_fork = {}
+
+
+class Library:
+    """A library with a global generator: how to seed it, and where it can be asked, the seed that it has."""
+
+    def __init__(self, reseed: Callable[[int], object], asked: Callable[[], object]) -> None:
+        self.reseed = reseed
+        self.asked = asked
+        self.ours = asked()
+
+    def chosen(self) -> object:
+        """The seed if it is the user's; None if it is ours."""
+        found = self.asked()
+        return None if found == self.ours else found
+
+
+class Here:
+    """Where the code that runs now stands. What it hands out later, from any thread, counts as handed out here."""
+
+    def __init__(self) -> None:
+        self.place = boot.place()
+        self.choices = choices()
+        self.counts = _current(_counts, "counts")
+
+    def count(self, kind: str) -> int:
+        """How many there were of a kind here, this one included."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        return self.counts[kind]
+
+
+class Stream:
+    """A `random.Random` for one purpose; the process has its own, and so has every task of a pool of threads."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.restart()
+
+    def restart(self) -> None:
+        self.generator = derived(self.name)
+
+    def __getattr__(self, method: str):
+        if not in_thread_task():
+            return getattr(self.generator, method)
+        generators = boot.thread.generators
+        if self not in generators:
+            generators[self] = derived(self.name)
+        return getattr(generators[self], method)
 
 
 def seed(library: str = "") -> int:
     """The seed of this process, or of the task it is at, 0 to 2**32 - 1."""
     if not boot.place():
         return root_seed
-    chosen = _chosen.get(library)
+    chosen = _current(_inherited, "inherited").get(library)
     return derived("process" if chosen is None else f"process {chosen}").getrandbits(32)
 
 
-def stream(name: str):
-    """A `random.Random` for one purpose, the same in every run; it starts anew, and differently, in a forked child."""
-    generator = derived(name)
-    _streams.append(lambda: generator.seed(text(name)))
-    return generator
+def stream(name: str) -> Stream:
+    """Random numbers for one purpose, the same in every run; they start anew, and differ, in a forked child or task."""
+    _streams[name] = Stream(name)
+    return _streams[name]
 
 
 def derived(name: str):
@@ -43,35 +93,149 @@ def text(name: str) -> str:
     return f"seedbed {root_seed}{boot.place()} {name}"
 
 
-def follow(library: str, reseed, chosen) -> None:
-    """Have a global generator seeded for every task of a pool. `chosen` tells what the user last seeded it with."""
-    _generators[library] = reseed, chosen
+def digest(state: str | bytes) -> str:
+    """A short text for a generator's state."""
+    from random import Random
+
+    return f"state {Random(state).getrandbits(64)}"
 
 
-def begin(task: str) -> None:
+def follow(library: str, reseed: Callable, asked: Callable[[], object] = lambda: None) -> None:
+    """Have a global generator seeded for every task of a pool. `asked` returns its seed, if it can be asked for it."""
+    _libraries[library] = Library(reseed, asked)
+
+
+def note(library: str, chosen: object) -> None:
+    """Remember what the user seeds a global generator with, or the state restored: the tasks of pools follow from it.
+
+    A state is given as a function that computes its text, since most are never needed.
+    """
+    _current(_noted, "noted")[library] = chosen
+
+
+def choices() -> dict[str, str]:
+    """What the user has seeded each library with, in this process or task, or else where it comes from."""
+    found = dict(_current(_inherited, "inherited"))
+    for library in _libraries:
+        if chosen := _chosen_here(library):
+            found[library] = chosen
+    return found
+
+
+def _chosen_here(library: str) -> str:
+    noted = _current(_noted, "noted")
+    if callable(noted.get(library)):
+        noted[library] = noted[library]()
+    asked = None if in_thread_task() else _libraries[library].chosen()
+    return " ".join(str(chosen) for chosen in (noted.get(library), asked) if chosen is not None)
+
+
+def in_thread_task() -> bool:
+    """Whether this thread is at a task of a pool of threads."""
+    return boot.thread is not None and boot.thread.place != ""
+
+
+class OutsideThreadTask:
+    """While it is entered: what all threads share is seeded for the process, also if a task is what first asks for it.
+
+    A class, since `contextlib` costs every process that imports a library a millisecond.
+    """
+
+    def __enter__(self) -> None:
+        self.state = boot.thread.__dict__ if boot.thread is not None else {}
+        self.before = dict(self.state)
+        self.state.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.state.clear()
+        self.state.update(self.before)
+
+
+def _current(of_process: dict, name: str) -> dict:
+    return getattr(boot.thread, name) if in_thread_task() else of_process
+
+
+def begin(task: str, inherited: dict[str, str]) -> None:
     """Seed everything for one task of a process pool; no other task has its name.
 
-    What the user seeded in this worker, or in its parent before the fork, goes into the seeds.
+    What the user had seeded where the task was submitted, or in the pool's initializer, goes into the seeds.
     """
     if not boot.task:
-        _chosen.update((library, chosen()) for library, (_, chosen) in _generators.items())
+        _initial.update((library, chosen) for library in _libraries if (chosen := _chosen_here(library)))
     boot.task = task
     _counts.clear()
-    for library, (reseed, _) in _generators.items():
-        reseed(seed(library))
+    _noted.clear()
+    _inherit(merged(inherited, _initial))
+    for library in _libraries:
+        _reseed(library)
     restart_streams()
+
+
+def start_over(place: str = "") -> None:
+    """Seed everything as at the start, or for a part of the program; what the user has seeded stays as it is."""
+    boot.task = place
+    for library in _libraries:
+        if not _chosen_here(library):
+            _reseed(library)
+    _counts.clear()
+    restart_streams()
+
+
+def chosen_seeds() -> dict[str, str]:
+    """What the user last seeded each library with, in this process or task."""
+    return {library: _chosen_here(library) for library in _libraries}
+
+
+def forget_seeds_since(before: dict[str, str]) -> None:
+    """Take back what the user has seeded since `chosen_seeds()` said `before`."""
+    for library in _libraries:
+        if _chosen_here(library) not in ("", before.get(library, "")):
+            _noted.pop(library, None)
+            _reseed(library)
+
+
+def _reseed(library: str) -> None:
+    entry = _libraries[library]
+    entry.reseed(seed(library))
+    entry.ours = entry.asked()
+
+
+def merged(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
+    """Both, for each library."""
+    both = {**first, **second}
+    return {name: " ".join(part[name] for part in (first, second) if name in part) for name in both}
+
+
+def _inherit(chosen: dict[str, str]) -> None:
+    _inherited.clear()
+    _inherited.update(chosen)
 
 
 def count(kind: str) -> int:
     """How many there were of a kind, this one included, in this process or task."""
-    _counts[kind] = _counts.get(kind, 0) + 1
-    return _counts[kind]
+    counts = _current(_counts, "counts")
+    counts[kind] = counts.get(kind, 0) + 1
+    return counts[kind]
 
 
 def restart_streams() -> None:
-    for restart in _streams:
-        restart()
+    for started in _streams.values():
+        started.restart()
 
 
-os.register_at_fork(after_in_child=_counts.clear)
-os.register_at_fork(after_in_child=restart_streams)
+def _before_fork() -> None:
+    global _at_fork
+    _at_fork = choices()
+
+
+def _after_fork() -> None:
+    """A child counts from one, and what its parent had been seeded with is what it comes from."""
+    _counts.clear()
+    _noted.clear()
+    _inherit(_at_fork)
+    for entry in _libraries.values():
+        entry.ours = entry.asked()
+    restart_streams()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -8,7 +8,21 @@ DEFAULT_MODE = "strict"
 DEFAULT_SEED = 42
 LARGEST_SEED = 2**32 - 1  # PYTHONHASHSEED and numpy take no more
 GPU = ("torch", "tensorflow", "jax")
-RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+# Where launchers say which rank a process is. A launcher that may run inside another one's job comes before that one:
+# inside `srun --pty bash` or an sbatch script the variables of Slurm are 0 in every rank that mpirun starts there.
+RANK_VARIABLES = (
+    "RANK",  # torchrun, deepspeed, accelerate, Kubeflow
+    "HOROVOD_RANK",  # horovodrun with Gloo
+    "OMPI_COMM_WORLD_RANK",  # Open MPI
+    "MV2_COMM_WORLD_RANK",  # MVAPICH2
+    "PMI_RANK",  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
+    "PMIX_RANK",  # PMIx: Open MPI 5; srun --mpi=pmix
+    "JSM_NAMESPACE_RANK",  # jsrun of LSF
+    "PALS_RANKID",  # PALS, with PBS
+    "FLUX_TASK_RANK",  # Flux
+)
+LAST_RANK_VARIABLES = ("LOCAL_RANK", "SLURM_PROCID")  # one started by hand on this machine; Slurm's own tasks
+RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
 
 
 class Option:
@@ -55,6 +69,8 @@ OPTIONS = (
     Option("SEEDBED_QUIET", "", "1: the entrypoint logs no line"),
     Option("SEEDBED_RANK_OFFSET", "", "1: each rank of a distributed job adds its rank to the seed"),
     Option("SEEDBED_AUDIT", "", "1: each Python says at exit what in the user's code stays unrepeatable, and where"),
+    Option("SEEDBED_SAMPLERS", "", "packages, with commas, whose own `random.Random()` follows the seed"),
+    Option("SEEDBED_NAMERS", "", "packages, with commas, that draw names: left random, whichever generator they use"),
     Option("SEEDBED_FILL_UNINITIALIZED", "", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
 )
 
@@ -200,9 +216,11 @@ CALLS = (
         "random",
         strict="derived from the seed",
         warn="derived from the seed",
-        why="generators made without a seed, random.seed() without one, and forked children, which CPython reseeds",
+        why="generators made without a seed by the user's code and by packages known to sample, random.seed() without "
+        "one, and forked children, which CPython reseeds",
         evidence="CPython Lib/random.py, os.register_at_fork",
-        undone_by="random.SystemRandom, on purpose left random; threads that race to make generators",
+        undone_by="random.SystemRandom, on purpose left random; a first draw that is an identifier; threads that race "
+        "to make generators",
     ),
     Setting(
         "numpy.random.seed",
@@ -314,6 +332,15 @@ CALLS = (
         undone_by="tf.random.set_global_generator with an unseeded one",
     ),
     Setting(
+        "tensorflow.Graph.seed",
+        "tensorflow",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="graphs of TensorFlow 1 do not follow tensorflow.random.set_seed",
+        evidence="TensorFlow framework/random_seed.py, get_seed; tensorflow #9003",
+        undone_by="graph.seed = None",
+    ),
+    Setting(
         "multiprocessing.Process.start",
         "multiprocessing",
         strict="derived from the seed",
@@ -327,10 +354,21 @@ CALLS = (
         "multiprocessing",
         strict="derived from the seed",
         warn="derived from the seed",
-        why="which worker runs which task is a race, so every task is seeded by its number; "
-        "concurrent.futures and joblib alike",
-        evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures/process.py; joblib LokyBackend",
-        undone_by="a generator that a worker makes once and several tasks share; threads that race to submit tasks",
+        why="which worker runs which task is a race, so every task is seeded by its number; pools of threads, "
+        "concurrent.futures, joblib, loky, multiprocess and billiard alike",
+        evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures; joblib _parallel_backends.py",
+        undone_by="a generator that a worker makes once and several tasks share; threads that race to submit tasks; "
+        "in threads, the generators of torch and TensorFlow",
+    ),
+    Setting(
+        "subprocess.Popen",
+        "subprocess",
+        strict="derived from the seed",
+        warn="derived from the seed",
+        why="equal programs that run at the same time would draw the same numbers: "
+        "the second and later ones, and all that a worker starts, have seeds of their own",
+        evidence="CPython Lib/subprocess.py",
+        undone_by="os.system, os.posix_spawn and programs that are not told apart by Python, such as a shell's",
     ),
 )
 

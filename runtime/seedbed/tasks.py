@@ -1,18 +1,59 @@
-"""What a process pool hands to its workers in the place of a function."""
+"""What a pool hands to its workers in the place of a function.
+
+Which worker of a pool runs which task is a race: the generators of a worker would make results vary. So each task is
+seeded by its number and by where it was submitted. Between processes that happens to the generators themselves; for
+threads, which share them, the task gets generators of its own (`seedbed.libraries.threads`).
+"""
+
+from collections.abc import Callable
 
 from seedbed import boot, process
 
 
 class Task:
-    """A function with everything seeded for this one call.
+    """A function with everything seeded for this one call, in a worker process."""
 
-    Which worker of a pool runs which task is a race: the generators of a worker would make results vary.
-    """
-
-    def __init__(self, function, number: str) -> None:
+    def __init__(self, function: Callable, number: str, here: process.Here | None = None) -> None:
         self.function = function
-        self.name = f"{boot.place()}/{number}"
+        self.name = f"{here.place if here else boot.place()}/{number}"
+        self.chosen = here.choices if here else process.choices()
 
     def __call__(self, *arguments, **options):
-        process.begin(self.name)
+        process.begin(self.name, self.chosen)
         return self.function(*arguments, **options)
+
+
+class ThreadTask(Task):
+    """The same in a worker thread, which has generators of its own for the task."""
+
+    def __call__(self, *arguments, **options):
+        inherited = process.merged(self.chosen, boot.thread.initial or {})
+        with AtTask(self.name, inherited):
+            return self.function(*arguments, **options)
+
+
+class ThreadInitializer(Task):
+    """What a pool of threads runs once in each of them; the seeds that it sets go into those of the thread's tasks."""
+
+    def __call__(self, *arguments, **options):
+        with AtTask(self.name, {}):
+            self.function(*arguments, **options)
+            chosen = process.choices()
+        boot.thread.initial = chosen
+
+
+class AtTask:
+    """While it is entered, this thread is at a task; then it is again where it was, also after an error."""
+
+    def __init__(self, name: str, inherited: dict[str, str]) -> None:
+        self.state = {"place": name, "inherited": inherited, "forks": 0, "counts": {}, "noted": {}, "generators": {}}
+
+    def __enter__(self) -> None:
+        state = boot.thread.__dict__  # of this thread alone
+        self.before = dict(state)
+        state.update(self.state)
+
+    def __exit__(self, *_: object) -> None:
+        state = boot.thread.__dict__
+        state.clear()
+        state.update(self.before)

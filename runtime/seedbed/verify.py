@@ -3,13 +3,17 @@
 import json
 import os
 import shlex
+import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seedbed import compare, environment
+from seedbed import compare, crash, environment
 from seedbed.compare import Difference, Verdict
+from seedbed.native import events
+from seedbed.native.events import Row
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
 from seedbed.recording.record import KINDS, Record
 from seedbed.settings import LARGEST_SEED
@@ -36,16 +40,21 @@ class Plan:
     outputs: tuple[str, ...] = ()
     data: tuple[Path, ...] = ()
     other_seed: bool = True
+    native: Watch = NOT_WATCHED
 
 
 @dataclass(frozen=True)
 class Report:
-    """The runs with one seed, the one with another, and what is to be said of them."""
+    """The runs with one seed, the one with another, and what is to be said of them.
+
+    `native` are the generators that are not Python's, if the runs diverged.
+    """
 
     records: list[Record]
     other: Record | None
     verdict: Verdict
     warnings: tuple[str, ...]
+    native: tuple[Row, ...] = ()
 
 
 def verify(plan: Plan, log: Callable[[str], None]) -> Report:
@@ -55,8 +64,15 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     jobs = [FIRST, *(str(number) for number in range(2, plan.runs + 1)), *([OTHER_SEED] if seeded else [])]
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
+    if all(record.status for record in records):
+        raise failure(records[0])
     verdict = compare.judge(records, plan.tolerance, plan.pattern)
-    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)))
+    files = [record.path / launch.NATIVE for record in records] if verdict.outcome == "diverged" else []
+    return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)), tuple(events.rows(files)))
+
+
+def failure(record: Record) -> Unfit:
+    return Unfit(f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}")
 
 
 def check(plan: Plan) -> None:
@@ -69,7 +85,7 @@ def check(plan: Plan) -> None:
 
 
 def run_all(plan: Plan, jobs: list[str], log: Callable[[str], None]) -> list[Record]:
-    """Each job in turn, or some at a time; none is started any more once one has failed."""
+    """Each job in turn, or some at a time. The first that fails in turn is the last: the others would, too."""
     if plan.parallel == 1:
         return [run(plan, name, log) for name in jobs]
     with ThreadPoolExecutor(plan.parallel) as pool:
@@ -85,10 +101,10 @@ def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
     environ = plan.environ(other(plan) if name == OTHER_SEED else None)
     command = [word.replace(RUN, name) for word in plan.command]
     outputs = tuple(Path(output.replace(RUN, name)) for output in plan.outputs)
-    record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs)
+    record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs, native=plan.native)
     log(f"run {name} ({compare.summary(record)})")
-    if record.status != 0 and name == FIRST:
-        raise Unfit(f"the command ended with status {record.status} and said: {launch.last_words(record.path)}")
+    if record.status and name == FIRST and plan.parallel == 1:
+        raise failure(record)
     return record
 
 
@@ -100,18 +116,26 @@ def other(plan: Plan) -> int:
 
 def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: Verdict) -> list[str]:
     """What the verdict does not say. Unfit: there is nothing to judge."""
+    if verdict.outcome == "crashed":
+        return []
     first = records[0]
     if not (first.steps or first.output or first.outputs):
         raise Unfit(
             "nothing to compare: the command took no training step with torch or Keras and printed nothing; "
             "name a file that it writes with --output"
         )
-    said = []
+    said = dead_threads(records)
     if not first.steps:
         said.append("no training step of torch or Keras was seen: judged by what the command printed or wrote")
     elif not (plan.pattern or verdict.difference) and (changed := printed_difference(records)):
         said.append(f"what is printed differs in line {changed.step}, which does not count (--lines makes it count)")
     return said + (seed_effect(first, other) if other else [])
+
+
+def dead_threads(records: list[Record]) -> list[str]:
+    """The runs in which an exception has ended a thread, which leaves the exit status at 0."""
+    ends = [(number, launch.dead_thread(record.path)) for number, record in enumerate(records, start=1)]
+    return [f"in run {number} an exception ended thread {thread}" for number, thread in ends if thread]
 
 
 def printed_difference(records: list[Record]) -> Difference | None:
@@ -121,8 +145,8 @@ def printed_difference(records: list[Record]) -> Difference | None:
 def seed_effect(first: Record, other: Record) -> list[str]:
     """A seed that changes nothing, or not the data, is one that the program ignores."""
     seed = other.facts["seed"]
-    if other.status != first.status:
-        return [f"with seed {seed} the command ended with status {other.status}"]
+    if other.status and other.status != first.status:
+        return [f"with seed {seed} the command {crash.ending(other.status)} and said: {launch.last_words(other.path)}"]
     changes = changed_kinds(first, other)
     if not changes:
         return [f"seed {seed} changes nothing: the program ignores the seed, or uses no random numbers"]
@@ -171,8 +195,24 @@ def verdict_text(plan: Plan, report: Report) -> str:
     verdict, count = report.verdict, len(report.records)
     if verdict.outcome == "equal":
         return f"EQUAL: {count} runs, {compared(report.records[0])}."
+    if verdict.outcome == "crashed":
+        return crash_text(plan, report)
     said = compare.sentence(verdict, ("run 1", f"run {(verdict.run or 0) + 1}"))
     return said + hints(plan, report) if verdict.outcome == "diverged" else said
+
+
+def crash_text(plan: Plan, report: Report) -> str:
+    """Each run that failed, with its last words; whether the runs agree up to there; what helps, if that is known."""
+    failed = [(number, record) for number, record in enumerate(report.records, start=1) if record.status]
+    lines = []
+    for number, record in failed:
+        words = launch.last_words(record.path, crash.SAID_LAST)
+        lines += [f"CRASHED: run {number} {crash.ending(record.status)} and said:", textwrap.indent(words, "  ")]
+    lines.append(compare.before_the_crash(report.verdict))
+    said = "\n".join(launch.last_words(record.path, crash.SAID_LAST) for _, record in failed)
+    if remedy := crash.remedy(said, plan.parallel):
+        lines.append(f"{remedy[0].upper()}{remedy[1:]}.")
+    return "\n".join(lines)
 
 
 def compared(record: Record) -> str:
@@ -212,7 +252,15 @@ def hints(plan: Plan, report: Report) -> str:
     here = {"seed": environment.seed(os.environ), "mode": environment.mode(os.environ)}
     options = [word for name in here if facts[name] != here[name] for word in (f"--{name}", str(facts[name]))]
     trace = shlex.join(["seedbed", "trace", *options, "--", *plan.command])
-    return f"{also}\nTo find the first operation that differs: {trace}"
+    return f"{also}{seen_native(plan, report)}\nTo find the first operation that differs: {trace}"
+
+
+def seen_native(plan: Plan, report: Report) -> str:
+    """The generators that no seed reaches: they may be the cause."""
+    if plan.native.reason:
+        return f"\nGenerators that are not Python's were not watched: {plan.native.reason}."
+    rows = "".join(f"\n  {row}" for row in report.native)
+    return f"\nGenerators that are not Python's, which no seed reaches:{rows}" if rows else ""
 
 
 def as_json(report: Report) -> str:
@@ -222,6 +270,7 @@ def as_json(report: Report) -> str:
         "other_seed": run_json(report.other) if report.other else None,
         "changes_with_seed": changed_kinds(report.records[0], report.other) if report.other else None,
         "warnings": report.warnings,
+        "native": events.as_json(report.native),
         "facts": report.records[0].facts,
     }
     return json.dumps(document, indent=2)
@@ -236,4 +285,5 @@ def run_json(record: Record) -> dict:
         "loss": losses[-1] if losses else None,
         "parameters": next((s.values["parameters"] for s in reversed(record.steps) if "parameters" in s.values), None),
         "outputs": record.outputs,
+        "last_words": launch.last_words(record.path, crash.SAID_LAST) if record.status else None,
     }

@@ -37,6 +37,10 @@ REPEATS = {
     "torch.seed()": TORCH + "print(torch.seed())",
     "tensorflow.random.set_seed": TENSORFLOW + "print(tf.random.normal([2]), tf.random.uniform([2]))",
     "tensorflow.random.get_global_generator": TENSORFLOW + "print(tf.random.get_global_generator().normal([2]))",
+    "tensorflow.Graph.seed": TENSORFLOW
+    + """
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    print(session.run(tf.random.normal([2])))""",
     "multiprocessing.Process.start": """
 import multiprocessing, random
 def draw(): print(random.random(), flush=True)
@@ -45,6 +49,13 @@ if __name__ == "__main__":
         process = multiprocessing.get_context("spawn").Process(target=draw)
         process.start()
         process.join()""",
+    "subprocess.Popen": """
+import subprocess, sys
+command = [sys.executable, "-c", "import random; print(random.random())"]
+programs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+drawn = [program.communicate()[0] for program in programs]
+assert len(set(drawn)) == 2
+print(drawn)""",
     "multiprocessing.Pool": """
 import multiprocessing, os, random, time
 def draw(_):

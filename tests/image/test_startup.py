@@ -129,7 +129,7 @@ def test_docker_stop_reaches_python(record_of, docker, code: str, status: int, s
 
 
 def test_docker_stop_reaches_what_a_shell_started(record_of, docker) -> None:
-    """tini passes signals to the whole group (-g), so a script does not have to."""
+    """The entrypoint hands signals on, so a script does not have to."""
     with docker.started(record_of("pytorch").digest, ["bash", "-c", 'python -c "$0"; echo ended', CATCH + WAIT]) as box:
         next(box.container.logs(stream=True, follow=True, stderr=False))
         box.container.stop(timeout=30)

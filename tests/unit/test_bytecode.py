@@ -92,25 +92,32 @@ SOURCES = [
 ]
 
 
-def test_bytecode_is_found_beside_its_source_and_believed_without_looking_at_it(compiled, tmp_path):
+def test_bytecode_is_found_beside_its_source_and_believed_as_long_as_that_is_not_edited(compiled, tmp_path):
     pycs = compiled(SOURCES)
     assert list(pycs) == [f"opt/app/__pycache__/{name}.{TAG}.pyc" for name in ("one", "two")]
     pyc = pycs[f"opt/app/__pycache__/one.{TAG}.pyc"]
     source = b"".join(SOURCES[0].content())
     assert pyc[:4] == importlib.util.MAGIC_NUMBER
-    assert int.from_bytes(pyc[4:8], "little") == 0b01, "hash-based, unchecked"
+    assert int.from_bytes(pyc[4:8], "little") == 0b11, "hash-based, checked"
     assert pyc[8:16] == importlib.util.source_hash(source)
     assert marshal.loads(pyc[16:]).co_filename == "/opt/app/one.py"
 
     for path, data in pycs.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(data)
-    (tmp_path / "opt/app/one.py").write_text("raise SystemExit('compiled anew')")
-    script = "import one; print(one.f())"
-    printed = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path / "opt/app", capture_output=True, text=True, check=True
-    )
-    assert printed.stdout == "one\n"
+    # The mark of bytecode that was read: it says something else than its source.
+    path = tmp_path / f"opt/app/__pycache__/one.{TAG}.pyc"
+    path.write_bytes(pyc.replace(b"\x03one", b"\x03ONE"))
+    (tmp_path / "opt/app/one.py").write_bytes(source)
+    assert said_by_one(tmp_path) == "ONE\n"
+    (tmp_path / "opt/app/one.py").write_text("def f(): return 'two'")
+    os.utime(tmp_path / "opt/app/one.py", (EPOCH, EPOCH))
+    assert said_by_one(tmp_path) == "two\n"
+
+
+def said_by_one(root: Path) -> str:
+    command = [sys.executable, "-B", "-c", "import one; print(one.f())"]
+    return subprocess.run(command, cwd=root / "opt/app", capture_output=True, text=True, check=True).stdout
 
 
 def test_the_order_of_sources_and_the_number_of_cpus_do_not_matter(compiled, monkeypatch):

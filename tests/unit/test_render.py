@@ -5,7 +5,7 @@ import re
 import jinja2
 import pytest
 
-from builder import catalog, paths, render
+from builder import catalog, contents, paths, render
 from builder.render import quoted
 
 
@@ -14,6 +14,13 @@ def test_what_is_committed_is_what_renders(root):
     loaded = catalog.load(root)
     for image in loaded.images.values():
         assert render.render(loaded, image).diff() == ""
+
+
+def test_every_file_of_the_runtimes_package_is_installed(load):
+    loaded = load()
+    installed = {file.source for file in contents.runtime_files(loaded.image("tiny"))}
+    package = (path for path in (paths.RUNTIME / "seedbed").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert {path.relative_to(paths.RUNTIME).as_posix() for path in package} <= installed
 
 
 def test_a_changed_input_shows_as_a_diff(edit, load):

@@ -1,6 +1,6 @@
 """One module for each library: `configure(module)` seeds it and sets its flags, right after it has run.
 
-`state(module)` reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
+`state(module)`, where there is one, reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
 """
 
 import os
@@ -11,6 +11,7 @@ from types import ModuleType
 from seedbed import boot, environment
 
 NUMERIC = ("numpy", "torch", "tensorflow", "jax")
+REFUSING = ("torch", "tensorflow", "jax")  # whose operations mode strict may refuse
 _said = False
 
 
@@ -29,7 +30,12 @@ def prepare(name: str) -> None:
 
 def configure(library: str, module: ModuleType) -> None:
     """Have the module that has just run configured."""
-    import_module(f"seedbed.libraries.{library}").configure(module)
+    from seedbed import process  # not before a library is imported
+
+    with process.OutsideThreadTask():
+        import_module(f"seedbed.libraries.{library}").configure(module)
+    if library in REFUSING:
+        import_module("seedbed.remedy").watch()
     if os.environ.get("SEEDBED_AUDIT") == "1":
         import_module("seedbed.audit").watch(library, module)
 

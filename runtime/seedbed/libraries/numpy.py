@@ -5,7 +5,6 @@ looked up at each call; it is not documented, so it is tried out before it is re
 """
 
 import functools
-from collections.abc import Callable
 from types import ModuleType
 
 from seedbed import boot, process
@@ -16,23 +15,33 @@ missing = process.stream("numpy")
 def configure(numpy_random: ModuleType) -> None:
     reseed = numpy_random.seed  # as numpy has it
     reseed(process.seed("numpy"))
-    process.follow("numpy", reseed, note_seeds(numpy_random))
+    note_seeds(numpy_random)
+    process.follow("numpy", reseed)
     derive_missing_seeds(numpy_random.bit_generator)
 
 
-def note_seeds(numpy_random: ModuleType) -> Callable[[], object]:
-    """Returns what tells which seed the user last gave to the global generator."""
+def note_seeds(numpy_random: ModuleType) -> None:
+    """Note what the user gives to the global generator: a seed, or a state that was saved before."""
     with_seed = numpy_random.seed
-    chosen = None
 
     @functools.wraps(with_seed)
     def seed(seed=None):
-        nonlocal chosen
-        chosen = seed
+        process.note("numpy", seed)
         with_seed(seed)
 
     numpy_random.seed = seed
-    return lambda: chosen
+    if hasattr(numpy_random, "set_state"):
+        note_restored_states(numpy_random)
+
+
+def note_restored_states(numpy_random: ModuleType) -> None:
+    @functools.wraps(numpy_random.set_state)
+    def set_state(state):
+        numpy_random.mtrand._rand.set_state(state)
+        restored = numpy_random.get_state()
+        process.note("numpy", lambda: process.digest(f"{restored[1].tolist()} {restored[2:]}"))
+
+    numpy_random.set_state = set_state
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:

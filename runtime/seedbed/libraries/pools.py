@@ -1,10 +1,11 @@
-"""Process pools, of multiprocessing, concurrent.futures and joblib: tasks are seeded by their number.
+"""Pools of processes and threads, of multiprocessing and its forks, and of concurrent.futures: tasks have numbers.
 
-Pools of threads stay as they are: their tasks share the generators of the process.
+A pool of one thread stays as it is, since its tasks follow one another; what else the program draws at the same time
+may race with them, as it does without a pool.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from seedbed import process, tasks  # its names are looked up late: unpickling a task may be what imports us
@@ -14,65 +15,143 @@ def configure(module: ModuleType) -> None:
     POOLS[module.__name__](module)
 
 
-def number_pool(pool: ModuleType) -> None:
-    """A pool has a thread of its own that puts tasks into the workers' queue, those of torch and joblib too."""
-    handle_tasks = pool.Pool._handle_tasks
+def number_pool(module: ModuleType) -> None:
+    """Of multiprocessing, multiprocess or billiard, and what is derived from them, such as torch's and joblib's."""
+    number_threads(module.ThreadPool)
+    start = module.Pool.__init__
 
-    def handle_numbered(taskqueue, put, outqueue, *others):
-        between_processes = hasattr(outqueue, "_writer")
-        return handle_tasks(taskqueue, numbered(put) if between_processes else put, outqueue, *others)
+    @functools.wraps(start)
+    def start_numbered(self, *args, **kwargs):
+        name = f"p{process.count('pool')}"
+        start(self, *args, **kwargs)
+        if not isinstance(self, module.ThreadPool):
+            self._taskqueue = TaskQueue(self._taskqueue, name, tasks.Task)
+        elif len(self._pool) > 1:
+            self._taskqueue = TaskQueue(self._taskqueue, name, tasks.ThreadTask)
 
-    pool.Pool._handle_tasks = staticmethod(handle_numbered)
-
-
-def numbered(put: Callable) -> Callable:
-    """`put` with the function in each task replaced; None, which is no task, ends a worker."""
-    pool = process.count("pool")
-    calls, latest = 0, None
-
-    def put_task(task: tuple | None) -> None:
-        nonlocal calls, latest
-        if task is not None:
-            call, index, function, *others = task
-            calls, latest = calls + (call != latest), call  # Python counts the calls of all pools together
-            task = call, index, tasks.Task(function, f"p{pool}.{calls}.{index}"), *others
-        put(task)
-
-    return put_task
+    module.Pool.__init__ = start_numbered
 
 
-def number_executor(futures: ModuleType) -> None:
-    submit = futures.ProcessPoolExecutor.submit
+def number_threads(thread_pool: type) -> None:
+    """The initializer of a pool of several threads runs at a place of its own, and not in a race for the generators."""
+    start = thread_pool.__init__
+
+    @functools.wraps(start)
+    def start_initialized(self, processes=None, initializer=None, initargs=()):
+        if initializer is not None and processes != 1:
+            initializer = thread_initializer(initializer)
+        start(self, processes, initializer, initargs)
+
+    thread_pool.__init__ = start_initialized
+
+
+def thread_initializer(function: Callable) -> tasks.ThreadInitializer:
+    from seedbed.libraries import threads
+
+    threads.install()
+    return tasks.ThreadInitializer(function, f"i{process.count('initializer')}")
+
+
+class TaskQueue:
+    """The queue between a pool and the thread of its own that hands tasks to workers; each call of the pool puts one
+    iterable of tasks. Numbers a task by the call, counted where the call is made, and by its index in it.
+    """
+
+    def __init__(self, queue: object, name: str, kind: type[tasks.Task]) -> None:
+        self.queue = queue
+        self.name = name
+        self.kind = kind
+        if kind is tasks.ThreadTask:
+            from seedbed.libraries import threads
+
+            threads.install()
+
+    def __getattr__(self, name: str):
+        return getattr(self.queue, name)
+
+    def put(self, call: tuple | None) -> None:
+        if call is not None:
+            todo, *others = call
+            here = process.Here()
+            call = self.numbered(todo, f"{self.name}.{here.count(self.name)}", here), *others
+        self.queue.put(call)
+
+    def numbered(self, todo: Iterable[tuple], call: str, here: process.Here) -> Iterator[tuple]:
+        """The tasks with their functions replaced; billiard's have a head, `(TASK, task)`."""
+        for index, task in enumerate(todo):
+            head, task = ((task[0],), task[1]) if isinstance(task[1], tuple) else ((), task)
+            job, number, function, *others = task
+            task = job, number, self.kind(function, f"{call}.{index}", here), *others
+            yield (*head, task) if head else task
+
+
+def number_executor(module: ModuleType) -> None:
+    """concurrent.futures.ProcessPoolExecutor, or loky's."""
+    executor = module.ProcessPoolExecutor
+    submit = executor.submit
 
     @functools.wraps(submit)
     def submit_numbered(self, fn, /, *args, **kwargs):
-        return submit(self, tasks.Task(fn, f"e{process.count('executor')}"), *args, **kwargs)
+        return submit(self, tasks.Task(fn, number_in(self, "e")), *args, **kwargs)
 
-    futures.ProcessPoolExecutor.submit = submit_numbered
+    executor.submit = submit_numbered
+    name_at_start(executor, "e")
 
 
-def number_joblib(backends: ModuleType) -> None:
-    """joblib sends calls in batches, whose size depends on how fast they were, so each call in them has a number."""
-    for name in {"submit", "apply_async"} & vars(backends.LokyBackend).keys():  # the one, or the other until 1.4
-        send = getattr(backends.LokyBackend, name)
+def number_thread_executor(module: ModuleType) -> None:
+    """concurrent.futures.ThreadPoolExecutor, which asyncio and dask's threads use too."""
+    executor = module.ThreadPoolExecutor
+    submit = executor.submit
 
-        @functools.wraps(send)
-        def send_numbered(self, func, callback=None, send=send):
-            func.items = [
-                (tasks.Task(function, f"j{process.count('joblib')}"), *arguments) for function, *arguments in func.items
-            ]
-            return send(self, func, callback)
+    @functools.wraps(submit)
+    def submit_numbered(self, fn, /, *args, **kwargs):
+        if self._max_workers > 1:
+            from seedbed.libraries import threads
 
-        setattr(backends.LokyBackend, name, send_numbered)
+            threads.install()
+            fn = tasks.ThreadTask(fn, number_in(self, "t"))
+        return submit(self, fn, *args, **kwargs)
+
+    executor.submit = submit_numbered
+    name_at_start(executor, "t")
+    initialize_at_a_place(executor)
+
+
+def initialize_at_a_place(executor: type) -> None:
+    start = executor.__init__
+
+    @functools.wraps(start)
+    def start_initialized(self, *args, **kwargs):
+        start(self, *args, **kwargs)
+        if self._max_workers > 1 and getattr(self, "_initializer", None) is not None:
+            self._initializer = thread_initializer(self._initializer)
+
+    executor.__init__ = start_initialized
+
+
+def name_at_start(pool: type, letter: str) -> None:
+    """Each pool has a number in the order in which they are made, not in that of their first tasks."""
+    start = pool.__init__
+
+    @functools.wraps(start)
+    def start_named(self, *args, **kwargs):
+        self._seedbed_name = f"{letter}{process.count(letter)}"
+        start(self, *args, **kwargs)
+
+    pool.__init__ = start_named
+
+
+def number_in(pool: object, letter: str) -> str:
+    """The next number in a pool, counted where the task is submitted."""
+    name = getattr(pool, "_seedbed_name", letter)
+    return f"{name}.{process.count(name)}"
 
 
 POOLS = {
     "multiprocessing.pool": number_pool,
+    "multiprocess.pool": number_pool,
+    "billiard.pool": number_pool,
     "concurrent.futures.process": number_executor,
-    "joblib._parallel_backends": number_joblib,
+    "concurrent.futures.thread": number_thread_executor,
+    "loky.process_executor": number_executor,
 }
-
-
-def state(module: ModuleType) -> dict[str, str]:
-    """Nothing: `seedbed.libraries.multiprocessing` answers for all."""
-    return {}

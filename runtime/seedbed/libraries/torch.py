@@ -1,21 +1,40 @@
 """torch: seeds, deterministic algorithms, cuDNN and oneDNN, without starting CUDA."""
 
+import functools
 import os
+import sys
 from types import ModuleType
 
-from seedbed import process
+from seedbed import boot, environment, process
 
 
 def configure(torch: ModuleType) -> None:
     seed = process.seed("torch")
     torch.manual_seed(seed)  # GPUs included: their part waits until CUDA starts
-    process.follow("torch", torch.manual_seed, lambda: None if torch.initial_seed() == seed else torch.initial_seed())
+    process.follow("torch", torch.manual_seed, torch.initial_seed)
+    note_restored_states(torch)
     torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.mkldnn.deterministic = True
     torch.utils.deterministic.fill_uninitialized_memory = os.environ.get("SEEDBED_FILL_UNINITIALIZED") == "1"
     derive_missing_seed(torch)
+    name_small_shared_memory()
+
+
+def note_restored_states(torch: ModuleType) -> None:
+    """Note a state of the CPU's generator that the user saved before; the seed can be asked for, the state not."""
+    restore = getattr(torch, "set_rng_state", None)
+    if restore is None:
+        return
+
+    @functools.wraps(restore)
+    def set_rng_state(new_state):
+        restore(new_state)
+        restored = new_state.clone()
+        process.note("torch", lambda: process.digest(bytes(restored.tolist())))
+
+    torch.set_rng_state = torch.random.set_rng_state = set_rng_state
 
 
 def derive_missing_seed(torch: ModuleType) -> None:
@@ -27,6 +46,25 @@ def derive_missing_seed(torch: ModuleType) -> None:
 
     seed.__doc__ = torch.seed.__doc__
     torch.seed = torch.random.seed = seed
+
+
+def name_small_shared_memory() -> None:
+    """Before the first DataLoader starts workers, say that /dev/shm is too small for their batches, if it is.
+
+    Where it is full they end with a bus error, which names neither (pytorch #5040, #16979).
+    """
+    dataloader = sys.modules.get("torch.utils.data.dataloader")
+    iterator = getattr(dataloader, "_MultiProcessingDataLoaderIter", None)
+    if iterator is None or not environment.shared_memory_is_small():
+        return
+    start_workers = iterator.__init__
+
+    def __init__(self, loader):
+        iterator.__init__ = start_workers
+        boot.say(f"DataLoader workers share batches in /dev/shm, which has {environment.SHARED_MEMORY_ADVICE}")
+        start_workers(self, loader)
+
+    iterator.__init__ = __init__
 
 
 def state(torch: ModuleType) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import seedbed
 from seedbed import disclosure, environment, info
+from seedbed.native.variables import without
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
 INSTRUCTION_SETS = (
@@ -20,7 +21,7 @@ INSTRUCTION_SETS = (
     *("asimd", "sve", "sve2", "bf16"),
 )
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
-OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", disclosure.KEY}
+OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE", disclosure.KEY}
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),
     *("PIP_CONSTRAINT", "PIP_DISABLE_PIP_VERSION_CHECK"),
@@ -100,7 +101,7 @@ def graphics() -> tuple[list[str], str]:
 
 def variables(environ: dict[str, str]) -> dict[str, str]:
     """The environment, but for what may differ and does not matter; see `seedbed.disclosure` for what is shown."""
-    found = disclosure.disclosed(environ)
+    found = disclosure.disclosed(without(environ))
     return {name: value for name, value in found.items() if name not in OWN | SESSION}
 
 

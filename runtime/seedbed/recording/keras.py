@@ -6,6 +6,8 @@ script's own graphs through `tf.py_function`. XLA has no such function: of a loo
 """
 
 import functools
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from weakref import WeakSet
@@ -15,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from seedbed.recording.fingerprint import Fingerprint, as_float
-from seedbed.recording.writer import harmless, writer
+from seedbed.recording.writer import harmless, thread_name, writer
 
 OURS = "seedbed"  # the name of our numbers among a step's logs
 INTEGERS = {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64, 16: tf.int64}  # by bytes an element
@@ -24,9 +26,19 @@ LARGE = 1 << 16  # elements
 
 models: WeakSet[keras.Model] = WeakSet()
 optimizers: WeakSet[keras.optimizers.Optimizer] = WeakSet()
-tracing: "Traced | None" = None  # the train_step that is running or being traced
-compiling = False  # whether that is for XLA
-updating = False  # whether an optimizer is at work: some hand on to others
+
+
+class Here(threading.local):
+    """What the thread that asks is at."""
+
+    tracing: "Traced | None" = None  # the train_step that is running or being traced
+    compiling = False  # whether that is for XLA
+    updating = False  # whether an optimizer is at work: some hand on to others
+
+
+here = Here()
+steps: dict[str, dict] = defaultdict(dict)  # by thread: the line of the step at hand
+GRAPH = ""  # what a graph hands out counts for the main thread: TensorFlow's own threads run it
 
 
 def watch(keras: ModuleType) -> None:
@@ -49,7 +61,7 @@ def watch(keras: ModuleType) -> None:
     wrap(OwnedIterator, "__next__", next_batch)
     wrap(Function, "__call__", call_function)
     writer.described.append(threads)
-    writer.on_exit.append(lambda: "loss" in step and end_step())
+    writer.on_exit.append(end_open_steps)
 
 
 def threads() -> dict[str, int]:
@@ -81,7 +93,7 @@ def make_function(original: Callable, model: keras.Model, step_function: Callabl
         note_model(model)
         logs = function(iterator)
         if isinstance(logs, dict) and OURS in logs:
-            note_step(logs.pop(OURS))
+            harmless(note_step)(logs.pop(OURS))
         return logs
 
     return watched
@@ -90,12 +102,11 @@ def make_function(original: Callable, model: keras.Model, step_function: Callabl
 def traced(train_step: Callable) -> Callable:
     @functools.wraps(train_step)
     def traced(data):
-        global tracing
-        tracing = Traced()
+        here.tracing = Traced()
         try:
             logs = train_step(data)
         finally:
-            seen, tracing = tracing, None
+            seen, here.tracing = here.tracing, None
         ours = seen.numbers(data)
         return {**logs, OURS: ours} if isinstance(logs, dict) and ours is not None else logs
 
@@ -126,35 +137,34 @@ class Traced:
 
 def gradient(original: Callable, tape: tf.GradientTape, target, *args, **kwargs):
     losses = [loss for loss in tf.nest.flatten(target) if loss is not None]
-    if tracing:
-        tracing.losses += losses
+    if here.tracing:
+        here.tracing.losses += losses
     else:
         hand_out(note_losses, lambda: tf.stack([as_integer(loss) for loss in losses]))
     return original(tape, target, *args, **kwargs)
 
 
 def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trainable_variables=None):
-    global updating
-    if updating:
+    if here.updating:
         return original(optimizer, grads, trainable_variables)
-    updating = True
+    here.updating = True
     try:
         grads = list(grads)
         gradients = [gradient for gradient in grads if gradient is not None]
         variables = list(trainable_variables or optimizer._trainable_variables)
-        if tracing:
-            tracing.gradients += gradients
-            tracing.variables += variables
+        if here.tracing:
+            here.tracing.gradients += gradients
+            here.tracing.variables += variables
         else:
             note_optimizer(optimizer, variables)
             before = lambda: tf.stack([fingerprint(gradients), as_integer(norm_of(gradients))])  # noqa: E731
             hand_out(note_gradients, before)
         result = original(optimizer, grads, trainable_variables)
-        if not tracing:
+        if not here.tracing:
             hand_out(note_update, lambda: tf.stack([fingerprint(variables)]))
         return result
     finally:
-        updating = False
+        here.updating = False
 
 
 def next_batch(original: Callable, iterator):
@@ -165,16 +175,16 @@ def next_batch(original: Callable, iterator):
 
 
 def call_function(original: Callable, function, *args, **kwargs):
-    global compiling
-    outer, compiling = compiling, compiling or bool(function._jit_compile)
+    outer = here.compiling
+    here.compiling = outer or bool(function._jit_compile)
     try:
         return original(function, *args, **kwargs)
     finally:
-        compiling = outer
+        here.compiling = outer
 
 
 def end_epoch(original: Callable, callbacks, epoch: int, logs: dict | None = None) -> None:
-    writer.epoch(epoch + 1, keras.src.utils.python_utils.pythonify_logs(logs))
+    harmless(writer.epoch)(epoch + 1, keras.src.utils.python_utils.pythonify_logs(logs), thread_name())
     original(callbacks, epoch, logs)
 
 
@@ -183,17 +193,20 @@ def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], tf.Tensor]
     """Have the numbers noted: now, or whenever the graph that is being traced comes to this place."""
     if tf.executing_eagerly():
         note(numbers().numpy().tolist())
-    elif not compiling:
+    elif not here.compiling:
+        note = harmless(note)  # it is called when the graph runs
         tf.py_function(lambda found: note(found.numpy().tolist()), [numbers()], [])
 
 
-step: dict = {}  # the line of the step at hand
+def end_step(thread: str) -> None:
+    with writer.lock:
+        writer.step(Told(steps.pop(thread, {})), thread)
 
 
-def end_step() -> None:
-    global step
-    ended, step = step, {}
-    writer.step(Told(ended))
+def end_open_steps() -> None:
+    for thread in sorted(steps):
+        if "loss" in steps[thread]:
+            end_step(thread)
 
 
 class Told(dict):
@@ -210,7 +223,7 @@ class Told(dict):
 def note_model(model: keras.Model) -> None:
     if model not in models:
         models.add(model)
-        note_initial(model.variables)
+        note_initial(model.variables, thread_name())
 
 
 @harmless
@@ -218,47 +231,53 @@ def note_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) -> No
     if optimizer not in optimizers:
         optimizers.add(optimizer)
         with tf.init_scope():
-            note_initial(variables)
+            note_initial(variables, GRAPH)
 
 
-def note_initial(variables: Iterable) -> None:
+def note_initial(variables: Iterable, thread: str) -> None:
     """Exact, since it is only once."""
-    found = Fingerprint()
-    found.add(step.get("initial", ""))
-    for variable in variables:
-        array = np.asarray(keras.ops.convert_to_numpy(variable))
-        found.add(f"{array.shape} {array.dtype}", array.tobytes())
-    step["initial"] = found.text([])
+    arrays = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    with writer.lock:
+        found = Fingerprint()
+        found.add(steps[thread].get("initial", ""))
+        for array in arrays:
+            found.add(f"{array.shape} {array.dtype}", array.tobytes())
+        steps[thread]["initial"] = found.text([])
 
 
 def note_step(numbers: tf.Tensor) -> None:
     """What `Traced.numbers` has packed."""
     data, gradients, norm, parameters, *losses = numbers.numpy().tolist()
-    note_data([data])
-    note_losses(losses)
-    note_gradients([gradients, norm])
-    note_update([parameters])
+    thread = thread_name()
+    note_data([data], thread)
+    note_losses(losses, thread)
+    note_gradients([gradients, norm], thread)
+    note_update([parameters], thread)
 
 
-def note_data(numbers: list[int]) -> None:
-    found = Fingerprint()
-    found.add(step.get("data", ""))
-    step["data"] = found.text(numbers)
+def note_data(numbers: list[int], thread: str = GRAPH) -> None:
+    with writer.lock:
+        found = Fingerprint()
+        found.add(steps[thread].get("data", ""))
+        steps[thread]["data"] = found.text(numbers)
 
 
-def note_losses(numbers: list[int]) -> None:
-    if "loss" in step:
-        end_step()
-    step["loss"] = [as_float(number).hex() for number in numbers]
+def note_losses(numbers: list[int], thread: str = GRAPH) -> None:
+    with writer.lock:
+        if "loss" in steps[thread]:
+            end_step(thread)
+        steps[thread]["loss"] = [as_float(number).hex() for number in numbers]
 
 
-def note_gradients(numbers: list[int]) -> None:
-    step["gradients"], step["norm"] = Fingerprint().text(numbers[:1]), as_float(numbers[1]).hex()
+def note_gradients(numbers: list[int], thread: str = GRAPH) -> None:
+    with writer.lock:
+        steps[thread] |= {"gradients": Fingerprint().text(numbers[:1]), "norm": as_float(numbers[1]).hex()}
 
 
-def note_update(numbers: list[int]) -> None:
-    step["parameters"] = Fingerprint().text(numbers)
-    end_step()
+def note_update(numbers: list[int], thread: str = GRAPH) -> None:
+    with writer.lock:
+        steps[thread]["parameters"] = Fingerprint().text(numbers)
+        end_step(thread)
 
 
 def as_integer(loss: tf.Tensor) -> tf.Tensor:

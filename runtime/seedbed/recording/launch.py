@@ -2,18 +2,22 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from seedbed import disclosure
+from seedbed import boot, crash, disclosure
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
 
 OUTPUT = "output.jsonl"
 ERRORS = "errors.txt"
+NATIVE = "native.txt"
+AS_BY_HAND = {boot.LINEAGE_VARIABLE: ""}  # runs side by side are the same run, and not told apart
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -25,19 +29,21 @@ def run(
     data: tuple[Path, ...] = (),
     outputs: tuple[Path, ...] = (),
     echo: bool = False,
+    native: Watch = NOT_WATCHED,
 ) -> Record:
     """The record of one run of the command, in a folder that is new or empty. ValueError: it is not.
 
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
-    its standard error goes to a file beside the record. It dies with the thread that called.
+    its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
+    generators that are not Python's, into a file beside the record.
     """
     environ = disclosure.with_key(environ)
-    lines = new_record(folder)
-    lines.write({"run": facts.of_command(command, environ, data)})
-    old = {path: stamp(path) for path in outputs}
-    status = watch(command, folder, environ, lines, echo)
-    lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
-    lines.write({"end": {"status": status}})
+    with new_record(folder) as lines:
+        lines.write({"run": facts.of_command(command, environ, data)})
+        old = {path: stamp(path) for path in outputs}
+        status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
+        lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
+        lines.write({"end": {"status": status}})
     return record.read(folder)
 
 
@@ -54,14 +60,15 @@ def new_record(folder: Path) -> Lines:
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
     """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
-    process = subprocess.Popen(
-        command,
-        env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve())},
-        stdin=None if echo else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=None if echo else os.open(folder / ERRORS, os.O_CREAT | os.O_WRONLY, 0o666),
-        preexec_fn=die_with_parent,
-    )
+    with open(os.devnull if echo else folder / ERRORS, "wb") as errors:  # noqa: PTH123 - either is a path
+        process = subprocess.Popen(
+            command,
+            env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
+            stdin=None if echo else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if echo else errors,
+            preexec_fn=die_with_parent,
+        )
     with process:
         for number, text in enumerate(process.stdout, start=1):
             lines.write({"line": number, "text": text.decode(errors="replace").rstrip("\r\n")})
@@ -81,10 +88,16 @@ else:
     die_with_parent = None
 
 
-def last_words(folder: Path) -> str:
-    """The last line that a recorded command wrote to its standard error."""
-    lines = (folder / ERRORS).read_text(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "nothing")
+def last_words(folder: Path, count: int = 1) -> str:
+    """The last lines that a recorded command wrote to its standard error."""
+    return crash.last_words(folder / ERRORS, count)
+
+
+def dead_thread(folder: Path) -> str:
+    """The first thread of a recorded command that an exception ended, and the exception; empty if there is none."""
+    text = (folder / ERRORS).read_text(errors="replace")
+    found = re.search(r"^Exception in thread (.+):\n(?:Traceback .*\n)?(?:[ \t].*\n)*(\S.*)?", text, re.MULTILINE)
+    return ": ".join(filter(None, found.groups())) if found else ""
 
 
 def stamp(path: Path) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
+LINE_BEGINS = b'{"'
 FROM_LAUNCHER = ("command", "folder", "started", "data")
 
 
@@ -28,13 +29,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Rank:
-    """One training process. `epochs` hold what Keras says at each one's end."""
+    """One training process, or one of the threads that train in it. `epochs` hold what Keras says at each one's end.
+
+    `lost`: how many steps are missing, since their lines could not be written.
+    """
 
     rank: int
     facts: dict
     steps: tuple[Step, ...]
     epochs: tuple[dict[str, float], ...]
     finished: bool
+    thread: str = ""  # empty: the main one
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def read(path: Path) -> Record:
         if file.name == "output.jsonl":
             launched = launched_record(path, lines)
         else:
-            ranks.append(rank_of(lines))
+            ranks += ranks_of(lines)
     if not files:
         raise ValueError(f"{path}: expected a record, found no .jsonl file; seedbed run --record makes one")
     return Record(path, facts_of(launched, ranks), tuple(ranks), launched.output, launched.outputs, launched.status)
@@ -77,7 +83,8 @@ def order(file: Path) -> list[int]:
 
 
 def lines_of(file: Path) -> Iterator[dict]:
-    """Its whole lines; the last may be torn where the process was killed. ValueError: it is not of that kind."""
+    """Its whole lines; one that was torn (the process was killed, the disk full) is lost. ValueError: it is not of that
+    kind."""
     try:
         text = file.read_bytes()
     except OSError as error:
@@ -86,16 +93,30 @@ def lines_of(file: Path) -> Iterator[dict]:
         try:
             yield json.loads(line)
         except ValueError as error:
-            raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
+            if not line.startswith(LINE_BEGINS):
+                raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
 
 
-def rank_of(lines: list[dict]) -> Rank:
-    facts = lines[0]["run"]
+def ranks_of(lines: list[dict]) -> Iterator[Rank]:
+    """What each thread of a process did: the main thread, then the others by name. A process has at least one."""
+    threads = dict.fromkeys(line.get("thread", "") for line in lines if "step" in line or "epoch" in line) or [""]
+    for name in sorted(threads, key=natural):
+        yield rank_of(lines[0]["run"], [line for line in lines if line.get("thread", "") == name], name, lines[-1])
+
+
+def rank_of(facts: dict, lines: list[dict], thread: str, last: dict) -> Rank:
     steps = tuple(step_of(line) for line in lines if "step" in line)
     epochs = tuple(
         {name: float.fromhex(value) for name, value in line["metrics"].items()} for line in lines if "epoch" in line
     )
-    return Rank(facts.get("rank", 0), facts, steps, epochs, "end" in lines[-1])
+    lost = steps[-1].number - len(steps) if steps else 0
+    return Rank(facts.get("rank", 0), facts, steps, epochs, "end" in last, thread, lost)
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sorts Thread-10 behind Thread-2."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def step_of(line: dict) -> Step:

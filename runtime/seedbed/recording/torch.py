@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from weakref import WeakSet
@@ -11,17 +12,12 @@ import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from seedbed.recording.fingerprint import Fingerprint, as_float
-from seedbed.recording.writer import harmless, writer
+from seedbed.recording.writer import harmless, thread_name, writer
 
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes an element
 WEIGHTS = 1 << 20
 SAMPLES, SAMPLE = 256, 4096  # bytes each
 LATEST = 64  # steps that may wait for a GPU before the training has to
-
-models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
-parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside them
-optimizers: WeakSet[Optimizer] = WeakSet()
-passing = False  # whether a backward pass is under way
 
 
 def watch(torch: ModuleType) -> None:
@@ -36,8 +32,8 @@ def watch(torch: ModuleType) -> None:
     batches = dataloader._BaseDataLoaderIter
     batches.__next__ = watched_next(batches.__next__)
     writer.described.append(lambda: {"threads": torch.get_num_threads()})
-    writer.on_exit.append(lambda: step.is_empty() or end_step())
-    os.register_at_fork(after_in_child=begin_step)
+    writer.on_exit.append(end_open_steps)
+    os.register_at_fork(after_in_child=here.begin)
 
 
 def watched_backward(backward: Callable) -> Callable:
@@ -45,15 +41,14 @@ def watched_backward(backward: Callable) -> Callable:
 
     @functools.wraps(backward)
     def watched(tensors, *args, **kwargs):
-        global passing
-        if passing:
+        if is_passing():
             return backward(tensors, *args, **kwargs)
         note_losses(tensors)
-        passing = True
+        here.passing = True
         try:
             return backward(tensors, *args, **kwargs)
         finally:
-            passing = False
+            here.passing = False
 
     leave_uncompiled(watched)
     return watched
@@ -94,7 +89,7 @@ def noting(note: Callable) -> Callable:
 
 def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
     """A module is a model unless a model that was called earlier contains it."""
-    if torch.compiler.is_compiling() or passing or not torch.is_grad_enabled() or module in parts:
+    if torch.compiler.is_compiling() or is_passing() or not torch.is_grad_enabled() or module in here.parts:
         return
     note_call(module, inputs)
 
@@ -102,40 +97,41 @@ def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
 @noting
 def note_call(module: torch.nn.Module, inputs: tuple) -> None:
     end_step_with_loss()
-    if module not in models:
-        models.add(module)
-        parts.update(part for part in module.modules() if part is not module)
-        add(step.fingerprint("initial"), [*module.parameters(), *module.buffers()])
-    add(step.fingerprint("data"), inputs)
+    if module not in here.models:
+        here.models.add(module)
+        here.parts.update(part for part in module.modules() if part is not module)
+        add(here.step.fingerprint("initial"), [*module.parameters(), *module.buffers()])
+    add(here.step.fingerprint("data"), inputs)
 
 
 @noting
 def note_batch(batch: object) -> None:
     end_step_with_loss()
     for part in leaves(batch):
-        add_leaf(step.fingerprint("data"), sample(part))
+        add_leaf(here.step.fingerprint("data"), sample(part))
 
 
 @noting
 def note_losses(tensors) -> None:
     end_step_with_loss()
+    open_steps[thread_name()] = here.step
     for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
-        step.losses.append(tensor.detach() if tensor.numel() == 1 else tensor.detach().sum())
+        here.step.losses.append(tensor.detach() if tensor.numel() == 1 else tensor.detach().sum())
 
 
 @noting
 def before_update(optimizer: Optimizer, *_: object) -> None:
-    if optimizer not in optimizers:
-        optimizers.add(optimizer)
-        add(step.fingerprint("initial"), parameters(optimizer))
+    if optimizer not in here.optimizers:
+        here.optimizers.add(optimizer)
+        add(here.step.fingerprint("initial"), parameters(optimizer))
     gradients = [parameter.grad for parameter in parameters(optimizer)]
-    add(step.fingerprint("gradients"), gradients)
-    step.norms += norms([gradient for gradient in gradients if gradient is not None])
+    add(here.step.fingerprint("gradients"), gradients)
+    here.step.norms += norms([gradient for gradient in gradients if gradient is not None])
 
 
 @noting
 def after_update(optimizer: Optimizer, *_: object) -> None:
-    add(step.fingerprint("parameters"), parameters(optimizer))
+    add(here.step.fingerprint("parameters"), parameters(optimizer))
     end_step()
 
 
@@ -158,9 +154,6 @@ class Step:
 
     def fingerprint(self, kind: str) -> Fingerprint:
         return self.fingerprints.setdefault(kind, Fingerprint())
-
-    def is_empty(self) -> bool:
-        return not (self.losses or "parameters" in self.fingerprints)
 
     def fetch(self) -> None:
         """Have all numbers brought to the CPU at once, beside the training."""
@@ -190,25 +183,51 @@ class Step:
         return line | ({"norm": norm.hex()} if self.norms else {})
 
 
-step = Step()
+class Here(threading.local):
+    """What the thread that asks has seen: several may train at once, one model or each its own."""
+
+    def __init__(self) -> None:
+        self.models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
+        self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside them
+        self.optimizers: WeakSet[Optimizer] = WeakSet()
+        self.passing = False  # whether a backward pass is under way
+        self.step = Step()
+
+    def begin(self) -> None:
+        """A forked child has the step of no thread, but knows what its parent knew."""
+        open_steps.clear()
+        self.step = Step()
 
 
-def begin_step() -> None:
-    global step
-    step = Step()
+here = Here()
+open_steps: dict[str, Step] = {}  # by thread: those that have a loss
+
+
+def is_passing() -> bool:
+    """Whether this is inside a backward pass; on a GPU its threads are torch's own."""
+    return here.passing or torch._C._current_autograd_node() is not None
 
 
 def end_step_with_loss() -> None:
     """A loss that no optimizer has followed is a step too: gradients may be accumulated over several."""
-    if step.losses:
+    if here.step.losses:
         end_step()
 
 
 def end_step() -> None:
-    ended = step
-    begin_step()
+    ended, here.step = here.step, Step()
+    name = thread_name()
+    open_steps.pop(name, None)
     ended.fetch()
-    writer.step(ended)
+    writer.step(ended, name)
+
+
+def end_open_steps() -> None:
+    """Those that no optimizer has ended, in the main thread and in threads that may be gone by now."""
+    for name, step in sorted(open_steps.items()):
+        step.fetch()
+        writer.step(step, name)
+    open_steps.clear()
 
 
 def sample(part: torch.Tensor | tuple) -> torch.Tensor | tuple:

@@ -1,15 +1,20 @@
-"""The steps of this process, as they become known, into a file of its own."""
+"""The steps of this process, as they become known, into a file of its own.
+
+Each thread that trains counts its own steps: which thread comes first would otherwise decide over the numbers.
+"""
 
 import atexit
 import functools
 import os
 import sys
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from seedbed import boot, settings
+from seedbed import boot, environment
 from seedbed.recording import facts
 from seedbed.recording.lines import Lines
 
@@ -25,46 +30,53 @@ class Step(Protocol):
 
 
 class Writer:
-    """Makes the file with the first step: most processes take none."""
+    """Makes the file with the first step: most processes take none. Any thread may call it."""
 
     def __init__(self) -> None:
+        self.lines: Lines | None = None
         self.described: list[Callable[[], dict]] = []  # what libraries add to the facts
         self.on_exit: list[Callable[[], None]] = []  # a step that was not over
         self.begin()
         os.register_at_fork(after_in_child=self.begin)
-        atexit.register(self.finish)
+        atexit.register(lambda: harmless(self.finish)())
 
     def begin(self) -> None:
-        """A process has nothing yet; a forked child has nothing of its own."""
-        self.lines: Lines | None = None
-        self.steps = 0
-        self.waiting: deque[tuple[int, Step]] = deque()
+        """A process has nothing yet; a forked child has nothing of its own, and may have been forked by any thread."""
+        self.lock = threading.RLock()
+        if self.lines:
+            self.lines.close()
+        self.lines = None
+        self.steps: Counter[str] = Counter()  # by thread
+        self.waiting: deque[tuple[str, int, Step]] = deque()
 
-    def step(self, step: Step) -> None:
-        """Number it, and write it as soon as it can be told."""
-        self.steps += 1
-        self.waiting.append((self.steps, step))
-        while self.waiting and self.waiting[0][1].ready():
-            self.write_next()
+    def step(self, step: Step, thread: str = "") -> None:
+        """Number it, and write it as soon as it can be told. `thread`: see `thread_name`."""
+        with self.lock:
+            self.steps[thread] += 1
+            self.waiting.append((thread, self.steps[thread], step))
+            while self.waiting and self.waiting[0][-1].ready():
+                self.write_next()
 
-    def epoch(self, number: int, metrics: dict[str, float]) -> None:
+    def epoch(self, number: int, metrics: dict[str, float], thread: str = "") -> None:
         """What the library itself says at the end of an epoch."""
         exact = {name: float(value).hex() for name, value in metrics.items()}
-        self.file().write({"epoch": number, "metrics": exact})
+        with self.lock:
+            self.file().write({"epoch": number, **in_thread(thread), "metrics": exact})
 
     def finish(self) -> None:
         """Write what is left. Not reached where the process is killed: then the file has no last line."""
         for last in self.on_exit:
-            last()
-        while self.waiting:
-            self.write_next()
-        if self.lines:
-            self.lines.write({"end": {"steps": self.steps}})
-            self.begin()
+            harmless(last)()
+        with self.lock:
+            while self.waiting:
+                self.write_next()
+            if self.lines:
+                self.lines.write({"end": {"steps": self.steps.total()}})
+                self.begin()
 
     def write_next(self) -> None:
-        number, step = self.waiting.popleft()
-        self.file().write({"step": number, **step.told()})
+        thread, number, step = self.waiting.popleft()
+        self.file().write({"step": number, **in_thread(thread), **step.told()})
 
     def file(self) -> Lines:
         if self.lines is None:
@@ -72,19 +84,43 @@ class Writer:
             extra = {name: value for describe in self.described for name, value in describe().items()}
             self.lines.write({"run": {**facts.of_process(), "rank": rank(), **extra}})
             if boot.lineage and "multiprocessing.util" in sys.modules:  # its children end without atexit
-                sys.modules["multiprocessing.util"].Finalize(None, self.finish, exitpriority=0)
+                sys.modules["multiprocessing.util"].Finalize(None, harmless(self.finish), exitpriority=0)
         return self.lines
 
 
 def new_file(folder: Path, rank: int) -> Lines:
-    """`rank0.jsonl`, or `rank0.2.jsonl` for the second process of that rank, and so on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        try:
-            return Lines(folder / (f"rank{rank}.jsonl" if number == 1 else f"rank{rank}.{number}.jsonl"))
-        except FileExistsError:
-            number += 1
+    """`rank0.jsonl`, or `rank0.2.jsonl` for the second process of that rank, and so on; or none at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            try:
+                return Lines(folder / (f"rank{rank}.jsonl" if number == 1 else f"rank{rank}.{number}.jsonl"))
+            except FileExistsError:
+                continue
+    except OSError as error:
+        boot.say(f"the record cannot be written: {error}")
+    return Nowhere()
+
+
+class Nowhere(Lines):
+    """In the place of a file that cannot be made: the training goes on."""
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+
+    def write(self, line: dict) -> None:
+        pass
+
+
+def in_thread(name: str) -> dict[str, str]:
+    """What a line says of a thread other than the main one."""
+    return {"thread": name} if name else {}
+
+
+def thread_name() -> str:
+    """Of the calling thread: empty for the main thread; for others their name, which counts them as they are made."""
+    current = threading.current_thread()
+    return "" if current is threading.main_thread() else current.name
 
 
 def rank() -> int:
@@ -92,7 +128,7 @@ def rank() -> int:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank()
-    return next((int(os.environ[name]) for name in settings.RANK_VARIABLES if os.environ.get(name, "").isdigit()), 0)
+    return environment.rank(os.environ) or 0
 
 
 writer = Writer()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import environment
+from seedbed import crash, environment
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
@@ -77,11 +77,19 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
             log(f"going on: {len(runs)} of {len(plan.seeds)} seeds are there already")
         for seed, run in run_all(plan, name, left):
             runs[seed] = run
-            outcome = (
-                "done" if run.status == 0 else f"failed (status {run.status}), see {plan.run_folder(seed)}/record/"
-            )
-            log(f"seed {seed}: {outcome} ({len(runs)} of {len(plan.seeds)})")
+            log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
         return {seed: runs[seed] for seed in plan.seeds}
+
+
+def outcome(plan: Plan, seed: int, run: Record) -> str:
+    """`done`, or how it failed, what it said last, and what helps if that is known."""
+    if run.status == 0:
+        return "done"
+    status = f"status {run.status}" if run.status and run.status > 0 else crash.ending(run.status or 0)
+    words = launch.last_words(run.path, crash.SAID_LAST)
+    remedy = crash.remedy(words, plan.parallel)
+    said = " / ".join(words.splitlines())
+    return f"failed ({status}), see {plan.run_folder(seed)}/record/; it said: {said}{remedy and f'; {remedy}'}"
 
 
 def run_all(plan: Plan, name: str, seeds: list[int]) -> Iterator[tuple[int, Record]]:

@@ -7,7 +7,7 @@ from seedbed import disclosure
 from seedbed.trace import suspects
 from seedbed.trace.difference import Difference
 from seedbed.trace.run import Process, Run
-from seedbed.trace.suspects import ORDER, Suspect
+from seedbed.trace.suspects import NATIVE, ORDER, Suspect
 
 OPERATION, FRESH, DRAW, DATA, VALUE, PATH, LATER = (
     *("operation", "uninitialised memory", "random numbers", "data", "value from Python", "another path", "computed"),
@@ -180,11 +180,12 @@ def other_files(left: list[dict], right: list[dict]) -> Iterator[str]:
 
 
 def likely(difference: Difference, runs: list[Run]) -> list[Suspect]:
-    """What the sources hold that may explain it; where an order differs, what disorders things."""
+    """What may explain it: native generators that were seen, what the sources hold; of an order, what disorders."""
     sources = {file for run in runs for process in run.processes.values() for file in sources_of(process)}
-    found = [suspect for file in sorted(sources) for suspect in suspects.of_file(file)]
+    native = dict.fromkeys(Suspect(NATIVE, row.file, row.line, row.what) for run in runs for row in run.native())
+    found = [*native, *(suspect for file in sorted(sources) for suspect in suspects.of_file(file))]
     if comes_elsewhere(difference) or difference.same("rows"):
-        return [suspect for suspect in found if suspect.kind == ORDER] or found
+        return [suspect for suspect in found if suspect.kind in (NATIVE, ORDER)] or found
     return found
 
 

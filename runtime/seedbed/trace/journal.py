@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from seedbed import audit, boot, disclosure, environment
+from seedbed.native.variables import without
 
 HIDDEN = "maybe uninitialised"  # in place of a fingerprint
 VARIABLE = "SEEDBED_TRACE"
@@ -63,7 +64,8 @@ def folder() -> Path:
 def surrounding_variables() -> dict[str, str]:
     """The environment without what changes from run to run by our own doing; see `seedbed.disclosure`."""
     ours = (VARIABLE, boot.LINEAGE_VARIABLE, disclosure.KEY)
-    return {name: value for name, value in disclosure.disclosed(dict(os.environ)).items() if name not in ours}
+    found = disclosure.disclosed(without(dict(os.environ)))
+    return {name: value for name, value in found.items() if name not in ours}
 
 
 def write(**event) -> None:
@@ -112,7 +114,7 @@ def places() -> list[str]:
 
 def rank() -> int | None:
     """Which of a distributed job's processes this is; None: the only one."""
-    return next((int(os.environ[name]) for name in environment.RANK_VARIABLES if name in os.environ), None)
+    return environment.rank(os.environ)
 
 
 is_users = lru_cache(maxsize=None)(audit.is_users)

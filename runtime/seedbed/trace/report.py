@@ -10,6 +10,7 @@ from seedbed.trace.cause import Cause
 from seedbed.trace.difference import Difference
 from seedbed.trace.hunt import TIMES, Trial
 from seedbed.trace.search import Finding
+from seedbed.trace.suspects import NATIVE, Suspect
 
 SEEN = {
     "batch": "what {} gives",
@@ -27,6 +28,8 @@ ADVICE = {
 }
 ONLY_PRINTED = "No training step of torch or Keras was seen, so that what they print was compared."
 UNSEEN = "No operation was seen to differ: what differs does so seldom, or not while operations are watched."
+NATIVE_GENERATORS = "Generators that are not Python's, which no seed reaches:"
+SOURCES = "What the sources hold that no seed fixes:"
 MOST_SUSPECTS = 12
 
 
@@ -76,9 +79,16 @@ def reasons(found: Cause) -> str:
     if found.certain:
         return "\n".join(["Cause:", *(f"    {short(reason)}" for reason in found.certain)])
     if found.likely:
-        shown = [f"    {short(str(suspect))}" for suspect in found.likely[:MOST_SUSPECTS]]
-        return "\n".join(["Nothing else was seen to differ. What the sources hold that no seed fixes:", *shown])
+        native = [suspect for suspect in found.likely if suspect.kind == NATIVE]
+        sources = [suspect for suspect in found.likely if suspect.kind != NATIVE]
+        shown = suspected(NATIVE_GENERATORS, native) + suspected(SOURCES, sources)
+        return "Nothing else was seen to differ. " + "\n".join(shown)
     return ADVICE.get(found.kind, "")
+
+
+def suspected(heading: str, suspects: list[Suspect]) -> list[str]:
+    """Lines; none if there are no suspects."""
+    return [heading, *(f"    {short(str(suspect))}" for suspect in suspects[:MOST_SUSPECTS])] if suspects else []
 
 
 def hunted(trials: list[Trial], found: Cause) -> str:

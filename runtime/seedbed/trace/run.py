@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seedbed import disclosure
-from seedbed.recording.launch import die_with_parent
+from seedbed import crash, disclosure
+from seedbed.native import events
+from seedbed.native.events import Row
+from seedbed.native.preload import NOT_WATCHED, Watch
+from seedbed.recording.launch import AS_BY_HAND, die_with_parent
 from seedbed.trace import journal
 from seedbed.trace.journal import Plan
 
-OUTPUT, ERRORS = "output.txt", "errors.txt"
+OUTPUT, ERRORS, NATIVE = "output.txt", "errors.txt", "native.txt"
 ENDED_BY_US = -9  # a run ends itself with the last step that is of interest
 
 
@@ -43,20 +46,28 @@ class Process:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over. `status` is the command's, negative for a signal; `seconds` is how long it took."""
+    """A run that is over. `status` is the command's, negative for a signal; `seconds` is how long it took.
+
+    `cut`: its plan ends it with the last step that is of interest.
+    """
 
     folder: Path
     status: int
     seconds: float
+    cut: bool = False
 
     @cached_property
     def processes(self) -> dict[str, Process]:
         """By a name that the same process has in another run."""
         return {path.stem: Process(path) for path in sorted(self.folder.glob("*.jsonl"))}
 
+    def native(self) -> list[Row]:
+        """The generators that are not Python's and seeded themselves."""
+        return events.rows([self.folder / NATIVE])
+
     @property
     def failed(self) -> bool:
-        return self.status not in (0, ENDED_BY_US)
+        return self.status != 0 and not (self.cut and self.status == ENDED_BY_US)
 
     def output(self) -> list[str]:
         """The lines that it printed."""
@@ -64,18 +75,33 @@ class Run:
 
     def last_error(self) -> str:
         """The last line of its standard error, which for Python is the exception."""
-        said = (self.folder / ERRORS).read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(said) if line.strip()), f"exit status {self.status}")
+        said = crash.last_words(self.folder / ERRORS)
+        killed = f"it {crash.ending(self.status)}" if self.status < 0 else f"exit status {self.status}"
+        if self.status < 0 and said != "nothing":
+            return f"{killed} and said: {said.strip()}"
+        return killed if said == "nothing" else said.strip()
 
 
-def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, limit: float | None = None) -> Run:
-    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired."""
+def run(
+    command: list[str],
+    folder: Path,
+    environ: dict[str, str],
+    plan: Plan,
+    limit: float | None = None,
+    native: Watch = NOT_WATCHED,
+) -> Run:
+    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired.
+
+    `native` watches for generators that are not Python's.
+    """
     folder.mkdir(parents=True)
     plan.write(folder)
     with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             command,
-            env=disclosure.with_key({**environ, journal.VARIABLE: str(folder)}),
+            env=disclosure.with_key(
+                {**native.environ(environ, folder / NATIVE), journal.VARIABLE: str(folder), **AS_BY_HAND}
+            ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
@@ -84,7 +110,7 @@ def run(command: list[str], folder: Path, environ: dict[str, str], plan: Plan, l
         )
         try:
             begin = time.monotonic()
-            return Run(folder, process.wait(limit), time.monotonic() - begin)
+            return Run(folder, process.wait(limit), time.monotonic() - begin, cut=plan.last > 0)
         except BaseException:
             end(process)
             raise

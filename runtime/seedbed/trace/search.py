@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.trace import cause, difference
 from seedbed.trace.cause import Cause
 from seedbed.trace.difference import Difference
@@ -32,17 +33,26 @@ class Finding:
 class Tracer:
     """Runs the command with plans."""
 
-    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        environ: dict[str, str],
+        folder: Path,
+        log: Callable[[str], None],
+        native: Watch = NOT_WATCHED,
+    ) -> None:
         self.command = command
         self.environ = environ
         self.folder = folder
         self.log = log
+        self.native = native
         self.number = 0
 
     def run(self, plan: Plan, changed: dict[str, str] | None = None, limit: float | None = None) -> Run:
         """With variables of its own, and no longer than the limit in seconds: TimeoutExpired."""
         self.number += 1
-        return run(self.command, self.folder / f"run-{self.number}", self.environ | (changed or {}), plan, limit)
+        folder = self.folder / f"run-{self.number}"
+        return run(self.command, folder, self.environ | (changed or {}), plan, limit, self.native)
 
 
 def search(tracer: Tracer, times: int = 4) -> Finding:
@@ -72,6 +82,8 @@ def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run],
         runs.append(tracer.run(plan))
         if runs[0].failed and runs[1].failed:
             raise Failed(f"the command fails: {runs[0].last_error()}")
+        if failed := next((run for run in (runs[0], runs[-1]) if run.failed), None):
+            tracer.log(f"one run fails, which is not a difference of numbers: {failed.last_error()}")
         landmark = difference.first([runs[0], runs[-1]])
     return runs, landmark
 

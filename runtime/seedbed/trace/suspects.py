@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedbed import lint
 
-ORDER, SHARING, OUTSIDE = "order", "sharing", "outside"
+ORDER, SHARING, OUTSIDE, NATIVE = "order", "sharing", "outside", "native"
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,10 @@ class Suspect:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}  {self.what}"
+        return f"{self.file}:{self.line}  {self.what}" if self.line else f"{self.file}  {self.what}"
 
 
 CALLS = {
-    "as_completed": (ORDER, "results come in the order in which they are ready"),
-    "imap_unordered": (ORDER, "results come in the order in which they are ready"),
     "Pool": (SHARING, "which worker gets which task is a race: draw random numbers per task, from the task's own seed"),
     "ThreadPool": (SHARING, "which thread gets which task is a race"),
     "ProcessPoolExecutor": (SHARING, "which worker gets which task is a race: draw random numbers per task"),

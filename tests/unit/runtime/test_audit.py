@@ -57,6 +57,21 @@ np.random.default_rng(1); np.random.seed(1)
     ]
 
 
+def test_a_package_that_takes_its_seed_from_the_clock_is_named_with_the_users_line(run, install, tmp_path) -> None:
+    install({"site-packages/sampler.py": "import random, time\ndef sample(): return random.Random(time.time_ns())\n"})
+    code = "import sys; sys.path.append('site-packages')\nimport sampler\n\nsampler.sample()\n"
+    assert places(run(code, SEEDBED_AUDIT="1").stderr) == [
+        (4, "sampler: seeded from the clock: another result in every run")
+    ]
+
+
+def test_the_report_imports_nothing_more(run) -> None:
+    """At exit some modules can no longer be imported: concurrent.futures.process registers itself with threading."""
+    done = run("import multiprocessing.pool, random\nrandom.Random()\n", SEEDBED_AUDIT="1")
+    assert "Traceback" not in done.stderr
+    assert places(done.stderr) == [(2, "generator made without a seed; repeats only thanks to Seedbed")]
+
+
 TORCH = {
     "torch/__init__.py": """
 class Flags: pass
@@ -115,6 +130,23 @@ torch.use_deterministic_algorithms(False)
         "for i, x in enumerate(frozenset(names)): pass",
         "os.listdir('.')",
         "list(Path('.').glob('*'))",
+        "for folder, _, files in os.walk('.'): read(files)",
+        "train([*set(layers)])",
+        "first, second = set(layers)",
+        "set(layers).pop()",
+        "next(iter(set(layers)))",
+        "dict.fromkeys(set(layers))",
+        "total = sum(layer.weight for layer in set(layers))",
+        "for layer in before | set(layers): train(layer)",
+        "for layer in set().union(*groups): train(layer)",
+        "for name in a.keys() - b.keys(): train(name)",
+        "for layer in weakref.WeakSet(layers): train(layer)",
+        "layers = sorted(layers, key=id)",
+        "layers.sort(key=hash)",
+        "share = id(layer) % 4",
+        "random.seed(hash(layer))",
+        "for done in as_completed(futures): total += done.result()",
+        "for loss in pool.imap_unordered(work, tasks): total += loss",
     ],
 )
 def test_an_order_that_varies_is_found(tmp_path, line: str) -> None:
@@ -132,9 +164,84 @@ def test_an_order_that_varies_is_found(tmp_path, line: str) -> None:
         "sorted(os.listdir('.'))",
         "len(os.listdir('.'))",
         "set(glob('*'))",
+        "for name in {'a', 'b'}: train(name)",
+        "for number in set(range(9)): train(number)",
+        "for word in set(text.split()): train(word)",
+        "for name in {path.name for path in paths}: train(name)",
+        "for layer in set(layers): seen.add(layer)",
+        "for layer in set(layers): layer.frozen = True",
+        "names = [layer.name for layer in set(layers)]\nnames.sort()",
+        "files = os.listdir('.')\nfor file in sorted(files): train(file)",
+        "paths = []\nfor path in Path('.').glob('*'): paths.append(path)\npaths.sort()",
+        "for folder, _, files in sorted(os.walk('.')): read(files)",
+        "for node in ast.walk(tree): read(node)",
+        "batch.pop(); next(iter(loader))",
+        "known = {id(layer): layer for layer in layers}",
+        "share = hash('layer 1') % 4",
+        "for done in as_completed(futures): results[futures[done]] = done.result()",
+        "class Point:\n    def __hash__(self): return hash(self.x) ^ hash(self.y)",
         "not python",
     ],
 )
 def test_an_order_that_does_not_matter_is_not(tmp_path, line: str) -> None:
     (tmp_path / "a.py").write_text(line)
+    assert lint.unordered(str(tmp_path / "a.py")) == []
+
+
+FOLLOWED = {
+    "a variable": ("waiting = set(layers)", "for layer in waiting: train(layer)"),
+    "an attribute": (
+        "class Trainer:\n    def __init__(self): self.waiting = set()\n    def fit(self):",
+        "        for layer in self.waiting: train(layer)",
+    ),
+    "a parameter": ("def train(waiting: set[Layer]):", "    return [layer.weight for layer in waiting]"),
+    "an annotated name": ("waiting: set[Layer] | None = None", "list(waiting)"),
+    "a result": ("def unique(layers): return set(layers)", "for layer in unique(layers): train(layer)"),
+    "a set of a dictionary": ("groups = defaultdict(set)", "for layer in groups[0]: train(layer)"),
+    "a set in a function, made outside": (
+        "waiting = set(layers)\ndef train():",
+        "    for layer in waiting: step(layer)",
+    ),
+    "sets combined": ("left, right = set(layers), set()", "for layer in left - right: train(layer)"),
+    "what is added": ("waiting = set()\nwaiting.add(Layer())", "waiting.pop()"),
+    "a sum under a lock": (
+        "lock = threading.Lock()\ndef work(loss):\n    global total\n    with lock:",
+        "        total += loss",
+    ),
+    "a sum under a lock of an object": (
+        "def work(self, loss):\n    with self._lock:",
+        "        self.sum = self.sum + loss",
+    ),
+    "a queue with several producers": (
+        "def work(results): results.put(1)\nfor _ in range(2): Thread(target=work, args=(results,)).start()",
+        "total = results.get() + results.get()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_set_or_a_race_is_followed_to_where_it_matters(tmp_path, name: str) -> None:
+    before, line = FOLLOWED[name]
+    (tmp_path / "a.py").write_text(f"{before}\n{line}\n")
+    assert [number for number, _ in lint.unordered(str(tmp_path / "a.py"))] == [len(before.splitlines()) + 1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "waiting = set(layers)\nwaiting = sorted(waiting, key=name)\nfor layer in waiting: train(layer)",
+        "words = set()\nfor line in text.splitlines(): words.add(line.strip())\nfor word in words: train(word)",
+        "def train(words: set[str]): return list(words)",
+        "def train(words: dict[int, set[str]]): return list(words[0])",
+        "class A:\n    def __init__(self): self.x = set()\n    def fit(self): self.x = []; list(self.x)",
+        "devices = set(all_devices)\nif len(devices) == 1: device = next(iter(devices))",
+        "lock = threading.Lock()\ndef work(batch):\n    global seen\n    with lock: seen += len(batch)",
+        "def work(loss):\n    with open(loss) as file:\n        total += file.read()",
+        "def work(results): results.put((1, 2))\nfor _ in tasks: Thread(target=work, args=(results,)).start()\n"
+        "parts = dict(results.get() for _ in tasks)\nfor number in sorted(parts): train(parts[number])",
+        "def work(results): results.put(1)\nThread(target=work, args=(results,)).start()\nresults.get()",
+    ],
+)
+def test_what_has_one_order_is_not_named(tmp_path, code: str) -> None:
+    (tmp_path / "a.py").write_text(code)
     assert lint.unordered(str(tmp_path / "a.py")) == []

@@ -48,10 +48,10 @@ Make = Callable[..., Record]
 def make(tmp_path: Path) -> Make:
     """A record with steps and facts of its own, of one process or more."""
 
-    def make(*ranks: list[dict], **facts: object) -> Record:
+    def make(*ranks: list[dict], status: int = 0, **facts: object) -> Record:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        write(folder / "output.jsonl", {**FACTS, **facts}, [{"line": 1, "text": "done"}, {"end": {"status": 0}}])
+        write(folder / "output.jsonl", {**FACTS, **facts}, [{"line": 1, "text": "done"}, {"end": {"status": status}}])
         for rank, steps in enumerate(ranks or [STEPS]):
             write(folder / f"rank{rank}.jsonl", {**FACTS, **facts, "rank": rank}, [*steps, {"end": {"steps": 2}}])
         return record.read(folder)
@@ -73,6 +73,29 @@ def changed(step: int, **kinds: object) -> list[dict]:
 
 def test_equal_records_are_equal(make: Make) -> None:
     assert compare.judge([make(), make()]).outcome == "equal"
+
+
+@pytest.mark.parametrize(
+    "failed, said",
+    [
+        (STEPS[:1], "CRASHED: B was killed by SIGKILL (out of memory?). Up to there the runs agree."),
+        (
+            [{**STEPS[0], "gradients": "x"}],
+            "CRASHED: B was killed by SIGKILL (out of memory?). "
+            "Before that the runs differ: gradients (backward), step 1.",
+        ),
+    ],
+)
+def test_a_run_that_failed_is_a_crash(make: Make, failed: list[dict], said: str) -> None:
+    a, b = make(), make(failed, status=-9)
+    verdict = compare.judge([a, b])
+    assert (verdict.outcome, verdict.run) == ("crashed", 1)
+    assert compare.as_text(a, b, verdict).endswith(said)
+
+
+def test_runs_that_failed_alike_are_compared(make: Make) -> None:
+    assert compare.judge([make(status=1), make(status=1)]).outcome == "equal"
+    assert compare.judge([make(status=1), make(changed(2, data="x"), status=1)]).outcome == "diverged"
 
 
 @pytest.mark.parametrize(

@@ -95,11 +95,95 @@ def test_the_exit_status_passes_through(enter) -> None:
 
 
 def test_the_command_takes_its_place_and_gets_the_signals(runtime: Path) -> None:
-    command = ["dash", runtime / "entrypoint.sh", "sh", "-c", "echo $$; exec sleep 60"]
+    wait = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    command = ["dash", runtime / "entrypoint.sh", sys.executable, "-c", wait]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline() == f"{process.pid}\n"
         process.terminate()
         assert process.wait() == -signal.SIGTERM
+
+
+SAVES = """
+import os, signal, sys
+child = os.fork()
+def stop(*_):
+    signal.alarm(10)  # a worker that was signalled too is not there any more
+    os.kill(child, 0)
+    print("saved", os.waitpid(child, os.WNOHANG) == (0, 0), flush=True)
+    os.kill(child, signal.SIGKILL)
+    sys.exit(0)
+if child:
+    signal.signal(signal.SIGTERM, stop)
+    print("ready", os.getpid(), child, flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("how", ["%s; echo not this", "sh -c '%s; true'; echo not this"])
+def test_a_training_started_by_a_shell_gets_the_signal_and_saves_and_its_workers_do_not(
+    runtime: Path, tmp_path: Path, how: str
+) -> None:
+    """Control, below: without the entrypoint the shell dies and leaves the training behind."""
+    (tmp_path / "train.py").write_text(SAVES)
+    script = how % f"{sys.executable} {tmp_path / 'train.py'}"
+    for before, said in [(["dash", runtime / "entrypoint.sh"], "saved True\n"), ([], "")]:
+        with subprocess.Popen([*before, "sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+            started = [int(word) for word in process.stdout.readline().removeprefix("ready ").split()]
+            process.terminate()
+            assert process.wait() in (128 + signal.SIGTERM, -signal.SIGTERM)
+            left = [number for number in started if Path(f"/proc/{number}").exists()]
+            for number in left:
+                os.kill(number, signal.SIGKILL)
+            assert (process.stdout.read(), bool(left)) == (said, not before)
+
+
+@pytest.mark.parametrize("signal_name, status", [("USR1", 128 + signal.SIGUSR1), ("HUP", 128 + signal.SIGHUP)])
+def test_a_shell_gets_other_signals_as_well(runtime: Path, signal_name: str, status: int) -> None:
+    command = ["dash", runtime / "entrypoint.sh", "sh", "-c", "echo ready; sleep 60; true"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, f"SIG{signal_name}"))
+        assert process.wait() == status
+
+
+def test_a_shell_reads_what_is_piped_into_it(runtime: Path) -> None:
+    command = ["dash", runtime / "entrypoint.sh", "sh", "-c", "read line; echo got $line"]
+    done = subprocess.run(command, input="this\n", capture_output=True, text=True)
+    assert done.stdout == "got this\n"
+
+
+def test_ctrl_c_is_not_ignored_below_a_shell(enter) -> None:
+    """A shell has its children in the background ignore SIGINT, and the entrypoint is one."""
+    script = f"{sys.executable} -c 'import signal; print(signal.getsignal(signal.SIGINT))'; true"
+    assert "default_int_handler" in enter("sh", "-c", script).stdout
+
+
+def home_of(enter, **variables: str) -> Path:
+    return Path(enter("python3", "-c", "import os; print(os.environ['HOME'])", **variables).stdout.strip())
+
+
+def test_a_home_that_cannot_be_written_to_is_replaced_by_one_of_the_users_own(enter, tmp_path: Path) -> None:
+    home = home_of(enter, HOME="/", TMPDIR=str(tmp_path))
+    assert home == tmp_path / f"home-{os.getuid()}"
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert home_of(enter, HOME="/", TMPDIR=str(tmp_path)) == home
+
+
+def test_a_home_of_the_users_choice_stays(enter, tmp_path: Path) -> None:
+    assert home_of(enter, HOME="/nonesuch", TMPDIR=str(tmp_path)) == Path("/nonesuch")
+
+
+def test_a_home_that_somebody_else_has_laid_out_is_not_taken(enter, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"home-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    home = home_of(enter, HOME="/", TMPDIR=str(tmp_path))
+    assert home.parent == tmp_path and home.name.startswith("tmp.")
+
+
+def test_commands_in_the_users_home_are_found_after_all_others(enter, tmp_path: Path) -> None:
+    path = enter("sh", "-c", "echo $PATH", HOME=str(tmp_path)).stdout.strip().split(":")
+    assert path[-1] == f"{tmp_path}/.local/bin"
 
 
 def test_arguments_arrive_as_they_were(enter) -> None:

@@ -112,6 +112,39 @@ def test_ranks_have_one_seed_unless_an_offset_is_asked_for() -> None:
     assert environment.seed({"RANK": "1", "SEEDBED_RANK_OFFSET": "1", "SEEDBED_SEED": str(LARGEST_SEED)}) == 0
 
 
+CLUSTER = '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}'
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({}, None),
+        ({"RANK": "3", "LOCAL_RANK": "1"}, 3),
+        ({"PMIX_RANK": "1"}, 1),  # Open MPI 5
+        ({"OMPI_COMM_WORLD_RANK": "1", "PMI_RANK": "0", "SLURM_PROCID": "0"}, 1),  # mpirun inside a job of Slurm
+        ({"SLURM_PROCID": "2"}, 2),
+        ({"NODE_RANK": "0", "LOCAL_RANK": "1", "SLURM_PROCID": "0"}, 1),  # Lightning's launcher
+        ({"NODE_RANK": "1", "LOCAL_RANK": "1"}, 65537),
+        ({"NODE_RANK": "1"}, 65536),  # the process that Lightning starts the others of its node from
+        ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, 1),
+        ({"TF_CONFIG": CLUSTER}, 2),
+        ({"TF_CONFIG": "{"}, None),
+        ({"RANK": "none", "PMI_RANK": "1"}, 1),
+    ],
+)
+def test_the_rank_is_the_one_that_the_launcher_says(variables: dict[str, str], rank: int | None) -> None:
+    assert environment.rank(variables) == rank
+    assert environment.seed(variables) == 42
+    assert environment.seed({**variables, "SEEDBED_RANK_OFFSET": "1"}) == 42 + (rank or 0)
+
+
+def test_threads_that_seedbed_has_set_are_told_from_the_users() -> None:
+    cpus = environment.available_cpus()
+    assert environment.threads_are_ours({"OMP_NUM_THREADS": str(cpus)})
+    assert not environment.threads_are_ours({"OMP_NUM_THREADS": str(cpus + 1)})
+    assert not environment.threads_are_ours({})
+
+
 @pytest.mark.parametrize("seed", ["0", "42", "4294967295"])
 def test_a_legal_seed_is_taken(runtime: Path, seed: str) -> None:
     assert environment.seed({"SEEDBED_SEED": seed}) == int(seed)

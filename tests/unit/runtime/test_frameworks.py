@@ -34,6 +34,17 @@ config = Calls(experimental=Calls(enable_op_determinism=lambda: print("determini
     "tensorflow/python/__init__.py": "",
     "tensorflow/python/eager/__init__.py": "",
     "tensorflow/python/eager/context.py": "global_seed = lambda: 42",
+    "tensorflow/python/framework/__init__.py": "",
+    "tensorflow/python/framework/ops.py": """
+class Graph:
+    _seed = None
+    @property
+    def seed(self): return self._seed
+    @seed.setter
+    def seed(self, seed): self._seed = seed
+class FuncGraph(Graph):
+    def __init__(self): self.seed = 42
+""",
     "tensorflow/python/ops/__init__.py": "",
     "tensorflow/python/ops/stateful_random_ops.py": """
 global_generator = None
@@ -109,3 +120,25 @@ from tensorflow.python.ops import stateful_random_ops as ops
 ops.set_global_generator("theirs")
 print(tensorflow.random.get_global_generator())"""
     assert output(code).splitlines()[-1] == "theirs"
+
+
+GRAPHS = """
+import tensorflow
+from tensorflow.python.framework.ops import FuncGraph, Graph
+graphs = [Graph() for _ in range(3)]
+FuncGraph().seed
+mine, unseeded = Graph(), Graph()
+mine.seed, unseeded.seed = 7, None
+print(*(graph.seed for graph in [mine, unseeded, *graphs, graphs[0]]))"""
+
+
+def test_graphs_of_tensorflow_1_have_seeds_that_differ_and_repeat(output) -> None:
+    mine, unseeded, first, second, third, again = output(GRAPHS).split()[-6:]
+    assert (mine, unseeded, first, again) == ("7", "None", "42", "42")
+    assert len({first, second, third}) == 3
+    assert output(GRAPHS) == output(GRAPHS)
+    assert output(GRAPHS, SEEDBED_SEED="7").split()[-3:-1] != [second, third]
+
+
+def test_in_off_graphs_of_tensorflow_1_have_no_seed(output) -> None:
+    assert output(GRAPHS, SEEDBED_MODE="off").split()[-4:] == ["None"] * 4

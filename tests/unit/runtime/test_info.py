@@ -115,7 +115,7 @@ def test_the_image_describes_itself(python: Path, environ: dict[str, str], tmp_p
     (tmp_path / "image.json").write_text(json.dumps(described))
     image, text, data = describe()
     assert image == data["image"] == described
-    assert text.startswith("image    tiny 1.0\n")
+    assert text.startswith("image     tiny 1.0\n")
 
 
 def test_a_reader_that_leaves_early_causes_no_traceback(python: Path, environ: dict[str, str]) -> None:

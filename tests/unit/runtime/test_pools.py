@@ -72,6 +72,51 @@ def test_a_seed_that_the_user_sets_before_the_tasks_goes_into_theirs(output, met
     assert output(first) != output(second)
 
 
+GUARDED = """
+import multiprocessing as mp, random
+
+def draw(task):
+    return random.random()
+
+if __name__ == "__main__":
+    {first}
+    with mp.get_context({method!r}).Pool(2) as pool:
+        {second}
+        print(*pool.map(draw, range(6), chunksize=1))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("where", ["first", "second"])
+@pytest.mark.parametrize("set_to", ["random.seed({})", "random.setstate(random.Random({}).getstate())"])
+def test_a_seed_or_a_restored_state_reaches_the_tasks_submitted_after_it(output, method, where, set_to) -> None:
+    def drawn(number: int | None) -> str:
+        places = {"first": "pass", "second": "pass", where: "pass" if number is None else set_to.format(number)}
+        return output(GUARDED.format(method=method, **places))
+
+    assert drawn(1) == drawn(1)
+    assert len({drawn(1), drawn(2), drawn(None)}) == 3
+
+
+def test_a_second_pool_and_replaced_workers_draw_other_numbers(output) -> None:
+    code = """
+import multiprocessing as mp, random
+
+def draw(task):
+    return random.random()
+
+if __name__ == "__main__":
+    drawn = []
+    for _ in range(2):
+        with mp.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+            drawn += pool.map(draw, range(4), chunksize=1)
+    print(*drawn)
+"""
+    drawn = output(code)
+    assert drawn == output(code)
+    assert len(set(drawn.split())) == 8
+
+
 def test_a_seed_that_the_user_sets_in_a_task_wins(output) -> None:
     code = seeded(task="random.seed(task)")
     assert output(code) == output(code, SEEDBED_SEED="7") == output(code, SEEDBED_MODE="off")

@@ -28,8 +28,8 @@ def train(*losses, ready=True):
 def recorded(run, install, tmp_path: Path):
     """The record of a script that trains with that library."""
 
-    def recorded(code: str, **variables: str) -> record.Record:
-        install({"library.py": LIBRARY})
+    def recorded(code: str, library: str = LIBRARY, **variables: str) -> record.Record:
+        install({"library.py": library})
         folder = tmp_path / "record"
         done = run(code, SEEDBED_RECORD=str(folder), **variables)
         assert done.returncode == 0, done.stderr
@@ -244,3 +244,81 @@ def test_what_is_no_record_is_refused_and_named(tmp_path: Path, text: str) -> No
     (tmp_path / "rank0.jsonl").write_text(text)
     with pytest.raises(ValueError, match=r"rank0\.jsonl: expected a record"):
         record.read(tmp_path)
+
+
+THREADS = """
+import threading, library, sys
+sys.setswitchinterval(1e-6)
+def work(number): library.train(*[number] * 200)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+for thread in threads: thread.start()
+library.train(*[0] * 200)
+for thread in threads: thread.join()
+"""
+
+
+def test_threads_that_train_share_one_file_and_count_their_own_steps(recorded) -> None:
+    threaded = LIBRARY.replace("import writer", "import thread_name, writer").replace(
+        "ready))", "ready), thread_name())"
+    )
+    found = recorded(THREADS, library=threaded)
+    assert [path.name for path in found.path.iterdir()] == ["rank0.jsonl"]
+    assert losses(found) == [[float(number)] * 200 for number in range(5)]
+    assert [[step.number for step in rank.steps] for rank in found.ranks] == [[*range(1, 201)]] * 5
+    assert [rank.thread.split(" ")[0] for rank in found.ranks] == ["", *(f"Thread-{number}" for number in range(1, 5))]
+
+
+def test_a_torn_line_costs_itself_only(tmp_path: Path) -> None:
+    lines = [
+        '{"run": {"rank": 0}}',
+        '{"step": 1, "loss": ["0x1p+0"]}',
+        '{"step": 2, "lo',
+        '{"step": 3, "loss": ["0x1p+1"]}',
+    ]
+    (tmp_path / "rank0.jsonl").write_text("\n".join(lines) + "\n")
+    (rank,) = record.read(tmp_path).ranks
+    assert ([step.number for step in rank.steps], rank.lost) == ([1, 3], 1)
+
+
+def test_a_full_disk_is_said_once_and_ends_neither_the_training_nor_later_lines(tmp_path: Path, capfd) -> None:
+    with Lines(tmp_path / "rank0.jsonl") as lines:
+        lines.write({"run": {}})
+        file, lines.descriptor = lines.descriptor, os.open("/dev/full", os.O_WRONLY)
+        lines.write({"step": 1})
+        lines.write({"step": 2})
+        os.close(lines.descriptor)
+        lines.descriptor = file
+        lines.write({"step": 3})
+    assert capfd.readouterr().err == f"seedbed: the record misses lines: {lines.path}: No space left on device\n"
+    assert [step.number for step in record.read(tmp_path).steps] == [3]
+
+
+def test_a_line_of_which_only_a_part_was_written_is_set_apart_from_the_next(tmp_path: Path, monkeypatch) -> None:
+    write, room = os.write, [5]
+
+    def nearly_full(descriptor: int, text: bytes) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, text[: room.pop()])
+
+    with Lines(tmp_path / "rank0.jsonl") as lines:
+        lines.write({"run": {}})
+        monkeypatch.setattr(os, "write", nearly_full)
+        lines.write({"step": 1})
+        monkeypatch.undo()
+        lines.write({"step": 2})
+    assert [step.number for step in record.read(tmp_path).steps] == [2]
+
+
+def test_a_record_that_has_no_place_does_no_harm(run, install) -> None:
+    install({"library.py": LIBRARY})
+    done = run("import library; library.train(1, 2); print('trained')", SEEDBED_RECORD="/proc/no/such/place")
+    assert (done.returncode, done.stdout) == (0, "trained\n")
+    assert done.stderr.count("the record") == 1
+
+
+def test_launching_leaves_no_file_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(3):
+        launch.run(["true"], tmp_path / str(number), dict(os.environ))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

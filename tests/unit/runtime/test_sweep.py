@@ -228,13 +228,25 @@ def test_a_seed_that_fails_is_told_left_out_and_tried_again(sweep, tmp_path: Pat
     code = TRAINING + "assert seed != '43' or Path('mended').exists()"
     failed = sweep(code, "--seeds", "3")
     assert failed.returncode == 1
-    assert "seed 43: failed (status 1), see sweep/seed-43/record/" in failed.stderr
+    assert "seed 43: failed (status 1), see sweep/seed-43/record/; it said: " in failed.stderr
+    assert "AssertionError (2 of 3)" in failed.stderr
     assert list(results(tmp_path / "sweep")["metrics"]["loss"]["values"]) == ["42", "44"]
     assert results(tmp_path / "sweep")["missing"] == [43]
     assert "without seed 43: no result" in (tmp_path / "sweep/plots.html").read_text()
     (tmp_path / "mended").touch()
     assert sweep(code, "--seeds", "3").returncode == 0
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "43", "44", "43"]
+
+
+def test_a_seed_that_is_killed_names_the_signal(sweep) -> None:
+    failed = sweep(TRAINING + "import os\nif seed == '43': os.kill(os.getpid(), 11)", "--seeds", "2")
+    assert (failed.returncode, "seed 43: failed (was killed by SIGSEGV), see" in failed.stderr) == (1, True)
+
+
+def test_seeds_that_take_from_one_another_get_advice(sweep) -> None:
+    code = TRAINING + "import sys, time\nif seed == '43': sys.exit('OSError: [Errno 98] Address already in use')"
+    assert "same random port or name: use --parallel 1 (" in sweep(code, "--seeds", "2", "--parallel", "2").stderr
+    assert "use --parallel 1" not in sweep(code, "--seeds", "2", "--output", "one").stderr
 
 
 def test_a_sweep_without_any_result_is_no_success(sweep, tmp_path: Path) -> None:

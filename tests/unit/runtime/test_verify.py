@@ -213,10 +213,62 @@ def test_a_tolerance_is_for_printed_numbers_where_there_are_no_steps(verify, tol
     assert verify(code, "--tolerance", tolerance).returncode == status
 
 
-def test_a_run_that_ends_otherwise_is_a_difference(verify) -> None:
-    code = "from pathlib import Path; x = Path('x'); was = x.exists(); x.touch(); raise SystemExit(was)"
-    done = verify(code, "--no-other-seed", command=["sh", "-c", "echo 1; python script.py"])
-    assert (done.returncode, "First difference: exit status." in done.stdout) == (1, True)
+SECOND_FAILS = """
+from pathlib import Path
+x = Path('x'); was = x.exists(); x.touch()
+print(1)
+"""
+
+
+def test_a_run_that_fails_is_a_crash_and_no_divergence(verify) -> None:
+    done = verify(SECOND_FAILS + "if was: raise SystemExit('no memory left')", "--no-other-seed")
+    assert (done.returncode, "DIVERGED" in done.stdout) == (1, False)
+    said = "CRASHED: run 2 ended with status 1 and said:\n  no memory left\nUp to there the runs agree.\n"
+    assert done.stdout.endswith(said)
+
+
+def test_a_run_that_is_killed_names_the_signal(verify) -> None:
+    done = verify(SECOND_FAILS + "import os\nif was: os.kill(os.getpid(), 9)", "--no-other-seed")
+    assert "CRASHED: run 2 was killed by SIGKILL (out of memory?) and said:\n  nothing\n" in done.stdout
+
+
+def test_a_run_that_fails_after_it_diverged_says_so(verify) -> None:
+    code = TRAINING + "step(loss=noise())" + SECOND_FAILS + "raise SystemExit(was)"
+    done = verify(code, "--no-other-seed")
+    assert (done.returncode, "CRASHED: run 2 ended with status 1" in done.stdout) == (1, True)
+    assert "Before that the runs differ: loss (forward), step 1." in done.stdout
+
+
+def test_a_thread_that_an_exception_ended_is_named(verify) -> None:
+    code = "import threading\ndef work(): raise KeyError('x')\nthreading.Thread(target=work).start(); print(1)"
+    done = verify(code, "--no-other-seed")
+    assert (done.returncode, "EQUAL" in done.stdout) == (0, True)
+    assert "warning: in run 1 an exception ended thread Thread-1 (work): KeyError: 'x'\n" in done.stdout
+
+
+def test_a_crash_is_data_for_programs(verify) -> None:
+    done = verify(SECOND_FAILS + "if was: raise SystemExit('no memory left')", "--no-other-seed", "--json")
+    document = json.loads(done.stdout)
+    assert (document["verdict"]["outcome"], document["verdict"]["run"]) == ("crashed", 1)
+    assert [run["last_words"] for run in document["runs"]] == [None, "no memory left"]
+
+
+SAME_PORT = """
+import random, socket, time
+with socket.socket() as server:
+    server.bind(("127.0.0.1", random.randrange(20000, 30000)))
+    server.listen()
+    time.sleep(3)
+print(1)
+"""
+
+
+def test_runs_side_by_side_that_draw_the_same_port_get_advice(verify) -> None:
+    side_by_side = verify(SAME_PORT, "--parallel", "2", "--no-other-seed")
+    assert (side_by_side.returncode, "DIVERGED" in side_by_side.stdout) == (1, False), side_by_side.stdout
+    assert "Address already in use" in side_by_side.stdout
+    assert "same random port or name: use --parallel 1." in side_by_side.stdout
+    assert "EQUAL: 2 runs" in verify(SAME_PORT, "--no-other-seed").stdout
 
 
 def test_parallel_runs_write_outputs_of_their_own(verify) -> None:

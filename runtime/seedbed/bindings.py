@@ -1,0 +1,302 @@
+"""What the names in a source file stand for, as far as reading it shows: sets, strings and numbers, queues.
+
+Nothing is executed. A name has the value that was last assigned above the line where it is used; an attribute, whatever
+class it belongs to, is a set if nothing else is ever assigned to it.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Bound = tuple[str, ast.AST]  # how ("value", "element" of it, "annotation"), and the expression
+
+SETS = {"set", "frozenset", "WeakSet", "Set", "FrozenSet", "AbstractSet", "MutableSet"}
+COMBINED = {"union", "difference", "intersection", "symmetric_difference", "copy"}
+NUMBERS = {
+    "int",
+    "float",
+    "len",
+    "ord",
+    "round",
+    "bool",
+    "sum",
+    "hash",
+    "item",
+    "count",
+    "index",
+    "numel",
+    "perf_counter",
+}
+STRINGS = {"str", "repr", "chr", "hex", "bytes", "lower", "upper", "strip", "lstrip", "rstrip", "replace", "format"}
+STRINGS |= {"join", "title", "decode", "encode", "hexdigest", "digest", "group", "basename", "dirname", "removeprefix"}
+STRINGS |= {"removesuffix", "casefold", "readline", "as_posix", "fspath", "input", "isoformat", "strftime"}
+OF_SCALARS = {"range", "split", "rsplit", "splitlines", "tolist", "listdir", "readlines", "namelist", "findall"}
+OF_SCALARS |= {"state_dict", "vars", "dir", "get_feature_names_out", "most_common"}
+STRING_ATTRIBUTES = {"name", "stem", "suffix", "__name__", "__qualname__", "__module__", "ascii_letters", "digits"}
+STRING_ATTRIBUTES |= {"ascii_lowercase", "ascii_uppercase", "punctuation", "environ", "argv"}
+SCALARS = {"str", "int", "float", "bytes", "bool"}
+BUILT = {"list", "tuple", "dict", "List", "Tuple", "Dict", "Sequence", "Iterable", "Mapping", "Optional"}
+PASS_ON = {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "dict", "Counter", "deque", "keys"}
+
+
+class Names:
+    """The bindings of one file."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.bindings: dict[tuple[Scope, str], list[tuple[int, Bound]]] = defaultdict(list)
+        self.attributes: dict[str, list[Bound]] = defaultdict(list)
+        self.functions: dict[str, ast.FunctionDef] = {}
+        self.added: dict[str, list[ast.expr]] = defaultdict(list)  # what `.add` is called with, by the set's name
+        self.scopes: dict[ast.AST, Scope] = {}
+        self.module = tree
+        self.asked: set[tuple[str, ast.AST]] = set()  # questions under way: a name may be made from itself
+        self.read(tree, tree)
+
+    def read(self, node: ast.AST, scope: Scope) -> None:
+        """Note the bindings in it, and in which scope each node is."""
+        self.scopes[node] = scope
+        for target, bound in bindings(node):
+            self.bind(target, bound, scope)
+        match node:
+            case ast.FunctionDef():
+                self.functions[node.name] = node
+            case ast.Call(func=ast.Attribute(attr="add", value=receiver), args=[element]):
+                self.added[last_name(receiver)].append(element)
+        inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else scope
+        if inner is not scope:
+            for argument in (*inner.args.posonlyargs, *inner.args.args, *inner.args.kwonlyargs):
+                known = argument.annotation or ast.Constant(None)
+                self.bindings[inner, argument.arg].append((node.lineno, ("annotation", known)))
+        for child in ast.iter_child_nodes(node):
+            self.read(child, inner)
+
+    def bind(self, target: ast.expr, bound: Bound, scope: Scope) -> None:
+        if isinstance(target, ast.Name):
+            self.bindings[scope, target.id].append((target.lineno, bound))
+        elif isinstance(target, ast.Attribute) and not is_none(bound[1]):
+            self.attributes[target.attr].append(bound)
+        elif isinstance(target, ast.Tuple | ast.List):
+            parts = bound[1].elts if bound[0] == "value" and isinstance(bound[1], ast.Tuple | ast.List) else ()
+            for number, inner in enumerate(target.elts):
+                part = parts[number] if len(parts) == len(target.elts) else ast.Constant(None)
+                self.bind(inner, ("value", part), scope)
+
+    def of_name(self, name: ast.Name) -> Bound | None:
+        """What it was last bound to above, in its own scope or else in the module's."""
+        own, all_of_module = self.bindings[self.scopes[name], name.id], self.bindings[self.module, name.id]
+        above = [bound for line, bound in own if line <= name.lineno and not is_made_from(bound, name)]
+        if own:
+            return above[-1] if above else own[0][1]
+        return all_of_module[-1][1] if all_of_module else None
+
+    def ask(self, question: str, node: ast.AST) -> bool:
+        """Whether the node `is_set`, or another of these methods' names; no, while that is being asked already."""
+        if (question, node) in self.asked:
+            return False
+        self.asked.add((question, node))
+        try:
+            return getattr(self, question)(node)
+        finally:
+            self.asked.discard((question, node))
+
+    def is_set(self, node: ast.AST) -> bool:
+        match node:
+            case ast.Set() | ast.SetComp():
+                return True
+            case ast.Name():
+                return self.is_bound_to_set(self.of_name(node))
+            case ast.Attribute():
+                known = self.attributes.get(node.attr, ())
+                return bool(known) and all(self.is_bound_to_set(bound) for bound in known)
+            case ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.Sub() | ast.BitXor()):
+                return any(self.ask("is_set", side) or calls(side, {"keys"}) for side in (node.left, node.right))
+            case ast.IfExp():
+                return self.ask("is_set", node.body) or self.ask("is_set", node.orelse)
+            case ast.BoolOp():
+                return any(self.ask("is_set", value) for value in node.values)
+            case ast.NamedExpr():
+                return self.ask("is_set", node.value)
+            case ast.Subscript():
+                return self.holds_sets(node.value)
+            case ast.Call():
+                return self.gives_set(node)
+        return False
+
+    def is_bound_to_set(self, bound: Bound | None) -> bool:
+        if bound is None or bound[0] == "element":
+            return False
+        return is_set_annotation(bound[1]) if bound[0] == "annotation" else self.ask("is_set", bound[1])
+
+    def holds_sets(self, container: ast.AST) -> bool:
+        """Whether it is a `defaultdict(set)`, or annotated as a dictionary or list of sets."""
+        bounds = self.attributes.get(container.attr, []) if isinstance(container, ast.Attribute) else []
+        if isinstance(container, ast.Name):
+            bounds = [bound for bound in [self.of_name(container)] if bound]
+        for how, node in bounds:
+            if how == "annotation" and isinstance(node, ast.Subscript):
+                inner = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
+                return is_set_annotation(inner)
+            if calls(node, {"defaultdict"}) and node.args and last_name(node.args[0]) in SETS:
+                return True
+        return False
+
+    def gives_set(self, call: ast.Call) -> bool:
+        name = last_name(call.func)
+        if name in SETS:
+            return True
+        if isinstance(call.func, ast.Attribute):
+            receiver = call.func.value
+            if name == "setdefault":
+                return bool(call.args[1:]) and self.ask("is_set", call.args[1])
+            return name in COMBINED and (last_name(receiver) in SETS or self.ask("is_set", receiver))
+        function = self.functions.get(name)
+        if function is None:
+            return False
+        returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
+        by_value = bool(returned) and all(self.ask("is_set", value) for value in returned)
+        return by_value or (function.returns is not None and is_set_annotation(function.returns))
+
+    def is_fixed(self, node: ast.AST) -> bool:
+        """Whether what it yields are strings and numbers, whose order in a set is the same in every run."""
+        match node:
+            case ast.Constant():
+                return isinstance(node.value, str | bytes)
+            case ast.Set() | ast.List() | ast.Tuple():
+                return all(self.ask("is_scalar", element) for element in node.elts)
+            case ast.SetComp() | ast.ListComp() | ast.GeneratorExp():
+                return self.ask("is_scalar", node.elt)
+            case ast.Dict():
+                return all(key is not None and self.ask("is_scalar", key) for key in node.keys)
+            case ast.Name() | ast.Attribute():
+                return self.is_fixed_name(node)
+            case ast.Subscript(value=ast.Name() | ast.Attribute()):
+                return self.is_fixed_name(node.value)
+            case ast.BinOp(op=ast.Sub() | ast.BitAnd()):
+                return self.ask("is_fixed", node.left)
+            case ast.BinOp(op=ast.BitOr() | ast.BitXor() | ast.Add()):
+                return self.ask("is_fixed", node.left) and self.ask("is_fixed", node.right)
+            case ast.IfExp():
+                return self.ask("is_fixed", node.body) and self.ask("is_fixed", node.orelse)
+            case ast.Call():
+                return self.yields_fixed(node)
+        return False
+
+    def is_fixed_name(self, node: ast.Name | ast.Attribute) -> bool:
+        name = last_name(node)
+        if isinstance(node, ast.Attribute) and name in STRING_ATTRIBUTES:
+            return True
+        bounds = [self.of_name(node)] if isinstance(node, ast.Name) else self.attributes.get(name, [])
+        added = self.added.get(name, [])
+        if not bounds or None in bounds or not all(self.ask("is_scalar", element) for element in added):
+            return False
+        return all(self.is_bound_to_fixed(bound, bool(added)) for bound in bounds)
+
+    def is_bound_to_fixed(self, bound: Bound, filled: bool) -> bool:
+        how, node = bound
+        if how == "annotation":
+            names = {last_name(inner) for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Attribute)}
+            return bool(names & SCALARS) and names <= SCALARS | SETS | BUILT
+        if calls(node, {"set"}) and not node.args:
+            return filled
+        return how == "value" and self.ask("is_fixed", node)
+
+    def yields_fixed(self, call: ast.Call) -> bool:
+        name = last_name(call.func)
+        if name in OF_SCALARS:
+            return True
+        if name == "map" and call.args:
+            return last_name(call.args[0]) in SCALARS
+        of = call.args or ([call.func.value] if isinstance(call.func, ast.Attribute) else [])
+        if name in PASS_ON:
+            return all(self.ask("is_fixed", argument) for argument in of[:1])
+        if name in COMBINED and isinstance(call.func, ast.Attribute):
+            return all(self.ask("is_fixed", part) for part in (call.func.value, *call.args))
+        return False
+
+    def is_scalar(self, node: ast.AST) -> bool:
+        """Whether it is a string or a number, or a tuple of them."""
+        match node:
+            case ast.Constant():
+                return node.value is not None
+            case ast.JoinedStr() | ast.Compare():
+                return True
+            case ast.Tuple():
+                return all(self.ask("is_scalar", element) for element in node.elts)
+            case ast.UnaryOp():
+                return self.ask("is_scalar", node.operand)
+            case ast.BinOp():
+                return self.ask("is_scalar", node.left) and (
+                    isinstance(node.op, ast.Mod) or self.ask("is_scalar", node.right)
+                )
+            case ast.Attribute():
+                return node.attr in STRING_ATTRIBUTES
+            case ast.Call():
+                return last_name(node.func) in NUMBERS | STRINGS
+            case ast.Name():
+                return self.is_bound_to_scalar(self.of_name(node))
+        return False
+
+    def is_bound_to_scalar(self, bound: Bound | None) -> bool:
+        if bound is None:
+            return False
+        how, node = bound
+        if how == "annotation":
+            return last_name(node) in SCALARS
+        return self.ask("is_fixed" if how == "element" else "is_scalar", node)
+
+
+def bindings(node: ast.AST) -> Iterator[tuple[ast.expr, Bound]]:
+    """Each target that the statement (or comprehension) binds, and to what."""
+    match node:
+        case ast.Assign():
+            yield from ((target, ("value", node.value)) for target in node.targets)
+        case ast.AnnAssign():
+            value = (
+                ("value", node.value) if node.value and not is_empty(node.value) else ("annotation", node.annotation)
+            )
+            yield node.target, value
+        case ast.NamedExpr():
+            yield node.target, ("value", node.value)
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            yield node.target, ("element", node.iter)
+        case ast.withitem(optional_vars=ast.expr() as target):
+            yield target, ("value", node.context_expr)
+
+
+def is_made_from(bound: Bound, name: ast.Name) -> bool:
+    """Whether the name stands in the very value that is assigned: it means the value before that."""
+    return bound[0] == "value" and any(inner is name for inner in ast.walk(bound[1]))
+
+
+def is_empty(node: ast.AST) -> bool:
+    """`set()`, `[]` and the like, or None: its annotation says more."""
+    if isinstance(node, ast.Call):
+        return last_name(node.func) in {*SETS, "list", "dict", "field"} and not node.args
+    return is_none(node) or (isinstance(node, ast.List | ast.Tuple) and not node.elts) or isinstance(node, ast.Dict)
+
+
+def is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def is_set_annotation(node: ast.AST) -> bool:
+    """`set`, `set[X]`, `typing.Set[X]`, and each with `| None` or in `Optional`."""
+    match node:
+        case ast.BinOp():
+            return is_set_annotation(node.left) or is_set_annotation(node.right)
+        case ast.Subscript():
+            return last_name(node.value) in SETS or (
+                last_name(node.value) == "Optional" and is_set_annotation(node.slice)
+            )
+    return last_name(node) in SETS
+
+
+def last_name(node: ast.AST) -> str:
+    """`listdir` of `os.listdir` and of `listdir`; empty for what has no name."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def calls(node: ast.AST, names: set[str]) -> bool:
+    """Whether it calls something by one of these names."""
+    return isinstance(node, ast.Call) and last_name(node.func) in names

@@ -1,0 +1,73 @@
+"""joblib: its calls have numbers, whatever backend runs them, and its workers share the CPUs.
+
+joblib sends calls in batches, whose size depends on how fast they were, and all but the first from a thread of the
+backend's; so each call has a number, counted from where the backend was made ready.
+"""
+
+import functools
+import os
+from types import ModuleType
+
+from seedbed import environment, process, tasks
+
+
+def configure(backends: ModuleType) -> None:
+    processes, threads = tasks.Task, tasks.ThreadTask
+    for name, kind in (
+        ("LokyBackend", processes),
+        ("MultiprocessingBackend", processes),
+        ("ThreadingBackend", threads),
+    ):
+        if hasattr(backends, name):
+            number_backend(getattr(backends, name), kind)
+    if hasattr(backends, "ParallelBackendBase"):
+        share_cpus(backends)
+
+
+def number_backend(backend: type, kind: type[tasks.Task]) -> None:
+    if hasattr(backend, "configure"):
+        remember_where(backend)
+    for name in {"submit", "apply_async"} & set(dir(backend)):  # the one, or the other until 1.4
+        setattr(backend, name, send_numbered(getattr(backend, name), kind))
+
+
+def remember_where(backend: type) -> None:
+    make_ready = backend.configure
+
+    @functools.wraps(make_ready)
+    def configure_here(self, *args, **kwargs):
+        self._seedbed_here = process.Here()
+        return make_ready(self, *args, **kwargs)
+
+    backend.configure = configure_here
+
+
+def send_numbered(send, kind: type[tasks.Task]):
+    @functools.wraps(send)
+    def send_numbered(self, func, callback=None):
+        here = getattr(self, "_seedbed_here", None) or process.Here()
+        if kind is tasks.ThreadTask:
+            from seedbed.libraries import threads
+
+            threads.install()
+        func.items = [
+            (kind(function, f"j{here.count('joblib')}", here), *arguments) for function, *arguments in func.items
+        ]
+        return send(self, func, callback)
+
+    return send_numbered
+
+
+def share_cpus(backends: ModuleType) -> None:
+    """joblib divides the CPUs among its workers unless OMP_NUM_THREADS is set: it does so too if the value is ours."""
+    base = backends.ParallelBackendBase
+    prepare = base._prepare_worker_env
+
+    @functools.wraps(prepare)
+    def prepare_worker_env(self, n_jobs):
+        environ = prepare(self, n_jobs)
+        if getattr(self, "inner_max_num_threads", None) is None and environment.threads_are_ours(os.environ):
+            environ["OMP_NUM_THREADS"] = str(max(1, backends.cpu_count() // n_jobs))
+        return environ
+
+    base._prepare_worker_env = prepare_worker_env

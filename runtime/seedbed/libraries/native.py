@@ -1,0 +1,325 @@
+"""Libraries whose generators are not Python's: seeded when they are imported, each by what it offers for that.
+
+The register (`seedbed.register`) lists these and those for which nothing can be done. A forked child and a
+task of a process pool get numbers of their own, as they do from `random`. What the user seeds later wins.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+from seedbed import boot, process
+from seedbed.settings import LARGEST_SEED
+
+Reseed = Callable[[int], object]
+
+
+def configure(module: ModuleType) -> None:
+    """Seed a library; one whose version has nothing of what is called here stays as it is, and a line says so."""
+    try:
+        SEEDED[module.__name__](module)
+    except Exception as error:
+        boot.say(f"{module.__name__} is not seeded: this version is unknown to Seedbed ({error})")
+
+
+def by_call(name: str, largest: int = LARGEST_SEED) -> Callable[[ModuleType], None]:
+    """The library has a function that seeds its generator; it takes numbers from 0 to `largest`."""
+
+    def configure(module: ModuleType) -> None:
+        with_seed = getattr(module, name)  # as the library has it
+        setattr(module, name, seed := noted(with_seed))
+        follow(module.__name__, lambda number: with_seed(number & largest), lambda: seed.chosen)
+
+    return configure
+
+
+def noted(with_seed: Reseed) -> Reseed:
+    """The function, which keeps the last seed that the user gave as its attribute `chosen`."""
+
+    @functools.wraps(with_seed)
+    def seed(*arguments, **options):
+        seed.chosen = *arguments, *options.values()
+        return with_seed(*arguments, **options)
+
+    seed.chosen = None
+    return seed
+
+
+def follow(library: str, reseed: Reseed, chosen: Callable[[], object] = lambda: None) -> None:
+    """Seed a generator now, in each forked child, and for each task of a pool."""
+    reseed(process.seed(library))
+    process.follow(library, reseed, chosen)
+    os.register_at_fork(after_in_child=lambda: reseed(process.derived(f"fork {chosen()}").getrandbits(32)))
+
+
+def by_keyword(keyword: str, *names: str, unseeded: object = None) -> Callable[[ModuleType], None]:
+    """The library takes a seed by keyword in each call, and asks the system for entropy if that is `unseeded`."""
+
+    def configure(module: ModuleType) -> None:
+        missing = process.stream(module.__name__)
+        for name in names:
+            *path, last = name.split(".")
+            owner = functools.reduce(getattr, path, module)
+            setattr(owner, last, filled(getattr(owner, last), keyword, unseeded, missing))
+
+    return configure
+
+
+def filled(call: Callable, keyword: str, unseeded: object, missing) -> Callable:
+    """The function, with the next number of the stream for the keyword that the caller left out."""
+    place = position(call, keyword)
+
+    @functools.wraps(call)
+    def seeded(*arguments, **options):
+        if len(arguments) <= place and options.get(keyword, unseeded) == unseeded:
+            options[keyword] = missing.getrandbits(31)
+        return call(*arguments, **options)
+
+    return seeded
+
+
+def position(call: Callable, keyword: str) -> int:
+    """How many arguments come before this one, if all are given by position."""
+    from inspect import signature
+
+    parameters = list(signature(call).parameters.values())
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
+    return names.index(keyword) if keyword in names else len(names)
+
+
+def configure_polars(polars: ModuleType) -> None:
+    """Its generator, and the order of rows: hash tables have a new key each time, unless order is asked for."""
+    by_call("set_random_seed")(polars)
+    for owner, name in KEEP_ORDER:
+        keep_order(getattr(polars, owner), name, "maintain_order", True)
+    for owner in ("DataFrame", "LazyFrame"):
+        keep_order(getattr(polars, owner), "join", "maintain_order", "left_right")
+
+
+KEEP_ORDER = (
+    ("DataFrame", "unique"),
+    ("DataFrame", "group_by"),
+    ("LazyFrame", "unique"),
+    ("LazyFrame", "group_by"),
+    ("Expr", "unique"),
+    ("Series", "unique"),
+)
+
+
+def keep_order(owner: type, name: str, keyword: str, value: object) -> None:
+    """Change the default of a keyword that a method takes by name only."""
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def ordered(self, *arguments, **options):
+        return method(self, *arguments, **{keyword: value} | options)
+
+    setattr(owner, name, ordered)
+
+
+def configure_duckdb(duckdb: ModuleType) -> None:
+    """Each connection has a generator: it is seeded when the connection is made, the default one at its first use.
+
+    Not at import: a connection has threads, which a forked child would miss. Queries find tables among the variables
+    of the frame that calls them, so no function that takes a query is wrapped.
+    """
+    missing = process.stream("duckdb")
+    connect, default, connection_type = duckdb.connect, duckdb.default_connection, duckdb.DuckDBPyConnection
+    seeded_at = None
+
+    def seeded(connection):
+        connection.execute(f"select setseed({missing.random()})").fetchall()
+        return connection
+
+    def seed_default() -> None:
+        nonlocal seeded_at
+        here = os.getpid(), boot.place()
+        if seeded_at != here:
+            seeded_at = here
+            seeded(default())
+
+    @functools.wraps(connect)
+    def connect_seeded(database=":memory:", *arguments, **options):
+        connection = connect(database, *arguments, **options)
+        return connection if database == ":default:" else seeded(connection)
+
+    for owner, name in ((connection_type, "cursor"), (connection_type, "duplicate"), (duckdb, "cursor")):
+        returning(owner, name, seeded)
+    duckdb.connect = connect_seeded
+    shared = {name for name in vars(connection_type) if not name.startswith("_")} & vars(duckdb).keys()
+    before_use(duckdb, shared - {"close", "cursor", "duplicate"} | {"default_connection"}, seed_default)
+
+
+def configure_numba(numba: ModuleType) -> None:
+    """Two generators in each thread, named after numpy's and Python's; other threads start theirs by `os.urandom`."""
+    helpers = numba._helperlib
+
+    def reseed(number: int) -> None:
+        helpers.rnd_seed(helpers.rnd_get_np_state_ptr(), number)
+        helpers.rnd_seed(helpers.rnd_get_py_state_ptr(), number ^ 1)
+
+    os.urandom = entropy_for_threads(os.urandom)
+    follow("numba", reseed)
+
+
+NUMBA_STATE = 624 * 4  # bytes, which compiled code asks for and hardly anybody else
+
+
+def entropy_for_threads(urandom: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """`urandom` that knows compiled code from Python code, in which a call of it has a name."""
+
+    @functools.wraps(urandom)
+    def entropy(size: int) -> bytes:
+        caller = sys._getframe(0).f_back
+        if size != NUMBA_STATE or (caller and "urandom" in caller.f_code.co_names):
+            return urandom(size)
+        thread = thread_of_python() if caller else thread_of_numba()
+        return process.derived(f"numba {thread} {process.count(thread)}").randbytes(size)
+
+    return entropy
+
+
+def thread_of_numba() -> str:
+    """A thread of `prange` has a number, and with it always the same part of the work."""
+    return f"worker {sys.modules['numba.np.ufunc.parallel']._get_thread_id()}"
+
+
+def thread_of_python() -> str:
+    """A thread of the user's has a name, in which Python counts them."""
+    from threading import current_thread
+
+    return current_thread().name
+
+
+def configure_pyarrow(compute: ModuleType) -> None:
+    by_keyword("initializer", "random", unseeded="system")(compute)
+
+
+def by_object(kind: str, seed: Callable[[object, int], object]) -> Callable[[ModuleType], None]:
+    """Each object of a class has a generator, which starts from the clock or the system's entropy."""
+
+    def configure(module: ModuleType) -> None:
+        missing = process.stream(module.__name__)
+        owner = getattr(module, kind)
+        start = owner.__init__
+
+        @functools.wraps(start)
+        def start_seeded(self, *arguments, **options) -> None:
+            start(self, *arguments, **options)
+            seed(self, missing.getrandbits(31))
+
+        owner.__init__ = start_seeded
+
+    return configure
+
+
+def configure_ale(ale_py: ModuleType) -> None:
+    """A game reads its seed when a ROM is loaded; -1 stands for the clock."""
+    missing = process.stream("ale_py")
+    load = ale_py.ALEInterface.loadROM
+
+    @functools.wraps(load)
+    def load_seeded(self, *arguments, **options):
+        if self.getInt("random_seed") == -1:
+            self.setInt("random_seed", missing.getrandbits(31))
+        return load(self, *arguments, **options)
+
+    ale_py.ALEInterface.loadROM = load_seeded
+
+
+def configure_qiskit(qiskit_aer: ModuleType) -> None:
+    """Each run of a simulator that has no seed among its own options gets one."""
+    missing = process.stream("qiskit_aer")
+    simulator = qiskit_aer.backends.aerbackend.AerBackend
+    run = simulator.run
+
+    @functools.wraps(run)
+    def run_seeded(self, *arguments, **options):
+        if self.options.get("seed_simulator") is None:
+            options.setdefault("seed_simulator", missing.getrandbits(31))
+        return run(self, *arguments, **options)
+
+    simulator.run = run_seeded
+
+
+def configure_rustworkx(rustworkx: ModuleType) -> None:
+    by_keyword("seed", *(name for name in vars(rustworkx) if takes(getattr(rustworkx, name), "seed")))(rustworkx)
+
+
+def takes(call: object, keyword: str) -> bool:
+    """Whether it is a function with such a parameter."""
+    from inspect import isclass, signature
+
+    try:
+        return callable(call) and not isclass(call) and keyword in signature(call).parameters
+    except (TypeError, ValueError):  # it does not say
+        return False
+
+
+def configure_sqlite3(sqlite3: ModuleType) -> None:
+    """SQL's `random()`, in connections that the user's own code makes; `randomblob` makes names and stays random."""
+    missing = process.stream("sqlite3")
+    connect = sqlite3.connect
+
+    @functools.wraps(connect)
+    def connect_seeded(*arguments, **options):
+        connection = connect(*arguments, **options)
+        if is_users(sys._getframe(1).f_code.co_filename):
+            connection.create_function("random", 0, lambda: missing.getrandbits(64) - 2**63)
+        return connection
+
+    sqlite3.connect = sqlite3.dbapi2.connect = connect_seeded
+
+
+def is_users(file: str) -> bool:
+    """Whether it belongs neither to Python nor to an installed package."""
+    return not file.startswith(os.path.dirname(os.__file__)) and "-packages/" not in file  # noqa: PTH120
+
+
+def returning(owner: object, name: str, change: Callable) -> None:
+    """Have `change` applied to what a function returns."""
+    call = getattr(owner, name)
+
+    @functools.wraps(call)
+    def changed(*arguments, **options):
+        return change(call(*arguments, **options))
+
+    setattr(owner, name, changed)
+
+
+def before_use(module: ModuleType, names: set[str], first: Callable[[], None]) -> None:
+    """Have `first` called whenever one of these names is looked up in a module."""
+
+    def looked_up(name: str) -> property:
+        def get(module):
+            first()
+            return vars(module)[name]
+
+        return property(get, lambda module, value: vars(module).__setitem__(name, value))
+
+    module.__class__ = type("Module", (type(module),), {name: looked_up(name) for name in names})
+
+
+SEEDED: dict[str, Callable[[ModuleType], None]] = {
+    "ale_py": configure_ale,
+    "ctranslate2": by_call("set_random_seed"),
+    "cv2": by_call("setRNGSeed", 2**31 - 1),
+    "duckdb": configure_duckdb,
+    "leidenalg": by_object("Optimiser", lambda optimiser, number: optimiser.set_rng_seed(number)),
+    "numba": configure_numba,
+    "nutpie": by_keyword("seed", "sample"),
+    "onnxruntime": by_call("set_seed"),
+    "polars": configure_polars,
+    "pyarrow.compute": configure_pyarrow,
+    "qiskit_aer": configure_qiskit,
+    "rustworkx": configure_rustworkx,
+    "sentencepiece": by_call("set_random_generator_seed"),
+    "sqlite3": configure_sqlite3,
+}
+
+
+def state(module: ModuleType) -> dict[str, str]:
+    """Nothing: no table has a row for each, and importing them all to ask would take a minute."""
+    return {}

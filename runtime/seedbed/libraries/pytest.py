@@ -1,0 +1,35 @@
+"""pytest: each test starts at the seed, whichever ran before it and whichever worker of pytest-xdist runs it.
+
+pytest-randomly seeds before each test too, later than this, and so wins.
+"""
+
+import functools
+from types import ModuleType
+
+from seedbed import boot, process
+
+
+def configure(runner: ModuleType) -> None:
+    """Before the fixtures of a test are set up, and before the test itself: fixtures draw other numbers than tests.
+
+    What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays.
+    """
+    call_and_report = runner.call_and_report
+
+    @functools.wraps(call_and_report)
+    def started_over(item, when, *arguments, **options):
+        if when != "teardown":
+            process.start_over("" if when == "call" else f"{boot.lineage}/setup")
+        before = process.chosen_seeds()
+        try:
+            return call_and_report(item, when, *arguments, **options)
+        finally:
+            if when == "call":
+                process.forget_seeds_since(before)
+
+    runner.call_and_report = started_over
+
+
+def state(runner: ModuleType) -> dict[str, str]:
+    """Nothing: the rows of the table are about libraries that compute."""
+    return {}

@@ -1,0 +1,52 @@
+"""`seedbed run --audit`: runs the command with native generators watched, and reports for all its processes."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from seedbed import audit
+from seedbed.native import events, preload
+
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by themselves
+
+
+def audited(environ: dict[str, str], start: Callable[[dict[str, str]], int]) -> int:
+    """Start the command in this environment with what watches it, report on stderr, and return what it ends with."""
+    with preload.watch() as watch, ExitStack() as until:
+        native, collected = (place_for(name, until) for name in ("native", "python"))
+        status = start(watch.environ({**environ, audit.COLLECTED: str(collected)}, native))
+        report(watch, native, collected)
+    return status
+
+
+def place_for(name: str, until: ExitStack) -> Path:
+    """Where the command's processes write what they find: in memory, since disks may be full or read-only."""
+    memory = preload.in_memory(b"")
+    return Path(memory) if memory else next(preload.private_folders(until), Path()) / name
+
+
+def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:
+    """As if it were this process: it has the same terminal, and gets the signals that this process gets.
+
+    Returns its exit status as a shell tells it: 128 and the signal that has ended it.
+    """
+    process = subprocess.Popen(command, executable=program, env=environ)
+    for number in FROM_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    for number in PASSED_ON:
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def report(watch: preload.Watch, native: Path, collected: Path) -> None:
+    """What every Python and every library of the command has left behind."""
+    found = list(events.lines(collected))
+    places = [tuple(place) for line in found for place in line["places"]]
+    places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
+    undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
+    unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
+    audit.show(audit.rows(places), unwatched + undone)

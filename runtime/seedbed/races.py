@@ -1,0 +1,114 @@
+"""SEEDBED_AUDIT=1: names the lines at which threads draw from one generator, in an order that is a race.
+
+Tasks of pools of threads have generators of their own for `random` and numpy; what is left are threads that a program
+starts itself, and the generators of torch and TensorFlow, which are not Python's to divide.
+"""
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from itertools import count
+from types import ModuleType
+
+from seedbed import audit
+from seedbed.libraries import threads
+
+FUNCTIONS = {  # module -> what draws from its global generator, as far as Python calls it
+    "torch": "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
+    "torch.Tensor": "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
+    "torch.nn.functional": "alpha_dropout dropout dropout1d dropout2d dropout3d rrelu",
+    "tensorflow.random": "categorical gamma normal poisson shuffle truncated_normal uniform",
+    "tensorflow.nn": "dropout",
+}
+WAITING = ("threading.py", "queue.py", "selectors.py", "concurrent/futures/_base.py", "multiprocessing/pool.py")
+IDLE = ("_worker", "worker")  # what the threads of pools are in when they have no task
+
+_numbers = count(1)
+_drawn: dict[str, dict[threading.Thread, "Draws"]] = {}
+
+
+class Draws:
+    """The first and the latest draw of one thread from one generator, numbered across all threads."""
+
+    def __init__(self, number: int) -> None:
+        self.first = self.latest = number
+
+
+def start() -> None:
+    """Watch `random` and numpy from their import on, torch and TensorFlow from the first thread on."""
+    threads.install()
+    threads.drawn = drawn
+    begin = threading.Thread.start
+
+    @functools.wraps(begin)
+    def start_watched(self):
+        self._seedbed_beside = threading.enumerate()
+        watch_frameworks()
+        begin(self)
+
+    threading.Thread.start = start_watched
+
+
+def watch_frameworks() -> None:
+    """Once for each: until a second thread starts, all their draws have an order."""
+    for name in list(FUNCTIONS):
+        library = name.partition(".")[0]
+        if getattr(sys.modules.get(library), "random", None) is not None:
+            owner = functools.reduce(getattr, name.split(".")[1:], sys.modules[library])
+            watch_functions(owner, FUNCTIONS.pop(name).split(), library)
+
+
+def watch_functions(owner: ModuleType | type, names: list[str], library: str) -> None:
+    for name in names:
+        if hasattr(owner, name):
+            setattr(owner, name, watched(getattr(owner, name), library))
+
+
+def watched(function: Callable, library: str) -> Callable:
+    @functools.wraps(function)
+    def watched(*args, **kwargs):
+        if kwargs.get("generator") is None:
+            drawn(library)
+        return function(*args, **kwargs)
+
+    return watched
+
+
+def drawn(library: str) -> None:
+    """This thread draws from a generator: name the line if another thread draws from it at the same time."""
+    thread, number = threading.current_thread(), next(_numbers)
+    all_draws = _drawn.setdefault(library, {})
+    draws = all_draws.setdefault(thread, Draws(number))
+    draws.latest = number
+    if any(races(thread, draws, other, all_draws[other]) for other in list(all_draws) if other is not thread):
+        place = user_place()
+        if place:
+            audit.note_at(place, f"threads share the generator of {library}: who draws which number is a race")
+
+
+def races(thread: threading.Thread, draws: Draws, other: threading.Thread, others: Draws) -> bool:
+    """Two threads that a program has started, if they were alive at once; the main thread, if it goes on drawing."""
+    main = threading.main_thread()
+    if main not in (thread, other):
+        return other in getattr(thread, "_seedbed_beside", ()) or thread in getattr(other, "_seedbed_beside", ())
+    return others.latest > draws.first and other.is_alive() and not waits(other)
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether it waits for others, or for something to do."""
+    frame = sys._current_frames().get(thread.ident)
+    return frame is None or frame.f_code.co_filename.endswith(WAITING) or frame.f_code.co_name in IDLE
+
+
+def user_place() -> audit.Place | None:
+    """The nearest line of the user's; if there is none, the nearest outside Python and Seedbed."""
+    frame, nearest = sys._getframe(2), None
+    while frame:
+        place = frame.f_code.co_filename, frame.f_lineno
+        if audit.is_users(place[0]):
+            return place
+        if nearest is None and not place[0].startswith((audit.OWN, audit.STANDARD_LIBRARY, "<frozen")):
+            nearest = place
+        frame = frame.f_back
+    return nearest

@@ -1,0 +1,117 @@
+"""Threads that draw from one generator are named by audit; threads that do not race are not."""
+
+import pytest
+
+START = """
+import random, threading, time
+def start(*functions):
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads: thread.start()
+    return threads
+def end(threads):
+    for thread in threads: thread.join()
+def draw():
+    for _ in range(3):
+        random.random()  # the draw
+        time.sleep(0.01)
+"""
+RACES = {
+    "two threads": "end(start(draw, draw))",
+    "main thread": "threads = start(draw)\nfor _ in range(5): draw()\nend(threads)",
+}
+IN_ORDER = {
+    "one after the other": "end(start(draw)); end(start(draw)); draw()",
+    "main waits": "draw(); end(start(draw)); draw()",
+    "pool": """
+from concurrent.futures import ThreadPoolExecutor
+list(ThreadPoolExecutor(3).map(lambda _: draw(), range(6)))""",
+    "pool of one": """
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+for _ in range(3):
+    draw()
+    pool.submit(draw).result()""",
+    "generators of their own": """
+def draw_own():
+    generator = random.Random(1)
+    for _ in range(3): generator.random(); time.sleep(0.01)
+end(start(draw_own, draw_own))""",
+}
+
+
+def named(stderr: str) -> set[str]:
+    return {line.split("script.py:")[1].split()[0] for line in stderr.splitlines() if "is a race" in line}
+
+
+@pytest.mark.parametrize("case", RACES)
+def test_the_line_of_a_race_is_named(run, case: str) -> None:
+    code = START + RACES[case]
+    done = run(code, SEEDBED_AUDIT="1")
+    assert done.returncode == 0, done.stderr
+    line = next(str(number) for number, text in enumerate(code.splitlines(), start=1) if "# the draw" in text)
+    assert named(done.stderr) == {line}
+    assert "race" not in run(code).stderr
+
+
+@pytest.mark.parametrize("case", IN_ORDER)
+def test_what_has_an_order_is_not(run, case: str) -> None:
+    done = run(START + IN_ORDER[case], SEEDBED_AUDIT="1")
+    assert done.returncode == 0, done.stderr
+    assert "race" not in done.stderr
+
+
+def test_numpys_generator_too(run) -> None:
+    pytest.importorskip("numpy")
+    code = (
+        START.replace("random.random()", "numpy.random.rand()").replace("import random", "import numpy")
+        + RACES["two threads"]
+    )
+    assert len(named(run(code, SEEDBED_AUDIT="1").stderr)) == 1
+
+
+def test_the_generators_that_tasks_get_are_not_the_users(run) -> None:
+    pytest.importorskip("numpy")
+    code = """
+import numpy, random
+from concurrent.futures import ThreadPoolExecutor
+list(ThreadPoolExecutor(3).map(lambda _: (numpy.random.rand(), random.random()), range(6)))"""
+    assert "places to look at: none" in run(code, SEEDBED_AUDIT="1").stderr
+
+
+TORCH = {
+    "torch/__init__.py": """
+class Flags: pass
+random, backends = Flags(), Flags()
+backends.cudnn, backends.mkldnn = Flags(), Flags()
+from torch import utils
+def manual_seed(seed): pass
+def initial_seed(): return 42
+def seed(): pass
+def use_deterministic_algorithms(mode, warn_only=False): pass
+def get_deterministic_debug_mode(): return 2
+def rand(*size, generator=None): return 0.5
+class Tensor: pass
+class nn: functional = Flags()
+class Generator:
+    def initial_seed(self): return 1
+    def manual_seed(self, seed): return self
+""",
+    "torch/utils/__init__.py": "class deterministic: pass",
+    "torch/utils/data/__init__.py": "",
+    "torch/utils/data/distributed.py": "class DistributedSampler:\n    def __init__(self): pass",
+}
+
+
+@pytest.mark.parametrize(("arguments", "lines"), [("2", 1), ("2, generator=torch.Generator().manual_seed(1)", 0)])
+def test_torchs_generator_is_shared_by_the_tasks_of_a_pool(run, install, arguments: str, lines: int) -> None:
+    install(TORCH)
+    code = f"""
+import time, torch
+from concurrent.futures import ThreadPoolExecutor
+def task(_):
+    torch.rand({arguments})
+    time.sleep(0.02)
+with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))"""
+    done = run(code, SEEDBED_AUDIT="1")
+    assert done.returncode == 0, done.stderr
+    assert len(named(done.stderr)) == lines
