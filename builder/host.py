@@ -39,10 +39,13 @@ COMMON: dict[str, Check | str] = {
     "first log line names seed and mode": checks.names_seed_and_mode,
     "refuses a bad seed": checks.refuses_a_bad_seed,
     "seedbed info sees what is in force": checks.knows_what_is_in_force,
-    "works as any user": "a container's users; here it is the one who runs this",
+    "every command starts": "the commands here are the host's own",
+    "pip works for any user, and in virtual environments": "a container's users; here it is the one who runs this",
+    "every user has a home and a name": "a container's users; here it is the one who runs this",
     "works read-only": "a container's file system",
+    "gives nobody another user's rights": "the programs here are the host's own",
     "trains to the same bits": checks.trains_to_the_same_bits,
-    "does not without the layer": checks.needs_its_layer_for_that,
+    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
     "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
 }
 """Those of every image, in their order; a text says why a check can be made in an image alone."""
@@ -211,7 +214,7 @@ def checks_of(image: Path, host: Host) -> Iterator[tuple[str, Check | str]]:
     """
     needs = {
         "trains to the same bits": paths.EXAMPLES / host.example,
-        "does not without the layer": paths.EXAMPLES / host.example,
+        "differs with Seedbed disabled (negative control)": paths.EXAMPLES / host.example,
         "seeds without its entrypoint": paths.EXAMPLES / "digits_numpy.py",
     }
     for name, check in COMMON.items():

@@ -148,7 +148,7 @@ COMMON: dict[str, Check] = {
     "works read-only": works_read_only,
     "gives nobody another user's rights": gives_nobody_rights,
     "trains to the same bits": checks.trains_to_the_same_bits,
-    "does not without the layer": checks.needs_its_layer_for_that,
+    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
     "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
 }
 

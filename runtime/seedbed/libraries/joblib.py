@@ -4,6 +4,8 @@ joblib sends calls in batches, whose size depends on how fast they were, and all
 backend's; so each call has a number, counted from where the backend was made ready.
 """
 
+from __future__ import annotations  # `tasks` may be half imported: see below
+
 import functools
 import os
 from types import ModuleType

@@ -4,6 +4,8 @@ A pool of one thread stays as it is, since its tasks follow one another; what el
 may race with them, as it does without a pool.
 """
 
+from __future__ import annotations  # `tasks` may be half imported: see below
+
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
