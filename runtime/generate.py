@@ -1,6 +1,6 @@
-"""Writes what is made from the tables in seedbed/settings.py and seedbed/names.py.
+"""Writes what is made from the tables in seedbed/settings.py, seedbed/names.py and seedbed/register.py.
 
-That is settings.sh, the tables of docs/determinism.md and the set of modules in seedbed/boot.py.
+That is settings.sh, the tables in docs/ and the set of modules in seedbed/boot.py.
 
 `python runtime/generate.py` writes them; with `--check` it writes nothing and ends with 1 where one is stale.
 """
@@ -19,11 +19,12 @@ from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Set
 
 SHELL = HERE / "settings.sh"
 HOOK = HERE / "seedbed" / "boot.py"
-PAGE = HERE.parent / "docs" / "determinism.md"
+PAGES = [HERE.parent / "docs" / name for name in ("determinism.md", "libraries.md")]
 
 
 def main(arguments: list[str]) -> int:
-    wanted = {SHELL: shell_table(), HOOK: with_modules(HOOK.read_text()), PAGE: filled(PAGE.read_text())}
+    wanted = {SHELL: shell_table(), HOOK: with_modules(HOOK.read_text())}
+    wanted |= {page: filled(page.read_text()) for page in PAGES}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         print(f"{path.relative_to(HERE.parent)} is stale: run python runtime/generate.py", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The register: libraries that draw numbers, by how they are seeded. docs/determinism.md shows it.
+"""The register: libraries that draw numbers, by how they are seeded. docs/libraries.md shows it.
 
 Each row has a script that draws from its library, tests/image/field/pytorch/register/draw_NAME.py; `make register` runs
 them all in an image and fails if one does not do what its row says. Nothing here is read in a training.
