@@ -12,8 +12,11 @@ from seedbed import boot, process
 def configure(runner: ModuleType) -> None:
     """Before the fixtures of a test are set up, and before the test itself: fixtures draw other numbers than tests.
 
-    What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays.
+    What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays. The workers of pytest-xdist are
+    equal programs started at once, which would be told apart otherwise.
     """
+    if boot.is_program():
+        boot.lineage = ""
     call_and_report = runner.call_and_report
 
     @functools.wraps(call_and_report)

@@ -1,5 +1,7 @@
 """Lightning starts the other rank itself (strategy="ddp"); each rank prints its seed."""
 
+import sys
+
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
@@ -19,7 +21,8 @@ class Seed(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
     def on_train_start(self):
-        print(f"rank {self.global_rank} seed {torch.initial_seed()}", flush=True)
+        sys.stdout.write(f"rank {self.global_rank} seed {torch.initial_seed()}\n")  # at once: ranks share it
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
