@@ -63,9 +63,9 @@ REMOVALS = {
     ),
     "bytecode holds its source's hash and not its date": Removal(
         "builder/compiler.py",
-        "UNCHECKED_HASH + importlib.util.source_hash(source) +",
+        "CHECKED_HASH + importlib.util.source_hash(source) +",
         "bytes(4) + int(__import__('time').time()).to_bytes(8, 'little') +",
-        r"layer \d \(bytecode of .*\): /\S+\.pyc: content at byte 4: 0x01 \| 0x00",
+        r"layer \d \(bytecode of .*\): /\S+\.pyc: content at byte 4: 0x03 \| 0x00",
     ),
     "names are UTF-8 whatever the locale": Removal(
         "builder/tar.py",

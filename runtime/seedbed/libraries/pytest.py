@@ -12,7 +12,7 @@ from seedbed import boot, process
 def configure(runner: ModuleType) -> None:
     """Before the fixtures of a test are set up, and before the test itself: fixtures draw other numbers than tests.
 
-    What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays. The workers of pytest-xdist are
+    What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays. Workers of pytest-xdist are
     equal programs started at once, which would be told apart otherwise.
     """
     if boot.is_program():
