@@ -173,5 +173,9 @@ def is_kept(image: Image, name: str) -> bool:
 
 
 def system_packages(image: Image) -> str:
-    """The text of the `.pth` file at SYSTEM_PACKAGES; Python skips the folder where it has it already."""
-    return f"{site_packages(image)}\nimport seedbed.boot\n"
+    """The text of the `.pth` file at SYSTEM_PACKAGES; Python skips the folder where it has it already.
+
+    No other package called seedbed, on PYTHONPATH say, is taken for the hook.
+    """
+    folder = site_packages(image)
+    return f"{folder}\nimport sys; sys.path.insert(0, '{folder}'); import seedbed.boot; sys.path.remove('{folder}')\n"

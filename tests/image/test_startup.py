@@ -38,6 +38,16 @@ WAYS = {
     "a virtual environment of one's own": {
         "command": ["bash", "-c", 'python -m venv --without-pip /tmp/venv && /tmp/venv/bin/python -c "$0"', DRAW]
     },
+    "an environment with the image's packages, beside another package called seedbed": {
+        "command": [
+            "bash",
+            "-c",
+            "mkdir /tmp/theirs && echo 'print(1)' | tee /tmp/theirs/seedbed.py >/tmp/theirs/sitecustomize.py && "
+            "python -m venv --without-pip --system-site-packages /tmp/venv && "
+            'PYTHONPATH=/tmp/theirs /tmp/venv/bin/python -c "$0" | tail -n 1',
+            DRAW,
+        ]
+    },
     "the system's Python, outside of the environment": {"command": ["/usr/bin/python3", "-c", DRAW]},
     "another user": {"command": PYTHON, **STRANGER},
     "a read-only file system": {"command": PYTHON, **READ_ONLY},
