@@ -48,6 +48,10 @@ def test_joblibs_workers_share_the_cpus(field) -> None:
     assert printed(field, "pytorch", "/field/shares.py") == printed(field, "pytorch", "/field/shares.py", **OFF)
 
 
+def test_the_environment_that_a_worker_is_sent_is_its_own(field) -> None:
+    assert printed(field, "pytorch", "/field/sent_environment.py") == "['1', '1']\n"
+
+
 def test_keras_workers_that_are_threads_give_the_same_weights(field) -> None:
     weights = printed(field, "tensorflow", "/field/pydataset.py")
     assert weights == printed(field, "tensorflow", "/field/pydataset.py")

@@ -6,6 +6,7 @@ backend's; so each call has a number, counted from where the backend was made re
 
 from __future__ import annotations  # `tasks` may be half imported: see below
 
+import copyreg
 import functools
 import os
 from types import ModuleType
@@ -24,6 +25,7 @@ def configure(backends: ModuleType) -> None:
             number_backend(getattr(backends, name), kind)
     if hasattr(backends, "ParallelBackendBase"):
         share_cpus(backends)
+        copyreg.pickle(type(os.environ), own_environment)
 
 
 def number_backend(backend: type, kind: type[tasks.Task]) -> None:
@@ -73,3 +75,8 @@ def share_cpus(backends: ModuleType) -> None:
         return environ
 
     base._prepare_worker_env = prepare_worker_env
+
+
+def own_environment(environ: os._Environ) -> tuple:
+    """`os.environ` sent to a worker is the worker's there: a copy would hold its parent's number of threads."""
+    return (getattr, (os, "environ")) if environ is os.environ else (dict, (dict(environ),))
