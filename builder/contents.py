@@ -87,6 +87,7 @@ def runtime_files(image: Image) -> list[Installed]:
         Installed("bin/seedbed", f"{VENV}/bin/seedbed", 0o755),
         Installed("entrypoint.sh", ENTRYPOINT[-1], 0o755),
         Installed("settings.sh", "/opt/seedbed/settings.sh", 0o644),
+        Installed("profile.d/seedbed.sh", "/etc/profile.d/seedbed.sh", 0o644),
         Installed("sitecustomize.py", f"/etc/python{image.python}/sitecustomize.py", 0o644),
     ]
     return sorted(files, key=lambda file: file.target)

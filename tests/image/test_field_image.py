@@ -139,6 +139,15 @@ def test_every_user_has_a_name(run, user: str, name: str) -> None:
     assert said.stdout.split() == [name] * 3
 
 
+@pytest.mark.parametrize("user, home", [("0:0", "/root"), ("", "/home/seedbed"), (STRANGER, "/tmp/home-12345")])
+def test_a_login_shell_has_the_images_python(run, user: str, home: str) -> None:
+    """Debian's /etc/profile sets PATH anew (VS Code, GitLab, enroot, Slurm start `bash -l`)."""
+    said = run("pytorch", "bash", "-lc", "which python; echo $PATH", user=user)
+    python, path = said.stdout.split()
+    assert python == "/opt/venv/bin/python"
+    assert path.startswith("/opt/venv/bin:") and path.endswith(f":{home}/.local/bin")
+
+
 def test_the_tools_that_users_reach_for_are_there(run) -> None:
     said = run("pytorch", "sh", "-c", "git --version && curl --version && less --version && nano --version")
     assert said.status == 0, said.stderr

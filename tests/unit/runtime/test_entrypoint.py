@@ -24,7 +24,7 @@ def enter(runtime: Path):
 def test_it_is_clean_for_shellcheck(runtime: Path) -> None:
     beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shellcheck = shutil.which("shellcheck", path=beside_python) or pytest.skip("shellcheck is not installed")
-    command = [shellcheck, "-x", "entrypoint.sh", "settings.sh"]
+    command = [shellcheck, "-x", "entrypoint.sh", "settings.sh", "profile.d/seedbed.sh"]
     done = subprocess.run(command, cwd=runtime, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -185,6 +185,23 @@ def test_a_home_that_somebody_else_has_laid_out_is_not_taken(enter, tmp_path: Pa
 def test_commands_in_the_users_home_are_found_after_all_others(enter, tmp_path: Path) -> None:
     path = enter("sh", "-c", "echo $PATH", HOME=str(tmp_path)).stdout.strip().split(":")
     assert path[-1] == f"{tmp_path}/.local/bin"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("/usr/bin:/bin", "/opt/venv/bin:/usr/bin:/bin:/home/me/.local/bin"),
+        ("/mine:/opt/venv/bin:/home/me/.local/bin:/bin", "/mine:/opt/venv/bin:/home/me/.local/bin:/bin"),
+    ],
+)
+def test_a_login_shell_finds_the_images_python_first_and_the_users_commands_last(
+    runtime: Path, shell: str, before: str, after: str
+) -> None:
+    script = f". {runtime / 'profile.d' / 'seedbed.sh'}; echo $PATH"
+    command = [shutil.which(shell), "-euc", script]
+    said = subprocess.run(command, env={"PATH": before, "HOME": "/home/me"}, capture_output=True, text=True)
+    assert said.stdout.strip() == after, said.stderr
 
 
 def test_arguments_arrive_as_they_were(enter) -> None:
