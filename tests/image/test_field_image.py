@@ -34,29 +34,32 @@ def test_no_init_warns_of_another(record_of, docker, options: dict) -> None:
     assert len(said) == 1 and said[0].startswith("seedbed: seed 42")
 
 
-SHELLS = {
+STARTS = {
     "python": ["python", f"{CASES}/checkpoint.py"],
+    "torchrun": ["torchrun", "--nproc-per-node", "1", f"{CASES}/checkpoint.py"],  # signals the training's whole group
+    "timeout": ["timeout", "1h", "python", f"{CASES}/checkpoint.py"],  # so does this
     "sh -c": ["sh", "-c", f"python {CASES}/checkpoint.py && echo not this"],
     "sh in bash": ["bash", "-c", f"sh -c 'python {CASES}/checkpoint.py; true'; echo not this"],
 }
 
 
-@pytest.mark.parametrize("how", SHELLS)
+@pytest.mark.parametrize("how", STARTS)
 def test_docker_stop_lets_a_training_with_workers_save(record_of, docker, how: str) -> None:
     files = {CASES: Path(__file__).parent / "field" / "image"}
-    with docker.started(record_of("pytorch").digest, SHELLS[how], files=files) as box:
+    with docker.started(record_of("pytorch").digest, STARTS[how], files=files) as box:
         next(box.container.logs(stream=True, follow=True, stderr=False))
         box.container.stop(timeout=60)
         stopped = box.finish()
     assert stopped.stdout.splitlines()[-1] == "checkpoint saved", stopped.stderr
-    assert stopped.status == (0 if how == "python" else 143)
+    assert stopped.status == {"python": 0, "timeout": 0, "torchrun": 1}.get(how, 143)
 
 
-def test_with_tinis_dash_g_the_workers_die_first(record_of, docker) -> None:
-    """The negative control: a signal to the whole group loses the checkpoint."""
+def test_in_off_a_signal_to_the_whole_group_ends_the_workers_first(record_of, docker) -> None:
+    """The negative control: workers are in their training's group, as torch has it, and the checkpoint is lost."""
     files = {CASES: Path(__file__).parent / "field" / "image"}
     group = ["/usr/bin/tini", "-g", "--", "/opt/seedbed/entrypoint.sh"]
-    with docker.started(record_of("pytorch").digest, SHELLS["python"], files=files, entrypoint=group) as box:
+    off = {"environment": {"SEEDBED_MODE": "off"}}
+    with docker.started(record_of("pytorch").digest, STARTS["python"], files=files, entrypoint=group, **off) as box:
         next(box.container.logs(stream=True, follow=True, stderr=False))
         box.container.stop(timeout=60)
         stopped = box.finish()
