@@ -39,6 +39,7 @@ STARTS = {
     "torchrun": ["torchrun", "--nproc-per-node", "1", f"{CASES}/checkpoint.py"],  # signals the training's whole group
     "timeout": ["timeout", "1h", "python", f"{CASES}/checkpoint.py"],  # so does this
     "sh -c": ["sh", "-c", f"python {CASES}/checkpoint.py && echo not this"],
+    "tee": ["bash", "-c", f"python {CASES}/checkpoint.py 2>&1 | tee /tmp/log"],
     "sh in bash": ["bash", "-c", f"sh -c 'python {CASES}/checkpoint.py; true'; echo not this"],
 }
 

@@ -138,6 +138,44 @@ def test_a_training_started_by_a_shell_gets_the_signal_and_saves_and_its_workers
             assert (process.stdout.read(), bool(left)) == (said, not before)
 
 
+SPEAKS_LATE = """
+import os, signal, sys, time
+def stop(*_):
+    time.sleep(0.3)
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["%s 2>&1 | tee log", "exec > >(tee log); %s; true", "yes | %s | (cat; echo end) | tee log"]
+)
+def test_what_a_training_writes_through_is_there_until_it_has_saved(runtime: Path, tmp_path: Path, how: str) -> None:
+    """A `tee` that got the signal would be gone, and the training would end by SIGPIPE when it says that it saves."""
+    (tmp_path / "train.py").write_text(SPEAKS_LATE)
+    script = how % f"{sys.executable} train.py"
+    command = ["env", "--default-signal", "dash", runtime / "entrypoint.sh", "bash", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.stdout.read().startswith("saved\n")
+    assert (tmp_path / "log").read_text().startswith("ready\nsaved\n")
+
+
+def test_a_program_that_reads_on_is_told_once_nobody_writes_to_it(runtime: Path) -> None:
+    command = ["env", "--default-signal", "dash", runtime / "entrypoint.sh", "bash", "-c"]
+    script = "sleep 60 | (echo ready; sleep 61; true)"
+    with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("signal_name, status", [("USR1", 128 + signal.SIGUSR1), ("HUP", 128 + signal.SIGHUP)])
 def test_a_shell_gets_other_signals_as_well(runtime: Path, signal_name: str, status: int) -> None:
     heeded = ["env", f"--default-signal={signal_name}"]  # a shell cannot trap what nohup, say, has it ignore
