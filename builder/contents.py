@@ -25,7 +25,7 @@ CONSTRAINTS = "/etc/seedbed/constraints.txt"
 
 HOME = "/home/seedbed"
 USER_ID = 1000
-PASSWD = f"seedbed:x:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"
+PASSWD = f"seedbed:*:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"  # with x, `su` would look for a line in /etc/shadow
 GROUP = f"seedbed:x:{USER_ID}:"
 FOLDERS = {HOME: 0o755, WORKING_FOLDER: 0o1777}
 """Folders of the image's user, and their modes. Any `--user` may write to the working folder, and nobody but its owner

@@ -139,8 +139,10 @@ setting() { # name, value in strict (the baked one), in warn, in off; empty: uns
 # A user without a home that can be written to gets one, which nobody else can: pip, torch.hub, Hugging Face and Keras
 # keep packages and caches there. sitecustomize.py does the same for a Python that starts without this entrypoint.
 set_home() {
+    home=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)
     case ${HOME:-/} in
-        / | /root | /home/seedbed) # what Docker sets, not the user; another user's after setpriv and the like
+        # What Docker sets, not the user; another user's after setpriv and the like. Some, such as nobody, have none.
+        / | /root | /home/seedbed | "$home")
             USER=$(id -un 2>/dev/null) || USER=uid-$(id -u)
             export USER
             [ "${HOME:-/}" != / ] && [ -w "$HOME" ] || new_home

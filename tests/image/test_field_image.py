@@ -137,6 +137,20 @@ def test_root_takes_no_home_that_somebody_else_has_made(record_of, docker) -> No
     assert home[0] == "0" and home[1] != "/tmp/home-0"
 
 
+@pytest.mark.parametrize("user", ["33:33", "65534:65534"])
+def test_a_user_whom_debian_knows_without_a_home_gets_one(run, user: str) -> None:
+    said = run("pytorch", "sh", "-c", 'stat -c "%u %a %n" "$HOME"', user=user)
+    number = user.partition(":")[0]
+    assert said.stdout.split() == [number, "700", f"/tmp/home-{number}"], said.stderr
+
+
+def test_su_and_setpriv_leave_nothing_of_roots(run) -> None:
+    ask = "python -c 'import getpass, os; print(getpass.getuser(), os.access(os.environ[\"HOME\"], os.W_OK))'"
+    script = f'su - seedbed -c "$1"; su seedbed -c "$1"; setpriv --reuid=1000 --regid=1000 --clear-groups {ask}'
+    said = run("pytorch", "sh", "-c", script, "sh", ask, user="0:0")
+    assert said.stdout.split() == ["seedbed", "True"] * 3, said.stderr
+
+
 @pytest.mark.parametrize("user, name", [("0:0", "root"), ("", "seedbed"), (STRANGER, "uid-12345")])
 def test_every_user_has_a_name(run, user: str, name: str) -> None:
     said = run("pytorch", "sh", "-c", "whoami; id -un; python -c 'import getpass; print(getpass.getuser())'", user=user)

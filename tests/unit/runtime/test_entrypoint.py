@@ -209,6 +209,34 @@ def test_a_home_that_cannot_be_written_to_is_replaced_by_one_of_the_users_own(en
     assert home_of(enter, HOME="/", TMPDIR=str(tmp_path)) == home
 
 
+def test_so_is_one_that_etc_passwd_names_and_nobody_has_made(enter, tmp_path: Path) -> None:
+    """Those of nobody and www-data. In a Python that starts without the entrypoint it is the same, below."""
+    (tmp_path / "getent").write_text("#!/bin/sh\necho nobody:x:65534:65534:nobody:/nonesuch:/bin/sh\n")
+    (tmp_path / "getent").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    home = home_of(enter, HOME="/nonesuch", TMPDIR=str(tmp_path), PATH=path)
+    assert home == tmp_path / f"home-{os.getuid()}"
+    assert home_of(enter, HOME="/chosen", TMPDIR=str(tmp_path), PATH=path) == Path("/chosen")
+
+
+@pytest.mark.parametrize(
+    "home, wanted",
+    [("/nonesuch", "home-{} nobody"), ("/root/nonesuch", "/root/nonesuch somebody"), ("", "{tmp} somebody")],
+)
+def test_a_python_without_the_entrypoint_takes_the_same_home(
+    output, runtime: Path, tmp_path: Path, home: str, wanted: str
+) -> None:
+    code = f"""
+import os, runpy, sys, types
+account = types.SimpleNamespace(pw_name="nobody", pw_dir="/nonesuch")
+sys.modules["pwd"] = types.SimpleNamespace(getpwuid=lambda uid: account)
+runpy.run_path({str(runtime / "sitecustomize.py")!r})
+print(os.environ["HOME"], os.environ["USER"])
+"""
+    said = output(code, HOME=home or str(tmp_path), USER="somebody", TMPDIR=str(tmp_path))
+    assert said.split() == str(tmp_path / wanted.format(os.getuid(), tmp=tmp_path)).split()
+
+
 def test_a_home_of_the_users_choice_stays(enter, tmp_path: Path) -> None:
     assert home_of(enter, HOME="/nonesuch", TMPDIR=str(tmp_path)) == Path("/nonesuch")
 
