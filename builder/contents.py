@@ -67,6 +67,14 @@ def venv_links(image: Image) -> dict[str, str]:
     }
 
 
+def certificate_links(image: Image, lock: Lock) -> dict[str, str]:
+    """certifi's list is a link to Debian's, as in Debian's own certifi: some programs read it without being asked, and
+    would not trust the authority that a company has added."""
+    if all(wheel.name != "certifi" for wheel in lock.wheels):
+        return {}
+    return {f"{site_packages(image)}/certifi/cacert.pem": CERTIFICATES}
+
+
 VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = true\n"
 """True: without it Python has no packages in a user's home, so `pip install` would work for root alone. They come after
 the image's own in sys.path: what is locked wins."""
