@@ -29,4 +29,4 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
-	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh .ci/run
+	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/run

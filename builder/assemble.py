@@ -134,7 +134,7 @@ def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> 
         contents.SYSTEM_PACKAGES: contents.system_packages(image),
         f"{contents.VENV}/pyvenv.cfg": contents.VENV_CONFIGURATION,
     }
-    links = contents.venv_links(image)
+    links = contents.venv_links(image) | contents.certificate_links(image, locked)
     files = {module.target: [module.mode, module.read().decode()] for module in contents.runtime_files(image)}
     users = {"passwd": contents.PASSWD, "group": contents.GROUP}
     inputs = {

@@ -25,7 +25,7 @@ CONSTRAINTS = "/etc/seedbed/constraints.txt"
 
 HOME = "/home/seedbed"
 USER_ID = 1000
-PASSWD = f"seedbed:x:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"
+PASSWD = f"seedbed:*:{USER_ID}:{USER_ID}::{HOME}:/bin/bash"  # with x, `su` would look for a line in /etc/shadow
 GROUP = f"seedbed:x:{USER_ID}:"
 FOLDERS = {HOME: 0o755, WORKING_FOLDER: 0o1777}
 """Folders of the image's user, and their modes. Any `--user` may write to the working folder, and nobody but its owner
@@ -67,6 +67,14 @@ def venv_links(image: Image) -> dict[str, str]:
     }
 
 
+def certificate_links(image: Image, lock: Lock) -> dict[str, str]:
+    """certifi's list is a link to Debian's, as in Debian's own certifi: some programs read it without being asked, and
+    would not trust the authority that a company has added."""
+    if all(wheel.name != "certifi" for wheel in lock.wheels):
+        return {}
+    return {f"{site_packages(image)}/certifi/cacert.pem": CERTIFICATES}
+
+
 VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = true\n"
 """True: without it Python has no packages in a user's home, so `pip install` would work for root alone. They come after
 the image's own in sys.path: what is locked wins."""
@@ -87,6 +95,7 @@ def runtime_files(image: Image) -> list[Installed]:
         Installed("bin/seedbed", f"{VENV}/bin/seedbed", 0o755),
         Installed("entrypoint.sh", ENTRYPOINT[-1], 0o755),
         Installed("settings.sh", "/opt/seedbed/settings.sh", 0o644),
+        Installed("profile.d/seedbed.sh", "/etc/profile.d/seedbed.sh", 0o644),
         Installed("sitecustomize.py", f"/etc/python{image.python}/sitecustomize.py", 0o644),
     ]
     return sorted(files, key=lambda file: file.target)

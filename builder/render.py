@@ -51,6 +51,7 @@ def render(catalog: Catalog, image: Image) -> Rendered:
         "layers": lock.layers_of(catalog, image, locked),
         "contents": contents,
         "description": contents.description(image, locked, lock.digest(catalog, image)),
+        "certificate_links": contents.certificate_links(image, locked),
         "constraints": contents.constraints(image, locked),
         "labels": contents.labels(image, lock.digest(catalog, image)),
     }

@@ -52,15 +52,15 @@ needs_a_shell() {
 
 # Run the shell as a child and hand signals to what it has started.
 supervise() {
+    trap 'hand_on 15; outlive' TERM
+    trap 'hand_on 1; outlive' HUP
+    trap 'hand_on 10' USR1
+    trap 'hand_on 12' USR2
+    trap '[ -t 0 ] || hand_on 2' INT # a terminal has sent it to all of them
     # What a shell runs in the background reads nothing and ignores Ctrl-C, unless it is started like this.
     exec 3<&0
     env --default-signal=INT,QUIT "$@" <&3 3<&- &
     child=$!
-    trap 'hand_on TERM; outlive' TERM
-    trap 'hand_on HUP; outlive' HUP
-    trap 'hand_on USR1' USR1
-    trap 'hand_on USR2' USR2
-    trap '[ -t 0 ] || hand_on INT' INT # a terminal has sent it to all of them
     while :; do
         if wait "$child"; then status=0; else status=$?; fi
         kill -0 "$child" 2>/dev/null || exit "$status"
@@ -68,11 +68,29 @@ supervise() {
 }
 
 # To the shell, and to the programs that it and shells below it have started. Not to what those have started: the workers
-# of a DataLoader would die first, and the training of that.
+# of a DataLoader would die first, and the training of that. Nor to a `tee` that the training writes to.
 hand_on() {
-    started=$(started_by "$child")
+    child=${!-} # the trap may come before the line that sets it
+    [ -n "$child" ] || exit $((128 + $1))
+    started=$(started_by "$child") told='' filters=''
     # shellcheck disable=SC2086 # a list of numbers
-    kill -s "$1" "$child" $started 2>/dev/null || true
+    outputs=$(for each in $child $started; do readlink "/proc/$each/fd/1" "/proc/$each/fd/2" || true; done)
+    for each in $started; do
+        if is_filter "$1"; then filters="$filters $each"; else told="$told $each"; fi
+    done
+    # shellcheck disable=SC2086
+    kill "-$1" "$child" $told 2>/dev/null || true
+}
+
+# Whether $each reads what another of them writes, and does nothing of its own at the signal.
+is_filter() { # signal
+    input=$(readlink "/proc/$each/fd/0") caught=0
+    case $input in pipe:*) ;; *) return 1 ;; esac
+    case $outputs in *"$input"*) ;; *) return 1 ;; esac
+    while read -r name value; do
+        [ "$name" != SigCgt: ] || caught=$((0x$value >> ($1 - 1) & 1))
+    done <"/proc/$each/status" 2>/dev/null
+    [ "$caught" = 0 ]
 }
 
 started_by() {
@@ -86,9 +104,21 @@ started_by() {
     done
 }
 
-# The container ends with this process: wait until those programs have saved what they want to.
+# The container ends with this process: wait until those programs have saved what they want to. A filter ends when they
+# have, at the end of its input; one that does not is told then.
 outlive() {
-    for each in $started; do
+    # shellcheck disable=SC2086
+    until_gone $told
+    [ -n "$filters" ] || return 0
+    sleep 0.2
+    # shellcheck disable=SC2086
+    kill -15 $filters 2>/dev/null || true
+    # shellcheck disable=SC2086
+    until_gone $filters
+}
+
+until_gone() {
+    for each in "$@"; do
         while kill -0 "$each" 2>/dev/null; do sleep 0.1; done
     done
 }
@@ -109,8 +139,10 @@ setting() { # name, value in strict (the baked one), in warn, in off; empty: uns
 # A user without a home that can be written to gets one, which nobody else can: pip, torch.hub, Hugging Face and Keras
 # keep packages and caches there. sitecustomize.py does the same for a Python that starts without this entrypoint.
 set_home() {
+    home=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)
     case ${HOME:-/} in
-        / | /root | /home/seedbed) # what Docker sets, not the user; another user's after setpriv and the like
+        # What Docker sets, not the user; another user's after setpriv and the like. Some, such as nobody, have none.
+        / | /root | /home/seedbed | "$home")
             USER=$(id -un 2>/dev/null) || USER=uid-$(id -u)
             export USER
             [ "${HOME:-/}" != / ] && [ -w "$HOME" ] || new_home

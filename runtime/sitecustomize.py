@@ -11,7 +11,10 @@ import sys
 def set_home() -> None:
     """What set_home in entrypoint.sh does, for a Python started without it: by `docker exec`, or after setpriv."""
     found = os.environ.get("HOME") or "/"
-    if found not in ("/", "/root", "/home/seedbed") or (found != "/" and os.access(found, os.W_OK)):
+    if found != "/" and os.access(found, os.W_OK):
+        return
+    name, home = account()
+    if found not in ("/", "/root", "/home/seedbed", home):
         return
     home = f"{os.environ.get('TMPDIR') or '/tmp'}/home-{os.getuid()}"
     try:
@@ -21,8 +24,19 @@ def set_home() -> None:
             return
     except OSError:
         return
-    os.environ["HOME"] = home
+    os.environ["HOME"], os.environ["USER"] = home, name
     use_packages_of_home()
+
+
+def account() -> tuple[str, str]:
+    """The user's name and home in /etc/passwd; a home that is nobody's where there is no such user."""
+    import pwd
+
+    try:
+        found = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return f"uid-{os.getuid()}", "/"
+    return found.pw_name, found.pw_dir
 
 
 def use_packages_of_home() -> None:

@@ -34,29 +34,33 @@ def test_no_init_warns_of_another(record_of, docker, options: dict) -> None:
     assert len(said) == 1 and said[0].startswith("seedbed: seed 42")
 
 
-SHELLS = {
+STARTS = {
     "python": ["python", f"{CASES}/checkpoint.py"],
+    "torchrun": ["torchrun", "--nproc-per-node", "1", f"{CASES}/checkpoint.py"],  # signals the training's whole group
+    "timeout": ["timeout", "1h", "python", f"{CASES}/checkpoint.py"],  # so does this
     "sh -c": ["sh", "-c", f"python {CASES}/checkpoint.py && echo not this"],
+    "tee": ["bash", "-c", f"python {CASES}/checkpoint.py 2>&1 | tee /tmp/log"],
     "sh in bash": ["bash", "-c", f"sh -c 'python {CASES}/checkpoint.py; true'; echo not this"],
 }
 
 
-@pytest.mark.parametrize("how", SHELLS)
+@pytest.mark.parametrize("how", STARTS)
 def test_docker_stop_lets_a_training_with_workers_save(record_of, docker, how: str) -> None:
     files = {CASES: Path(__file__).parent / "field" / "image"}
-    with docker.started(record_of("pytorch").digest, SHELLS[how], files=files) as box:
+    with docker.started(record_of("pytorch").digest, STARTS[how], files=files) as box:
         next(box.container.logs(stream=True, follow=True, stderr=False))
         box.container.stop(timeout=60)
         stopped = box.finish()
     assert stopped.stdout.splitlines()[-1] == "checkpoint saved", stopped.stderr
-    assert stopped.status == (0 if how == "python" else 143)
+    assert stopped.status == {"python": 0, "timeout": 0, "torchrun": 1}.get(how, 143)
 
 
-def test_with_tinis_dash_g_the_workers_die_first(record_of, docker) -> None:
-    """The negative control: a signal to the whole group loses the checkpoint."""
+def test_in_off_a_signal_to_the_whole_group_ends_the_workers_first(record_of, docker) -> None:
+    """The negative control: workers are in their training's group, as torch has it, and the checkpoint is lost."""
     files = {CASES: Path(__file__).parent / "field" / "image"}
     group = ["/usr/bin/tini", "-g", "--", "/opt/seedbed/entrypoint.sh"]
-    with docker.started(record_of("pytorch").digest, SHELLS["python"], files=files, entrypoint=group) as box:
+    off = {"environment": {"SEEDBED_MODE": "off"}}
+    with docker.started(record_of("pytorch").digest, STARTS["python"], files=files, entrypoint=group, **off) as box:
         next(box.container.logs(stream=True, follow=True, stderr=False))
         box.container.stop(timeout=60)
         stopped = box.finish()
@@ -97,7 +101,8 @@ def test_a_companys_authority_reaches_everything(run, name: str) -> None:
     """Added as Debian has it; requests, which trusts certifi's list by default, is in the TensorFlow image."""
     said = run(name, "sh", f"{CASES}/authority.sh", user="0:0")
     assert said.status == 0, said.stderr
-    assert said.stdout.split() == ["ssl", "trusts", "it", *(["requests", "too"] if name == "tensorflow" else [])]
+    others = ["requests too", "certifi too"] if name == "tensorflow" else []
+    assert said.stdout.splitlines() == ["ssl trusts it", *others]
 
 
 CACHES = {
@@ -133,10 +138,33 @@ def test_root_takes_no_home_that_somebody_else_has_made(record_of, docker) -> No
     assert home[0] == "0" and home[1] != "/tmp/home-0"
 
 
+@pytest.mark.parametrize("user", ["33:33", "65534:65534"])
+def test_a_user_whom_debian_knows_without_a_home_gets_one(run, user: str) -> None:
+    said = run("pytorch", "sh", "-c", 'stat -c "%u %a %n" "$HOME"', user=user)
+    number = user.partition(":")[0]
+    assert said.stdout.split() == [number, "700", f"/tmp/home-{number}"], said.stderr
+
+
+def test_su_and_setpriv_leave_nothing_of_roots(run) -> None:
+    ask = "python -c 'import getpass, os; print(getpass.getuser(), os.access(os.environ[\"HOME\"], os.W_OK))'"
+    script = f'su - seedbed -c "$1"; su seedbed -c "$1"; setpriv --reuid=1000 --regid=1000 --clear-groups {ask}'
+    said = run("pytorch", "sh", "-c", script, "sh", ask, user="0:0")
+    assert said.stdout.split() == ["seedbed", "True"] * 3, said.stderr
+
+
 @pytest.mark.parametrize("user, name", [("0:0", "root"), ("", "seedbed"), (STRANGER, "uid-12345")])
 def test_every_user_has_a_name(run, user: str, name: str) -> None:
     said = run("pytorch", "sh", "-c", "whoami; id -un; python -c 'import getpass; print(getpass.getuser())'", user=user)
     assert said.stdout.split() == [name] * 3
+
+
+@pytest.mark.parametrize("user, home", [("0:0", "/root"), ("", "/home/seedbed"), (STRANGER, "/tmp/home-12345")])
+def test_a_login_shell_has_the_images_python(run, user: str, home: str) -> None:
+    """Debian's /etc/profile sets PATH anew (VS Code, GitLab, enroot, Slurm start `bash -l`)."""
+    said = run("pytorch", "bash", "-lc", "which python; echo $PATH", user=user)
+    python, path = said.stdout.split()
+    assert python == "/opt/venv/bin/python"
+    assert path.startswith("/opt/venv/bin:") and path.endswith(f":{home}/.local/bin")
 
 
 def test_the_tools_that_users_reach_for_are_there(run) -> None:

@@ -5,7 +5,7 @@ import re
 import jinja2
 import pytest
 
-from builder import catalog, contents, paths, render
+from builder import catalog, contents, lock, paths, render
 from builder.render import quoted
 
 
@@ -68,6 +68,16 @@ def test_the_recipe_takes_nothing_from_outside_that_could_change_the_image(load)
     assert not re.search(r"^# *(syntax|escape|check) *=|^(ARG|ADD) ", text, re.MULTILINE | re.IGNORECASE)
     origins = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert [origin for origin in origins if "@sha256:" not in origin] == ["base", "base", "env"]
+
+
+def test_certifis_list_is_debians_where_certifi_is_locked():
+    """The recipe and the assembled layer read the same links."""
+    loaded = catalog.load(paths.IMAGES)
+    links = {name: contents.certificate_links(image, lock.read(image)) for name, image in loaded.images.items()}
+    path = "/opt/venv/lib/python3.11/site-packages/certifi/cacert.pem"
+    assert links == {"pytorch": {}, "tensorflow": {path: contents.CERTIFICATES}}
+    text = render.render(loaded, loaded.image("tensorflow")).text
+    assert f" && ln -sf {contents.CERTIFICATES} {path} " in text
 
 
 def test_values_are_quoted_so_that_docker_reads_them_back():

@@ -20,6 +20,7 @@ def configure(torch: ModuleType) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = os.environ.get("SEEDBED_FILL_UNINITIALIZED") == "1"
     derive_missing_seed(torch)
     name_small_shared_memory()
+    keep_signals_from_workers()
 
 
 def note_restored_states(torch: ModuleType) -> None:
@@ -65,6 +66,27 @@ def name_small_shared_memory() -> None:
         start_workers(self, loader)
 
     iterator.__init__ = __init__
+
+
+def keep_signals_from_workers() -> None:
+    """Give every DataLoader worker a process group of its own, so that only the training is asked to stop.
+
+    torchrun and `timeout` signal the training's whole group: its workers would die first, and the training of that
+    before it has saved. A worker still ends with its training, however that ends: it looks whether that is there.
+    On a terminal all stay one group, for Ctrl-Z, and for a debugger in a worker, which could not read from it.
+    """
+    worker = sys.modules.get("torch.utils.data._utils.worker")
+    loop = getattr(worker, "_worker_loop", None)
+    if loop is None:
+        return
+
+    @functools.wraps(loop)  # with its name: spawned workers get it by name
+    def _worker_loop(*arguments, **named):
+        if not os.isatty(0) and os.getsid(0) != os.getpid():
+            os.setpgid(0, 0)
+        return loop(*arguments, **named)
+
+    worker._worker_loop = _worker_loop
 
 
 def state(torch: ModuleType) -> dict[str, str]:

@@ -24,7 +24,7 @@ def enter(runtime: Path):
 def test_it_is_clean_for_shellcheck(runtime: Path) -> None:
     beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shellcheck = shutil.which("shellcheck", path=beside_python) or pytest.skip("shellcheck is not installed")
-    command = [shellcheck, "-x", "entrypoint.sh", "settings.sh"]
+    command = [shellcheck, "-x", "entrypoint.sh", "settings.sh", "profile.d/seedbed.sh"]
     done = subprocess.run(command, cwd=runtime, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -138,6 +138,44 @@ def test_a_training_started_by_a_shell_gets_the_signal_and_saves_and_its_workers
             assert (process.stdout.read(), bool(left)) == (said, not before)
 
 
+SPEAKS_LATE = """
+import os, signal, sys, time
+def stop(*_):
+    time.sleep(0.3)
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["%s 2>&1 | tee log", "exec > >(tee log); %s; true", "yes | %s | (cat; echo end) | tee log"]
+)
+def test_what_a_training_writes_through_is_there_until_it_has_saved(runtime: Path, tmp_path: Path, how: str) -> None:
+    """A `tee` that got the signal would be gone, and the training would end by SIGPIPE when it says that it saves."""
+    (tmp_path / "train.py").write_text(SPEAKS_LATE)
+    script = how % f"{sys.executable} train.py"
+    command = ["env", "--default-signal", "dash", runtime / "entrypoint.sh", "bash", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.stdout.read().startswith("saved\n")
+    assert (tmp_path / "log").read_text().startswith("ready\nsaved\n")
+
+
+def test_a_program_that_reads_on_is_told_once_nobody_writes_to_it(runtime: Path) -> None:
+    command = ["env", "--default-signal", "dash", runtime / "entrypoint.sh", "bash", "-c"]
+    script = "sleep 60 | (echo ready; sleep 61; true)"
+    with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("signal_name, status", [("USR1", 128 + signal.SIGUSR1), ("HUP", 128 + signal.SIGHUP)])
 def test_a_shell_gets_other_signals_as_well(runtime: Path, signal_name: str, status: int) -> None:
     heeded = ["env", f"--default-signal={signal_name}"]  # a shell cannot trap what nohup, say, has it ignore
@@ -171,6 +209,34 @@ def test_a_home_that_cannot_be_written_to_is_replaced_by_one_of_the_users_own(en
     assert home_of(enter, HOME="/", TMPDIR=str(tmp_path)) == home
 
 
+def test_so_is_one_that_etc_passwd_names_and_nobody_has_made(enter, tmp_path: Path) -> None:
+    """Those of nobody and www-data. In a Python that starts without the entrypoint it is the same, below."""
+    (tmp_path / "getent").write_text("#!/bin/sh\necho nobody:x:65534:65534:nobody:/nonesuch:/bin/sh\n")
+    (tmp_path / "getent").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    home = home_of(enter, HOME="/nonesuch", TMPDIR=str(tmp_path), PATH=path)
+    assert home == tmp_path / f"home-{os.getuid()}"
+    assert home_of(enter, HOME="/chosen", TMPDIR=str(tmp_path), PATH=path) == Path("/chosen")
+
+
+@pytest.mark.parametrize(
+    "home, wanted",
+    [("/nonesuch", "home-{} nobody"), ("/root/nonesuch", "/root/nonesuch somebody"), ("", "{tmp} somebody")],
+)
+def test_a_python_without_the_entrypoint_takes_the_same_home(
+    output, runtime: Path, tmp_path: Path, home: str, wanted: str
+) -> None:
+    code = f"""
+import os, runpy, sys, types
+account = types.SimpleNamespace(pw_name="nobody", pw_dir="/nonesuch")
+sys.modules["pwd"] = types.SimpleNamespace(getpwuid=lambda uid: account)
+runpy.run_path({str(runtime / "sitecustomize.py")!r})
+print(os.environ["HOME"], os.environ["USER"])
+"""
+    said = output(code, HOME=home or str(tmp_path), USER="somebody", TMPDIR=str(tmp_path))
+    assert said.split() == str(tmp_path / wanted.format(os.getuid(), tmp=tmp_path)).split()
+
+
 def test_a_home_of_the_users_choice_stays(enter, tmp_path: Path) -> None:
     assert home_of(enter, HOME="/nonesuch", TMPDIR=str(tmp_path)) == Path("/nonesuch")
 
@@ -185,6 +251,23 @@ def test_a_home_that_somebody_else_has_laid_out_is_not_taken(enter, tmp_path: Pa
 def test_commands_in_the_users_home_are_found_after_all_others(enter, tmp_path: Path) -> None:
     path = enter("sh", "-c", "echo $PATH", HOME=str(tmp_path)).stdout.strip().split(":")
     assert path[-1] == f"{tmp_path}/.local/bin"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("/usr/bin:/bin", "/opt/venv/bin:/usr/bin:/bin:/home/me/.local/bin"),
+        ("/mine:/opt/venv/bin:/home/me/.local/bin:/bin", "/mine:/opt/venv/bin:/home/me/.local/bin:/bin"),
+    ],
+)
+def test_a_login_shell_finds_the_images_python_first_and_the_users_commands_last(
+    runtime: Path, shell: str, before: str, after: str
+) -> None:
+    script = f". {runtime / 'profile.d' / 'seedbed.sh'}; echo $PATH"
+    command = [shutil.which(shell), "-euc", script]
+    said = subprocess.run(command, env={"PATH": before, "HOME": "/home/me"}, capture_output=True, text=True)
+    assert said.stdout.strip() == after, said.stderr
 
 
 def test_arguments_arrive_as_they_were(enter) -> None:

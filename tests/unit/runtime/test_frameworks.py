@@ -142,3 +142,35 @@ def test_graphs_of_tensorflow_1_have_seeds_that_differ_and_repeat(output) -> Non
 
 def test_in_off_graphs_of_tensorflow_1_have_no_seed(output) -> None:
     assert output(GRAPHS, SEEDBED_MODE="off").split()[-4:] == ["None"] * 4
+
+
+WORKER = {
+    "torch/__init__.py": TORCH + "\nimport torch.utils.data._utils.worker",
+    "torch/utils/__init__.py": "class deterministic: pass",
+    "torch/utils/data/__init__.py": "",
+    "torch/utils/data/_utils/__init__.py": "",
+    "torch/utils/data/_utils/worker.py": """
+import os
+def _worker_loop(queue):
+    queue.put(os.getpgrp() == os.getpid())
+""",
+}
+START_WORKER = """
+import multiprocessing
+import torch.utils.data._utils.worker as worker
+if __name__ == "__main__":
+    context = multiprocessing.get_context("METHOD")
+    queue = context.Queue()
+    context.Process(target=worker._worker_loop, args=(queue,)).start()
+    print("own group", queue.get())
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("mode, own", [("strict", True), ("warn", True), ("off", False)])
+def test_a_dataloaders_worker_has_a_process_group_of_its_own(
+    install, output, method: str, mode: str, own: bool
+) -> None:
+    """A signal to the training's group does not reach it, unless in mode off, where everything is as torch has it."""
+    install(WORKER)
+    assert f"own group {own}\n" in output(START_WORKER.replace("METHOD", method), SEEDBED_MODE=mode)

@@ -27,8 +27,10 @@ address = f"https://localhost:{server.server_port}/"
 assert urllib.request.urlopen(address).status == 200
 print("ssl trusts it")
 if importlib.util.find_spec("requests"):
-    import requests
+    import certifi, requests
     assert requests.get(address).status_code == 200
     print("requests too")
+    assert requests.get(address, verify=certifi.where()).status_code == 200  # as programs do that ask for certifi's list
+    print("certifi too")
 PY
 python serve.py
