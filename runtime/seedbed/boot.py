@@ -21,6 +21,7 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "concurrent.futures.thread": "pools",
     "loky.process_executor": "pools",
     "joblib._parallel_backends": "joblib",
+    "joblib.externals.loky.process_executor": "pools",
     "subprocess": "programs",
     "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
