@@ -57,7 +57,9 @@ def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
     """The rank, and the variable that it comes from."""
     for name in (RANK_VARIABLES[0], "NODE_RANK", *RANK_VARIABLES[1:], "TF_CONFIG", *LAST_RANK_VARIABLES):
         value = environ.get(name, "")
-        if name == "NODE_RANK" and is_number(value):
+        if name == "NODE_RANK":
+            if not is_number(value) or not is_lightnings(environ):
+                continue
             return lightning_rank(environ), name
         found = int(value) if is_number(value) else None
         if name == "TF_CONFIG" and value:
@@ -69,6 +71,15 @@ def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
 
 def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def is_lightnings(environ: dict[str, str]) -> bool:
+    """Whether NODE_RANK is that of Lightning's launcher, and not of a job script that starts ranks in another way."""
+    others = (*RANK_VARIABLES, *LAST_RANK_VARIABLES)
+    found = {name for name in others if is_number(environ.get(name, ""))} - {"LOCAL_RANK"}
+    if environ.get("SLURM_PROCID") == "0":
+        found.discard("SLURM_PROCID")
+    return is_number(environ.get("LOCAL_RANK", "")) or not found
 
 
 def lightning_rank(environ: dict[str, str]) -> int:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 from types import ModuleType
+from weakref import WeakKeyDictionary
 
 from seedbed import audit
 from seedbed.libraries import threads
@@ -26,6 +27,7 @@ IDLE = ("_worker", "worker")  # what the threads of pools are in when they have 
 
 _numbers = count(1)
 _drawn: dict[str, dict[threading.Thread, "Draws"]] = {}
+_drawn_own = WeakKeyDictionary()  # the same for generators of the user's own
 
 
 class Draws:
@@ -68,23 +70,30 @@ def watch_functions(owner: ModuleType | type, names: list[str], library: str) ->
 def watched(function: Callable, library: str) -> Callable:
     @functools.wraps(function)
     def watched(*args, **kwargs):
-        if kwargs.get("generator") is None:
+        generator = kwargs.get("generator")
+        if generator is None:
             drawn(library)
+        else:
+            note_race(f"a generator of {library}", _drawn_own.setdefault(generator, {}))
         return function(*args, **kwargs)
 
     return watched
 
 
 def drawn(library: str) -> None:
+    """This thread draws from the global generator of a library."""
+    note_race(f"the generator of {library}", _drawn.setdefault(library, {}))
+
+
+def note_race(generator: str, all_draws: dict[threading.Thread, "Draws"]) -> None:
     """This thread draws from a generator: name the line if another thread draws from it at the same time."""
     thread, number = threading.current_thread(), next(_numbers)
-    all_draws = _drawn.setdefault(library, {})
     draws = all_draws.setdefault(thread, Draws(number))
     draws.latest = number
     if any(races(thread, draws, other, all_draws[other]) for other in list(all_draws) if other is not thread):
         place = user_place()
         if place:
-            audit.note_at(place, f"threads share the generator of {library}: who draws which number is a race")
+            audit.note_at(place, f"threads share {generator}: who draws which number is a race")
 
 
 def races(thread: threading.Thread, draws: Draws, other: threading.Thread, others: Draws) -> bool:

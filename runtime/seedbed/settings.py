@@ -21,7 +21,12 @@ RANK_VARIABLES = (
     "PALS_RANKID",  # PALS, with PBS
     "FLUX_TASK_RANK",  # Flux
 )
-LAST_RANK_VARIABLES = ("LOCAL_RANK", "SLURM_PROCID")  # one started by hand on this machine; Slurm's own tasks
+LAST_RANK_VARIABLES = (
+    "LOCAL_RANK",  # one started by hand on this machine
+    "JAX_PROCESS_ID",
+    "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
+    "SLURM_PROCID",  # Slurm's own tasks
+)
 RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
 
 

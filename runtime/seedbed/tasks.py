@@ -27,9 +27,11 @@ class ThreadTask(Task):
     """The same in a worker thread, which has generators of its own for the task."""
 
     def __call__(self, *arguments, **options):
+        from seedbed.libraries.threads import current
+
         inherited = process.merged(self.chosen, boot.thread.initial or {})
         with AtTask(self.name, inherited):
-            return self.function(*arguments, **options)
+            return current(self.function)(*map(current, arguments), **options)
 
 
 class ThreadInitializer(Task):

@@ -156,4 +156,5 @@ POOLS = {
     "concurrent.futures.process": number_executor,
     "concurrent.futures.thread": number_thread_executor,
     "loky.process_executor": number_executor,
+    "joblib.externals.loky.process_executor": number_executor,
 }

@@ -13,8 +13,9 @@ from types import ModuleType
 from seedbed import boot, callers, names, process
 
 LEFT = "_seedbed_left_random"  # in the `__dict__` of a generator
-CAN_DRAW_IDENTIFIERS = ("choice", "choices", "sample", "getrandbits", "randbytes")
+CAN_DRAW_IDENTIFIERS = ("choice", "choices", "sample", "getrandbits", "randbytes", "randrange", "randint")
 IDENTIFIER_BITS = 64
+IDENTIFIER_CHARACTERS = 24  # so many different letters and digits are an alphabet, such as base58
 ALPHABETS = (frozenset("0123456789"), frozenset("abcdefghijklmnopqrstuvwxyz"), frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 LONGEST_ALPHABET = 128
 
@@ -100,19 +101,26 @@ def has_not_drawn(generator, number: int) -> bool:
     return generator.getstate() == type(generator)(number).getstate()
 
 
-def is_identifier(name: str, what: object = None, *_: object) -> bool:
+def is_identifier(name: str, what: object = None, stop: object = None, *_: object) -> bool:
     """Whether the draw has the form of one: characters of an alphabet, bytes, or as many bits as a trace ID has."""
     if name == "randbytes":
         return True
+    if name in ("randrange", "randint"):
+        start, end = (0, what) if stop is None else (what, stop)
+        return isinstance(start, int) and isinstance(end, int) and end - start + (name == "randint") >= 1 << 64
     if name == "getrandbits":
         return isinstance(what, int) and what >= IDENTIFIER_BITS
     return isinstance(what, str | list | tuple) and len(what) <= LONGEST_ALPHABET and has_alphabet(what)
 
 
 def has_alphabet(population: str | list | tuple) -> bool:
-    """Whether all digits, or all letters, are in it: DNA's letters are no alphabet."""
+    """Whether all digits, all letters, or many of both are in it: the letters of DNA and proteins are no alphabet."""
     if not all(isinstance(character, str) and len(character) == 1 for character in population):
         return False
+    if len({character for character in population if character.isascii() and character.isalnum()}) >= (
+        IDENTIFIER_CHARACTERS
+    ):
+        return True
     return any(alphabet.issubset(population) for alphabet in ALPHABETS)
 
 

@@ -4,11 +4,13 @@ Nothing is done until a pool with more than one thread has its first task. From 
 every call on to that of the task at which the calling thread is, if it is at one.
 """
 
+import functools
 import gc
 import sys
 import threading
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import CellType, FunctionType, MemberDescriptorType, ModuleType
 
 from seedbed import boot, process
 
@@ -22,6 +24,7 @@ class Thread(threading.local):
 
 
 drawn: Callable[[str], None] | None = None  # under audit: is told of each use of a generator that threads share
+replaced: list[tuple[object, object]] = []  # the old, and what has taken its place
 
 
 def install() -> None:
@@ -47,7 +50,6 @@ def dispatch_random(random: ModuleType) -> None:
     """
     shared = random._inst
     plain = type(shared)
-    bound = {name: value for name, value in vars(random).items() if getattr(value, "__self__", None) is shared}
 
     def own():
         """The generator of the task, None outside one."""
@@ -102,8 +104,9 @@ def dispatch_random(random: ModuleType) -> None:
         def __reduce__(self):
             return plain, (), self.getstate()
 
+    old = [method for method in methods_of(shared) if is_of_class(method, plain)]
     shared.__class__ = Dispatching
-    replace({value: getattr(shared, name) for name, value in bound.items()})
+    replace((method, getattr(shared, method.__name__)) for method in old if method.__name__ in vars(Dispatching))
 
 
 def dispatch_numpy(numpy_random: ModuleType) -> None:
@@ -133,29 +136,85 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
     methods = {name: dispatching(name) for name in names if callable(getattr(plain, name))}
     new = type("RandomState", (plain,), {**methods, "__module__": plain.__module__})(shared._bit_generator)
     plain.set_state(new, shared.get_state())
-    bound = [value for value in vars(numpy_random.mtrand).values() if getattr(value, "__self__", None) is shared]
-    replace({value: getattr(new, value.__name__) for value in bound})
-    replace_held(shared, new)
+    old = [method for method in methods_of(shared) if method.__name__ in methods]
+    replace([(shared, new), *((method, getattr(new, method.__name__)) for method in old)])
 
 
-def replace(objects: dict) -> None:
-    """Put the new in the place of the old in every module, as `from random import random` has left them there."""
-    new = {id(old): value for old, value in objects.items()}
-    for module in list(sys.modules.values()):
-        replace_in(getattr(module, "__dict__", None), new)
+def methods_of(generator: object) -> list:
+    """Its bound methods, whoever holds them: each time one is asked for, Python makes another."""
+    return [held for held in gc.get_referrers(generator) if getattr(held, "__self__", None) is generator]
 
 
-def replace_held(old: object, value: object) -> None:
-    """The same for one object, in whatever holds it by a name, such as the distributions of scipy."""
-    for holder in gc.get_referrers(old):
-        replace_in(holder if isinstance(holder, dict) else getattr(holder, "__dict__", None), {id(old): value})
+def is_of_class(method: object, plain: type) -> bool:
+    """Whether it is what the class has under its name now: what it had before Seedbed changed it stays."""
+    return getattr(method, "__func__", None) in (None, getattr(plain, method.__name__))
 
 
-def replace_in(names: object, new: dict[int, object]) -> None:
+def replace(objects: Iterable[tuple[object, object]]) -> None:
+    """Put the new in the place of the old wherever it is held, but in local variables.
+
+    A bare tuple cannot change: another takes its place, in turn wherever it is held, as in a function's defaults.
+    """
+    replaced.extend(objects)
+    new = {id(old): value for old, value in replaced}
+    todo = [old for old, _ in replaced]
+    ours = [id(todo), *map(id, replaced)]
+    for module in list(sys.modules.values()):  # those that `gc.freeze` hides, too
+        replace_in_dict(getattr(module, "__dict__", None), new)
+    while todo:
+        holders = [holder for holder in gc.get_referrers(*todo) if id(holder) not in ours]
+        todo = [holder for holder in holders if type(holder) is tuple]
+        ours += [id(holders), id(todo)]
+        new.update((id(held), tuple(new.get(id(value), value) for value in held)) for held in todo)
+        replace_in_classes([holder for holder in holders if isinstance(holder, dict)], new)
+        for holder in holders:
+            replace_in(holder, new)
+
+
+def replace_in(holder: object, new: dict[int, object]) -> None:
+    """In a list, a closure, a partial function, a function's defaults, or the attributes of an object."""
+    if isinstance(holder, list):
+        holder[:] = [new.get(id(value), value) for value in holder]
+    elif isinstance(holder, CellType):
+        holder.cell_contents = new.get(id(holder.cell_contents), holder.cell_contents)
+    elif type(holder) is functools.partial:
+        function, arguments, options = (new.get(id(held), held) for held in holder.__reduce__()[2][:3])
+        holder.__setstate__((function, arguments, options, holder.__dict__))
+    elif isinstance(holder, FunctionType):
+        holder.__defaults__ = new.get(id(holder.__defaults__), holder.__defaults__)
+    replace_in_dict(holder if isinstance(holder, dict) else getattr(holder, "__dict__", None), new)
+    replace_in_slots(holder, new)
+
+
+def replace_in_dict(names: object, new: dict[int, object]) -> None:
     if isinstance(names, dict):
         for name, value in list(names.items()):
             if id(value) in new:
                 names[name] = new[id(value)]
+
+
+def replace_in_slots(holder: object, new: dict[int, object]) -> None:
+    slots = (slot for kind in type(holder).__mro__ for slot in vars(kind).values())
+    for slot in slots:
+        if isinstance(slot, MemberDescriptorType):
+            with suppress(AttributeError, TypeError):  # it is empty, or C's own
+                if id(value := slot.__get__(holder)) in new:
+                    slot.__set__(holder, new[id(value)])
+
+
+def replace_in_classes(dicts: list[dict], new: dict[int, object]) -> None:
+    """Python remembers what it has found in a class, so its dictionary must not change behind its back."""
+    for kind in gc.get_referrers(*dicts) if dicts else ():
+        if isinstance(kind, type):
+            for name, value in list(vars(kind).items()):
+                if id(value) in new:
+                    with suppress(TypeError):  # C's own
+                        setattr(kind, name, new[id(value)])
+
+
+def current(held: object) -> object:
+    """What has taken the place of a method that the caller still holds in a local variable."""
+    return next((value for old, value in replaced if old is held), held)
 
 
 DISPATCHERS = {"random": dispatch_random, "numpy.random": dispatch_numpy}

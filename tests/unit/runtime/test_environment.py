@@ -125,6 +125,12 @@ CLUSTER = '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"t
         ({"SLURM_PROCID": "2"}, 2),
         ({"NODE_RANK": "0", "LOCAL_RANK": "1", "SLURM_PROCID": "0"}, 1),  # Lightning's launcher
         ({"NODE_RANK": "1", "LOCAL_RANK": "1"}, 65537),
+        ({"NODE_RANK": "1", "OMPI_COMM_WORLD_RANK": "3"}, 3),  # a job script sets it, mpirun starts the ranks
+        ({"NODE_RANK": "1", "PMI_RANK": "3"}, 3),
+        ({"NODE_RANK": "1", "SLURM_PROCID": "3"}, 3),
+        ({"NODE_RANK": "1", "SLURM_PROCID": "0"}, 65536),
+        ({"JAX_PROCESS_ID": "2", "JOB_COMPLETION_INDEX": "3", "SLURM_PROCID": "0"}, 2),
+        ({"JOB_COMPLETION_INDEX": "3", "SLURM_PROCID": "0"}, 3),
         ({"NODE_RANK": "1"}, 65536),  # the process that Lightning starts the others of its node from
         ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, 1),
         ({"TF_CONFIG": CLUSTER}, 2),

@@ -11,7 +11,7 @@ ROWS = (*names.APART, *names.NAMERS, *names.SAMPLERS)
 SAMPLES = {
     "numbers": "random.Random().random()",
     "numbers out of a range": "random.Random().sample(range(1000), 5)",
-    "a whole number": "random.Random().randint(0, 2**32 - 1), random.Random().randrange(2**70)",
+    "a whole number": "random.Random().randint(0, 2**32 - 1), random.Random().randrange(2**63)",
     "an order": "(lambda order: (random.Random().shuffle(order), order))(list(range(99)))",
     "elements of a list": "random.Random().choices(['cat', 'dog', 'cow'], k=40)",
     "bases of DNA": "random.Random().choices('ACGT', k=40)",
@@ -26,6 +26,9 @@ IDENTIFIERS = {
     "choice": "[g.choice(string.hexdigits) for g in [random.Random()] for _ in range(20)]",
     "a list of characters": "random.Random().choices(list(string.digits), k=20)",
     "a trace ID": "random.Random().getrandbits(128)",
+    "base58": "random.Random().choices('123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz', k=20)",
+    "a number of 64 bits": "random.Random().randrange(2**64)",
+    "a number of 64 bits, with both ends": "random.Random().randint(0, 2**64 - 1)",
     "a token": "random.Random().randbytes(16)",
 }
 

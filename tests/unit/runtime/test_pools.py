@@ -174,3 +174,16 @@ print(*sum((LokyBackend().submit(Batch(size)) for size in SIZES), []))"""
     names = output(code.replace("SIZES", "(1, 3, 2)"))
     assert names == output(code.replace("SIZES", "(4, 2)"))
     assert len(set(names.split())) == 6
+
+
+@pytest.mark.parametrize("package", ["loky", "joblib.externals.loky"])
+def test_lokys_executor_has_numbered_tasks_by_either_name(output, install, package: str) -> None:
+    folders = package.split(".")
+    install({"/".join([*folders[:n], "__init__.py"]): "" for n in range(1, len(folders) + 1)})
+    executor = "class ProcessPoolExecutor:\n    def submit(self, fn, *args): return fn(*args)"
+    install({"/".join([*folders, "process_executor.py"]): executor})
+    code = f"""
+from {package}.process_executor import ProcessPoolExecutor
+from seedbed import boot
+print(ProcessPoolExecutor().submit(boot.place))"""
+    assert output(code) == "/e1.1\n"

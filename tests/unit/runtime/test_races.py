@@ -102,12 +102,16 @@ class Generator:
 }
 
 
-@pytest.mark.parametrize(("arguments", "lines"), [("2", 1), ("2, generator=torch.Generator().manual_seed(1)", 0)])
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [("2", 1), ("2, generator=torch.Generator().manual_seed(1)", 0), ("2, generator=shared", 1)],
+)
 def test_torchs_generator_is_shared_by_the_tasks_of_a_pool(run, install, arguments: str, lines: int) -> None:
     install(TORCH)
     code = f"""
 import time, torch
 from concurrent.futures import ThreadPoolExecutor
+shared = torch.Generator().manual_seed(1)
 def task(_):
     torch.rand({arguments})
     time.sleep(0.02)

@@ -78,6 +78,49 @@ with ThreadPoolExecutor(4) as pool: print(*pool.map(draw, range(20)))"""
     assert output(code) == output(code) == output(code)
 
 
+HELD = """
+import functools, random, types
+from concurrent.futures import ThreadPoolExecutor
+{library}
+class Held:
+    __slots__ = ["slot"]
+    in_class = {method}
+held = Held()
+held.slot = {method}
+named = types.SimpleNamespace(f={method})
+listed, in_tuple = [{method}], (1, ({method},))
+def by_default(f={method}): return f()
+def by_keyword(*, f={method}): return f()
+def make(f): return lambda: f()
+partial, of_partial = functools.partial({method}), functools.partial(lambda f: f(), {method})
+def main():
+    f, before = {method}, Held.in_class()
+    with ThreadPoolExecutor(2) as pool: print(*[t.result() for t in [pool.submit(f) for _ in range(4)]])
+    with ThreadPoolExecutor(2) as pool: print(*pool.map(lambda f: f(), [f] * 4))
+functions = {{
+    "attribute": lambda: named.f(), "class": lambda: Held.in_class(), "slot": lambda: held.slot(),
+    "list": lambda: listed[0](), "tuple": lambda: in_tuple[1][0](), "default": by_default, "keyword": by_keyword,
+    "closure": make({method}), "partial": partial, "argument of a partial": of_partial,
+}}
+main()
+print(*ThreadPoolExecutor(2).map(lambda _: {{name: call() for name, call in functions.items()}}, range(2)))
+print(*ThreadPoolExecutor(2).map(lambda _: {{name: {method}() for name in functions}}, range(2)))
+"""
+
+
+@pytest.mark.parametrize(("library", "method"), [("", "random.random"), ("import numpy", "numpy.random.rand")])
+def test_a_method_that_was_held_before_the_first_task_follows(output, library: str, method: str) -> None:
+    if library:
+        pytest.importorskip("numpy")
+    code = HELD.format(library=library, method=method)
+    drawn = output(code).splitlines()
+    assert drawn == output(code).splitlines()
+    held = "{name: call() for name, call in functions.items()}"
+    straight = code.replace(held, f"{{name: {method}() for name in functions}}")
+    assert drawn == output(straight).splitlines()
+    assert all(len(set(line.split())) == 4 for line in drawn[:2])
+
+
 @pytest.mark.parametrize("library", ["random", "numpy"])
 def test_a_library_that_a_task_imports_first_is_seeded_for_the_process(output, library: str) -> None:
     pytest.importorskip(library)
