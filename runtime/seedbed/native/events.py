@@ -42,7 +42,8 @@ KNOWN = (
     Known("libtorch", NAMES, among="/torch/distributed/"),
     Known("libshm", "names of shared memory"),
     Known("torch_shm_manager", "names of shared memory"),
-    # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed, or raise in strict.
+    # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed or what
+    # libraries/tensorflow.py fills in, or raise in strict.
     Known("libtensorflow", NAMES),
     Known("libarrow", "its memory allocator, and TLS", among=IMPORTING),
     # include/LightGBM/utils/random.h: a generator draws a seed as it is made, and gets the parameter's before its use.
