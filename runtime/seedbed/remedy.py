@@ -17,11 +17,13 @@ from seedbed import boot, environment
 WARN = "SEEDBED_MODE=warn runs it and only warns; its result may then differ from run to run"
 REFUSED = f"mode strict refuses {{0}}, which has no deterministic implementation: {WARN}"
 UNSEEDED = (
-    "{0} have no seed because it was set to None (tf.random.set_seed, graph.seed): leave it; "
+    "{0} have no seed because it was set to None (tf.random.set_seed, graph.seed): leave it; or because a raw op was "
+    "called without one: pass seed= and seed2=; "
     "SEEDBED_MODE=warn runs them without one, and they differ from run to run"
 )
 CUBLAS = "cuBLAS repeats only with {0}=:4096:8 (or :16:8), which the image sets: leave it, or use SEEDBED_MODE=warn"
 CAUSES = (  # what an error says, and what helps; {0} is the operation, as the error names it
+    (r"([\w:]+) does not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
     (r"([^.,:\n]+?) do(?:es)? not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
     (r"(?i)deterministic GPU implementation of ([\w -]+?),? (?:when [^.]*?)?(?:is )?not ", REFUSED),
     (r"Determinism is not yet supported (?:for|in GPU implementation of) ([\w ]+?)(?: with|\.|$)", REFUSED),
@@ -82,11 +84,15 @@ def advice(error: BaseException) -> str | None:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """It, those of its group, and what each was raised from."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
+            yield error
+            waiting += [error.__cause__ or error.__context__, *reversed(getattr(error, "exceptions", ()))]
 
 
 def operation(error: BaseException) -> str:
