@@ -27,6 +27,7 @@ STANDARD_LIBRARY = str(Path(os.__file__).parent)
 PASSED_THROUGH = (OWN, *(f"{STANDARD_LIBRARY}/{name}.py" for name in ("random", "secrets", "uuid")))
 ENTROPY_CALLS = tuple(name for name in ("urandom", "getrandom") if hasattr(os, name))
 PACKAGES = ("/site-packages/", "/dist-packages/")
+VENDORED = "/_vendor/"  # what pip and setuptools bring for themselves
 PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 DAY = 86400  # seconds
 COLLECTED = "SEEDBED_AUDIT_FILE"  # set by `seedbed run --audit`: what each Python found goes there
@@ -126,7 +127,7 @@ def note_left(what: str) -> None:
     frame = sys._getframe(1)
     while frame and frame.f_code.co_filename.startswith((*PASSED_THROUGH, "<string>", "<attrs")):
         frame = frame.f_back
-    if frame:
+    if frame and VENDORED not in frame.f_code.co_filename:
         note_at((frame.f_code.co_filename, frame.f_lineno), what)
 
 

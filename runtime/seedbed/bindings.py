@@ -40,7 +40,6 @@ BUILT = {"list", "tuple", "dict", "List", "Tuple", "Dict", "Sequence", "Iterable
 PASS_ON = {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "dict", "Counter", "deque", "keys"}
 
 PROPERTIES = {"property", "cached_property"}
-WAITS = {"concurrent.futures.wait", "futures.wait", "asyncio.wait", "wait"}
 
 
 class Names:
@@ -357,7 +356,7 @@ def bindings(node: ast.AST) -> Iterator[tuple[ast.expr, Bound]]:
 def waits(node: ast.AST) -> bool:
     """Whether it is `wait` of concurrent.futures or asyncio, which returns two sets."""
     call = node.value if isinstance(node, ast.Await) else node
-    return isinstance(call, ast.Call) and bool(call.args) and ast.unparse(call.func) in WAITS
+    return isinstance(call, ast.Call) and bool(call.args) and last_name(call.func) == "wait"
 
 
 def is_made_from(bound: Bound, name: ast.Name) -> bool:

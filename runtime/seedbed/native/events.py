@@ -35,6 +35,7 @@ KNOWN = (
     *(Known(name, NAMES) for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix")),
     *(Known(name, NAMES) for name in ("libprrte", "libfabric", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
     *(Known(name, "where memory lies") for name in ("libjemalloc", "libmimalloc", "libtcmalloc")),
+    Known("mawk", "the first seed of rand(), drawn at every start, whether or not the script calls it", how="srand"),
     Known("libc10", "the first seed of the default generator, which Seedbed replaces", among=IMPORTING),
     Known("libc10", "the first seed of a GPU's generator, which Seedbed replaces", among="_lazy_init"),
     Known("libtorch", "names of shared memory", among="/torch/storage.py"),

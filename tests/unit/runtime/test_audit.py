@@ -38,6 +38,15 @@ def test_the_operating_systems_entropy_is_watched_however_it_is_asked_for(run) -
     assert [line for line, what in places(done.stderr) if what.startswith("os.urandom")] == [2, 3]
 
 
+@pytest.mark.parametrize("folder, named", [("_vendor", False), ("parts", True)])
+def test_a_generator_that_setuptools_or_pip_bring_along_is_not_named(run, install, folder: str, named: bool) -> None:
+    code = "import random\nmade = random.Random()\n"
+    install({f"site-packages/tool/{folder}/more.py": code})
+    path = "import sys, os; sys.path.insert(0, os.path.dirname(__file__) + '/site-packages')"
+    done = run(f"{path}; import tool.{folder}.more", SEEDBED_AUDIT="1")
+    assert ("random.Random() without a seed" in done.stderr) == named, done.stderr
+
+
 def test_without_the_option_nothing_is_said(run) -> None:
     assert run(CODE).stderr == ""
 
@@ -256,6 +265,7 @@ FOLLOWED = {
     ),
     "a class that is a set": ("class Bag(set): pass\nbag = Bag(layers)", "for layer in bag: train(layer)"),
     "futures that are done": ("done, _ = concurrent.futures.wait(futures)", "for future in done: add(future.result())"),
+    "futures by another name": ("done, _ = cf.wait(futures)", "total = [future.result() for future in done]"),
     "tasks that are done": (
         "async def main():\n    done, waiting = await asyncio.wait(tasks)",
         "    return [task.result() for task in done]",
