@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 
 from seedbed import boot, environment
 
@@ -58,6 +59,18 @@ def watch() -> None:
         shell.events.register("post_run_cell", lambda result: say(result.error_in_exec))
     else:
         atexit.register(report)
+        if util := sys.modules.get("multiprocessing.util"):
+            watch_children(util)
+
+
+def watch_children(util: ModuleType) -> None:
+    """A child of multiprocessing ends without atexit, but runs its own finalizers while the exception is still up."""
+
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, lambda: say(sys.exc_info()[1]), exitpriority=-100)
+
+    finalize()
+    util.register_after_fork(util, finalize)  # a forked child forgets its finalizers
 
 
 def report() -> None:

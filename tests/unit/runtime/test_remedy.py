@@ -46,6 +46,17 @@ def test_the_last_line_names_the_operation_and_what_helps(run, name: str) -> Non
     assert done.stderr.count("seedbed:") == 1
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_of_multiprocessing_says_it_itself(run, method: str) -> None:
+    code = f"""
+import multiprocessing.util, torch
+def work(): torch.put_()
+if __name__ == "__main__":
+    child = multiprocessing.get_context("{method}").Process(target=work)
+    child.start(); child.join()"""
+    assert run(code).stderr.count(SAID) == 1
+
+
 def test_hooks_of_the_users_still_hear_of_it(run) -> None:
     code = """
 import sys, threading
