@@ -25,7 +25,9 @@ OWN = str(Path(__file__).parent)
 CONSTANT_GENERATOR = "torch.Generator() never given a seed: the same numbers under every SEEDBED_SEED"
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 PASSED_THROUGH = (OWN, *(f"{STANDARD_LIBRARY}/{name}.py" for name in ("random", "secrets", "uuid")))
+ENTROPY_CALLS = tuple(name for name in ("urandom", "getrandom") if hasattr(os, name))
 PACKAGES = ("/site-packages/", "/dist-packages/")
+VENDORED = "/_vendor/"  # what pip and setuptools bring for themselves
 PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 DAY = 86400  # seconds
 COLLECTED = "SEEDBED_AUDIT_FILE"  # set by `seedbed run --audit`: what each Python found goes there
@@ -38,9 +40,12 @@ def start() -> None:
     """Watch the operating system's entropy, and report at exit. Libraries are watched as they are configured."""
     if not boot.is_program():
         return
-    urandom = os.urandom
-    watch_call(os, "urandom", note_entropy)
-    os.register_at_fork(after_in_child=lambda: setattr(os, "urandom", urandom))  # a child reports nothing of Python's
+    for name in ENTROPY_CALLS:
+        call = getattr(os, name)
+        watch_call(os, name, note_entropy)
+        os.register_at_fork(
+            after_in_child=functools.partial(setattr, os, name, call)
+        )  # a child reports none of Python's
     from seedbed import races  # which imports this module
 
     races.start()
@@ -94,7 +99,8 @@ def watch_call(owner: object, name: str, before: Callable[..., object]) -> None:
 def note_entropy(*_: object) -> None:
     """Python code that asks for entropy wants it random; compiled code that does so seeds a generator of its own."""
     frame = outside_seedbed()
-    if frame is None or "urandom" in frame.f_code.co_names or frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
+    asks = frame is None or any(name in frame.f_code.co_names for name in ENTROPY_CALLS)
+    if asks or frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
         note("os.urandom, uuid4 or secrets: random on purpose")
     elif place := users_line(frame):
         note_at(place, f"{compiled_caller()} draws from the operating system's entropy: no seed reaches it")
@@ -113,7 +119,7 @@ def note_seed(seed: object = None) -> None:
     if seed is None:
         note(f"generator {THANKS_TO_SEEDBED}")
     elif isinstance(seed, int | float) and any(abs(seed / unit - time.time()) < DAY for unit in (1, 1e3, 1e6, 1e9)):
-        note_with_package("seeded from the clock: another result in every run")
+        note_with_package(lint.CLOCK)
 
 
 def note_left(what: str) -> None:
@@ -121,7 +127,7 @@ def note_left(what: str) -> None:
     frame = sys._getframe(1)
     while frame and frame.f_code.co_filename.startswith((*PASSED_THROUGH, "<string>", "<attrs")):
         frame = frame.f_back
-    if frame:
+    if frame and VENDORED not in frame.f_code.co_filename:
         note_at((frame.f_code.co_filename, frame.f_lineno), what)
 
 
@@ -208,7 +214,8 @@ def report() -> None:
 
     for file in users_files():
         for line, what in lint.unordered(file):
-            note_at((file, line), what)
+            if what != lint.CLOCK or ((file, line), what) not in places:  # it was passed, and counted
+                note_at((file, line), what)
     found = [(file, line, what, count) for ((file, line), what), count in places.items()]
     undone = [f"{row.name} is {row.found} at exit, was set {row.wanted}" for row in info.undone()]
     if not collect({"places": found, "undone": undone}):

@@ -39,6 +39,8 @@ SCALARS = {"str", "int", "float", "bytes", "bool"}
 BUILT = {"list", "tuple", "dict", "List", "Tuple", "Dict", "Sequence", "Iterable", "Mapping", "Optional"}
 PASS_ON = {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "dict", "Counter", "deque", "keys"}
 
+PROPERTIES = {"property", "cached_property"}
+
 
 class Names:
     """The bindings of one file."""
@@ -48,6 +50,10 @@ class Names:
         self.attributes: dict[str, list[Bound]] = defaultdict(list)
         self.functions: dict[str, ast.FunctionDef] = {}
         self.added: dict[str, list[ast.expr]] = defaultdict(list)  # what `.add` is called with, by the set's name
+        self.added_inside: dict[str, list[ast.expr]] = defaultdict(list)  # the same, by the dictionary that holds sets
+        self.set_classes: set[str] = set()
+        self.of_sets: set[str] = set()  # dictionaries of which `.setdefault(key, set())` is called
+        self.waited: list[ast.AST] = []  # sets of futures, as `wait` returns them
         self.scopes: dict[ast.AST, Scope] = {}
         self.module = tree
         self.asked: set[tuple[str, ast.AST]] = set()  # questions under way: a name may be made from itself
@@ -61,8 +67,12 @@ class Names:
         match node:
             case ast.FunctionDef():
                 self.functions[node.name] = node
+                if any(last_name(found) in PROPERTIES for found in node.decorator_list):
+                    self.attributes[node.name].append(("returned", node))
+            case ast.ClassDef():
+                self.read_class(node)
             case ast.Call(func=ast.Attribute(attr="add", value=receiver), args=[element]):
-                self.added[last_name(receiver)].append(element)
+                self.read_added(receiver, element)
         inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else scope
         if inner is not scope:
             for argument in (*inner.args.posonlyargs, *inner.args.args, *inner.args.kwonlyargs):
@@ -71,16 +81,54 @@ class Names:
         for child in ast.iter_child_nodes(node):
             self.read(child, inner)
 
+    def read_class(self, node: ast.ClassDef) -> None:
+        """Whether it is a set; and what its body binds are attributes, too (of a dataclass)."""
+        own_order = any(isinstance(inner, ast.FunctionDef) and inner.name == "__iter__" for inner in node.body)
+        if not own_order and any(last_name(base) in {"set", "frozenset"} | self.set_classes for base in node.bases):
+            self.set_classes.add(node.name)
+        for target, bound in (found for inner in node.body for found in bindings(inner)):
+            if isinstance(target, ast.Name) and isinstance(bound[1], ast.expr) and not is_none(bound[1]):
+                self.attributes[target.id].append(bound)
+
+    def read_added(self, receiver: ast.expr, element: ast.expr) -> None:
+        """`nodes.add(…)`, `groups[key].add(…)` or `groups.setdefault(key, set()).add(…)`."""
+        match receiver:
+            case ast.Subscript(value=holder):
+                self.added_inside[last_name(holder)].append(element)
+            case ast.Call(func=ast.Attribute(attr="setdefault", value=holder), args=[_, made]) if calls(made, SETS):
+                self.of_sets.add(last_name(holder))
+                self.added_inside[last_name(holder)].append(element)
+            case _:
+                self.added[last_name(receiver)].append(element)
+
     def bind(self, target: ast.expr, bound: Bound, scope: Scope) -> None:
         if isinstance(target, ast.Name):
             self.bindings[scope, target.id].append((target.lineno, bound))
         elif isinstance(target, ast.Attribute) and not is_none(bound[1]):
             self.attributes[target.attr].append(bound)
         elif isinstance(target, ast.Tuple | ast.List):
-            parts = bound[1].elts if bound[0] == "value" and isinstance(bound[1], ast.Tuple | ast.List) else ()
+            parts = self.parts(bound)
             for number, inner in enumerate(target.elts):
-                part = parts[number] if len(parts) == len(target.elts) else ast.Constant(None)
-                self.bind(inner, ("value", part), scope)
+                part = parts[number] if len(parts) == len(target.elts) else ("value", ast.Constant(None))
+                self.bind(inner, part, scope)
+
+    def parts(self, bound: Bound) -> list[Bound]:
+        """What a target of several names is bound to, each; empty if that is not known."""
+        match bound:
+            case "value", ast.Tuple() | ast.List():
+                return [("value", part) for part in bound[1].elts]
+            case "element", ast.Call(func=ast.Attribute(attr="items", value=holder), args=[]):
+                return [("element", holder), ("element", ast.Call(ast.Attribute(holder, "values"), [], []))]
+            case "value", ast.Call() | ast.Await(value=ast.Call()) if waits(bound[1]):
+                call = bound[1].value if isinstance(bound[1], ast.Await) else bound[1]
+                self.waited.append(ast.Call(ast.Name("set"), call.args[:1], []))
+                return [("value", self.waited[-1])] * 2
+        return []
+
+    def is_waited(self, node: ast.AST) -> bool:
+        """Whether it is one of the sets that `wait` has returned."""
+        bound = self.of_name(node) if isinstance(node, ast.Name) else None
+        return bound is not None and any(bound[1] is made for made in self.waited)
 
     def of_name(self, name: ast.Name) -> Bound | None:
         """What it was last bound to above, in its own scope or else in the module's."""
@@ -124,16 +172,26 @@ class Names:
         return False
 
     def is_bound_to_set(self, bound: Bound | None) -> bool:
-        if bound is None or bound[0] == "element":
+        if bound is None:
             return False
+        match bound:
+            case "element", ast.Call(func=ast.Attribute(attr="values", value=holder)):
+                return self.holds_sets(holder)
+            case "element", _:
+                return False
+            case "returned", function:
+                return self.returns_set(function)
         return is_set_annotation(bound[1]) if bound[0] == "annotation" else self.ask("is_set", bound[1])
 
     def holds_sets(self, container: ast.AST) -> bool:
-        """Whether it is a `defaultdict(set)`, or annotated as a dictionary or list of sets."""
-        bounds = self.attributes.get(container.attr, []) if isinstance(container, ast.Attribute) else []
-        if isinstance(container, ast.Name):
-            bounds = [bound for bound in [self.of_name(container)] if bound]
-        for how, node in bounds:
+        """Whether it is a dictionary of sets, by what it is made of or by its annotation, or a list annotated so."""
+        if last_name(container) in self.of_sets - {""}:
+            return True
+        for how, node in self.bounds(container):
+            if isinstance(node, ast.Dict) and node.values:
+                return all(self.ask("is_set", value) for value in node.values)
+            if isinstance(node, ast.DictComp):
+                return self.ask("is_set", node.value)
             if how == "annotation" and isinstance(node, ast.Subscript):
                 inner = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
                 return is_set_annotation(inner)
@@ -141,9 +199,32 @@ class Names:
                 return True
         return False
 
+    def bounds(self, node: ast.AST) -> list[Bound]:
+        """What a name or an attribute is bound to; empty if that is not known."""
+        if isinstance(node, ast.Attribute):
+            return self.attributes.get(node.attr, [])
+        return [bound for bound in [self.of_name(node)] if bound] if isinstance(node, ast.Name) else []
+
+    def is_fixed_inside(self, container: ast.AST) -> bool:
+        """Whether the sets that it holds are of strings and numbers."""
+        added, bounds = self.added_inside.get(last_name(container), []), self.bounds(container)
+        if not bounds or not all(self.ask("is_scalar", element) for element in added):
+            return False
+        for how, node in bounds:
+            values = node.values if isinstance(node, ast.Dict) else [getattr(node, "value", None)]
+            if how == "annotation":
+                fixed = self.is_bound_to_fixed((how, node), bool(added))
+            elif isinstance(node, ast.Dict | ast.DictComp):
+                fixed = all((is_empty(value) and bool(added)) or self.ask("is_fixed", value) for value in values)
+            else:
+                fixed = bool(added) and calls(node, {"defaultdict", "dict"})
+            if not fixed:
+                return False
+        return True
+
     def gives_set(self, call: ast.Call) -> bool:
         name = last_name(call.func)
-        if name in SETS:
+        if name in SETS | self.set_classes:
             return True
         if isinstance(call.func, ast.Attribute):
             receiver = call.func.value
@@ -151,8 +232,9 @@ class Names:
                 return bool(call.args[1:]) and self.ask("is_set", call.args[1])
             return name in COMBINED and (last_name(receiver) in SETS or self.ask("is_set", receiver))
         function = self.functions.get(name)
-        if function is None:
-            return False
+        return function is not None and self.returns_set(function)
+
+    def returns_set(self, function: ast.FunctionDef) -> bool:
         returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
         by_value = bool(returned) and all(self.ask("is_set", value) for value in returned)
         return by_value or (function.returns is not None and is_set_annotation(function.returns))
@@ -170,6 +252,8 @@ class Names:
                 return all(key is not None and self.ask("is_scalar", key) for key in node.keys)
             case ast.Name() | ast.Attribute():
                 return self.is_fixed_name(node)
+            case ast.Subscript(value=ast.Name() | ast.Attribute()) if self.holds_sets(node.value):
+                return self.is_fixed_inside(node.value)
             case ast.Subscript(value=ast.Name() | ast.Attribute()):
                 return self.is_fixed_name(node.value)
             case ast.BinOp(op=ast.Sub() | ast.BitAnd()):
@@ -194,6 +278,11 @@ class Names:
 
     def is_bound_to_fixed(self, bound: Bound, filled: bool) -> bool:
         how, node = bound
+        if how == "returned":
+            returned = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value]
+            return bool(returned) and all(self.ask("is_fixed", value) for value in returned)
+        if how == "element" and calls(node, {"values"}) and isinstance(node.func, ast.Attribute):
+            return self.holds_sets(node.func.value) and self.is_fixed_inside(node.func.value)
         if how == "annotation":
             names = {last_name(inner) for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Attribute)}
             return bool(names & SCALARS) and names <= SCALARS | SETS | BUILT
@@ -208,7 +297,7 @@ class Names:
         if name == "map" and call.args:
             return last_name(call.args[0]) in SCALARS
         of = call.args or ([call.func.value] if isinstance(call.func, ast.Attribute) else [])
-        if name in PASS_ON:
+        if name in PASS_ON | self.set_classes:
             return all(self.ask("is_fixed", argument) for argument in of[:1])
         if name in COMBINED and isinstance(call.func, ast.Attribute):
             return all(self.ask("is_fixed", part) for part in (call.func.value, *call.args))
@@ -262,6 +351,12 @@ def bindings(node: ast.AST) -> Iterator[tuple[ast.expr, Bound]]:
             yield node.target, ("element", node.iter)
         case ast.withitem(optional_vars=ast.expr() as target):
             yield target, ("value", node.context_expr)
+
+
+def waits(node: ast.AST) -> bool:
+    """Whether it is `wait` of concurrent.futures or asyncio, which returns two sets."""
+    call = node.value if isinstance(node, ast.Await) else node
+    return isinstance(call, ast.Call) and bool(call.args) and last_name(call.func) == "wait"
 
 
 def is_made_from(bound: Bound, name: ast.Name) -> bool:

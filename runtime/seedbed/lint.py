@@ -10,10 +10,26 @@ SET = "loops over a set: only strings and numbers have a fixed order in it; sort
 TAKEN = "takes any element of a set: only strings and numbers have a fixed order in it; sort it"
 ADDRESS = "an order or a number made of addresses, which differ in every run"
 ARRIVAL = "results come in the order in which they are ready"
+CLOCK = "seeded from the clock: another result in every run"
+ENTROPY = "seeded from entropy or the number of the process: another result in every run"
 LOCKED = "added up under a lock, in the order in which threads arrive: add up their parts in a fixed order"
 LISTING = "directory listing in the file system's order; sort it"
 LISTINGS = {"listdir", "scandir", "iterdir", "glob", "iglob", "rglob"}
-IN_ORDER = {"list", "tuple", "enumerate", "iter", "map", "zip", "fromkeys", "join", "stack", "cat", "array", "chain"}
+IN_ORDER = {
+    "list",
+    "tuple",
+    "enumerate",
+    "iter",
+    "map",
+    "zip",
+    "fromkeys",
+    "join",
+    "stack",
+    "cat",
+    "array",
+    "chain",
+    "reduce",
+}
 NO_ORDER = {
     "sorted",
     "len",
@@ -31,6 +47,10 @@ NO_ORDER = {
 NO_ORDER_OF_LISTING = {*NO_ORDER, "sum"}
 BY_ARRIVAL = {"as_completed", "imap_unordered"}
 SORTING = {"sorted", "min", "max", "nsmallest", "nlargest", "sort", "argsort"}
+ANY_ORDER_REDUCED = {"or_", "and_", "xor", "union", "intersection", "gcd", "lcm", "max", "min"}
+SEEDING = {"seed", "manual_seed", "manual_seed_all", "set_seed", "default_rng", "RandomState", "Generator", "Random"}
+CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "now", "utcnow"}
+ENTROPIES = {"getpid", "urandom", "getrandom", "randbits", "token_bytes", "token_hex", "uuid1", "uuid4"}
 WORKERS = {"Thread", "Process"}
 ANY_ORDER_ON_SETS = {"add", "discard", "remove"}
 LOCKS = ("lock", "mutex", "semaphore", "condition")
@@ -68,7 +88,11 @@ class Lint:
             if calls(node, BY_ARRIVAL) and not self.is_put_in_order(node):
                 yield node.lineno, ARRIVAL
             if isinstance(node, ast.With | ast.AsyncWith) and any(map(self.is_lock, node.items)):
-                yield from ((line, LOCKED) for line in self.sums(node))
+                yield from self.sums(node, node.body)
+            if isinstance(node, ast.Try) and any(map(self.releases, node.finalbody)):
+                yield from self.sums(node, node.body)
+            if calls(node, SEEDING) and (what := self.seeded_from(node)):
+                yield node.lineno, what
         yield from ((line, ARRIVAL) for line in self.takes_from_many())
 
     def varies(self, node: ast.AST) -> bool:
@@ -89,6 +113,8 @@ class Lint:
             case ast.Call() if node in parent.args and calls(parent, {"iter"}):
                 taken = None if self.is_alone(node) else TAKEN
                 return taken if calls(self.parents.get(parent), {"next"}) else SET
+            case ast.Call() if calls(parent, {"reduce"}) and last_name(parent.args[0]) in ANY_ORDER_REDUCED:
+                return None
             case ast.Call() if node in parent.args and calls(parent, IN_ORDER):
                 return None if self.is_put_in_order(parent) else SET
         return None
@@ -141,7 +167,7 @@ class Lint:
     def is_any_order(self, loop: ast.For | ast.AsyncFor) -> bool:
         """Whether its body does the same in any order, or only fills what is sorted below."""
         targets = {last_name(inner) for inner in ast.walk(loop.target)}
-        by_arrival = calls(loop.iter, BY_ARRIVAL)
+        by_arrival = calls(loop.iter, BY_ARRIVAL) or self.names.is_waited(loop.iter)
         statements = [node for line in loop.body for node in flat(line)]
         done = [node for node in statements if not isinstance(node, ast.Pass | ast.Continue | ast.If | ast.Try)]
         return bool(done) and all(self.is_harmless(node, targets, by_arrival) for node in done)
@@ -172,31 +198,81 @@ class Lint:
         return calls(node, LISTINGS) or of_os
 
     def is_address(self, node: ast.AST) -> bool:
-        """`key=id`, and arithmetic or seeds made of `id(...)` or of the hash of what is no string or number."""
+        """Orders by `id`, and arithmetic or seeds made of `id(...)` or of the hash of what is no string or number."""
         if calls(node, SORTING):
-            return any(word.arg == "key" and last_name(word.value) in ("id", "hash") for word in node.keywords)
+            return self.sorts_by_address(node)
+        if isinstance(node, ast.Name):
+            bound = self.names.of_name(node)
+            if bound is None or bound[0] != "value" or not self.is_address_taken(bound[1]):
+                return False
+        elif not self.is_address_taken(node):
+            return False
+        match parent := self.parents.get(node):
+            case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str())):
+                return False  # "%x" % id(thing)
+            case ast.BinOp():
+                return True
+        return isinstance(parent, ast.Call) and "seed" in last_name(parent.func)
+
+    def is_address_taken(self, node: ast.AST) -> bool:
+        """`id(…)`, or `hash(…)` of what is no string or number."""
         if not calls(node, {"id", "hash"}) or not isinstance(node.func, ast.Name) or len(node.args) != 1:
             return False
         if node.func.id == "hash" and (self.names.is_scalar(node.args[0]) or self.names.is_fixed(node.args[0])):
             return False
-        if getattr(self.names.scopes[node], "name", "") == "__hash__":
-            return False
-        parent = self.parents[node]
-        return isinstance(parent, ast.BinOp) or (isinstance(parent, ast.Call) and "seed" in last_name(parent.func))
+        return getattr(self.names.scopes[node], "name", "") != "__hash__"
+
+    def sorts_by_address(self, call: ast.Call) -> bool:
+        """By a key that is one or holds one, or without a key the keys of a dictionary that are addresses."""
+        for word in call.keywords:
+            if word.arg == "key":
+                inner = ast.walk(word.value.body) if isinstance(word.value, ast.Lambda) else ()
+                return last_name(word.value) in ("id", "hash") or any(map(self.is_address_taken, inner))
+        sorted_one = call.args[0] if len(call.args) == 1 else None
+        if calls(sorted_one, {"keys", "items"}) and isinstance(sorted_one.func, ast.Attribute):
+            sorted_one = sorted_one.func.value
+        bound = self.names.of_name(sorted_one) if isinstance(sorted_one, ast.Name) else None
+        match bound:
+            case "value", ast.Dict(keys=keys):
+                return any(map(self.is_address_taken, keys))
+            case "value", ast.DictComp(key=key):
+                return self.is_address_taken(key)
+        return False
+
+    def seeded_from(self, call: ast.Call) -> str | None:
+        """What another number in every run is part of this seed; None: nothing, or only if there is no other."""
+        given = [*call.args, *(word.value for word in call.keywords)]
+        bounds = [self.names.of_name(node) for node in given if isinstance(node, ast.Name)]
+        given += [bound[1] for bound in bounds if bound and bound[0] == "value"]
+        inner = [node for value in given if not is_choice(value) for node in ast.walk(value)]
+        if any(calls(node, CLOCKS) for node in inner):
+            return CLOCK
+        entropy = any(calls(node, ENTROPIES) for node in inner)
+        device = any(isinstance(node, ast.Constant) and str(node.value).startswith("/dev/") for node in inner)
+        return ENTROPY if entropy or device else None
 
     def is_lock(self, item: ast.withitem) -> bool:
+        return self.names_lock(item.context_expr)
+
+    def names_lock(self, held: ast.expr) -> bool:
         """By its name, `self.lock` or `total.get_lock()`, or by what it was bound to."""
-        held = item.context_expr
         name = last_name(held.func if isinstance(held, ast.Call) else held).lower()
         bound = self.names.of_name(held) if isinstance(held, ast.Name) else None
         made = last_name(bound[1].func).lower() if bound and isinstance(bound[1], ast.Call) else ""
         return any(word in f"{name} {made}" for word in LOCKS)
 
-    def sums(self, held: ast.With | ast.AsyncWith) -> Iterator[int]:
+    def releases(self, line: ast.stmt) -> bool:
+        """`lock.release()`."""
+        return (
+            isinstance(line, ast.Expr) and is_call_of(line.value, "release") and self.names_lock(line.value.func.value)
+        )
+
+    def sums(self, held: ast.stmt, body: list[ast.stmt]) -> Iterator[Finding]:
         """The lines in it that add up something that may be no whole number, or append to what nobody sorts."""
         if isinstance(self.names.scopes[held], ast.Module):
             return
-        for node in (inner for line in held.body for inner in flat(line)):
+        for node in (inner for line in body for inner in flat(line)):
+            added, what = None, LOCKED
             match node:
                 case ast.AugAssign(op=ast.Add() | ast.Sub() | ast.Mult()):
                     added = None if is_whole(node.value) else node.value
@@ -204,10 +280,26 @@ class Lint:
                     added = added if ast.unparse(left) == ast.unparse(target) and not is_whole(added) else None
                 case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_"))):
                     added = node
-                case _:
-                    added = None
+                case ast.Expr(value=ast.Call(func=ast.Attribute(attr="append", value=ast.Name() as filled))):
+                    added, what = (node, ARRIVAL) if self.is_used_in_order(filled.id) else (None, what)
             if added is not None:
-                yield node.lineno
+                yield node.lineno, what
+
+    def is_used_in_order(self, name: str) -> bool:
+        """Whether somewhere in the file something goes through what has this name, and nothing sorts it."""
+        used = False
+        for node in self.nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(attr="sort" | "pop" | "popleft", value=receiver)):
+                    if last_name(receiver) == name:
+                        return False
+                case ast.Call(args=[first, *_]) if last_name(first) == name:
+                    if calls(node, {*NO_ORDER, "dict"} - {"len"}):
+                        return False
+                    used = used or calls(node, IN_ORDER | {"sum", "mean", "tensor", "fsum"})
+                case ast.For() | ast.comprehension() if last_name(node.iter) == name:
+                    used = True
+        return used
 
     def takes_from_many(self) -> Iterator[int]:
         """The lines that take from a queue into which several threads or processes put."""
@@ -249,6 +341,11 @@ def flat(statement: ast.stmt) -> Iterator[ast.stmt]:
         elif isinstance(inner, ast.ExceptHandler):
             for line in inner.body:
                 yield from flat(line)
+
+
+def is_choice(node: ast.AST) -> bool:
+    """`seed or time.time()`: not known which."""
+    return isinstance(node, ast.BoolOp | ast.IfExp)
 
 
 def is_whole(node: ast.AST) -> bool:

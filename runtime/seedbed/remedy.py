@@ -11,17 +11,20 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 
 from seedbed import boot, environment
 
 WARN = "SEEDBED_MODE=warn runs it and only warns; its result may then differ from run to run"
 REFUSED = f"mode strict refuses {{0}}, which has no deterministic implementation: {WARN}"
 UNSEEDED = (
-    "{0} have no seed because it was set to None (tf.random.set_seed, graph.seed): leave it; "
+    "{0} have no seed because it was set to None (tf.random.set_seed, graph.seed): leave it; or because a raw op was "
+    "called without one: pass seed= and seed2=; "
     "SEEDBED_MODE=warn runs them without one, and they differ from run to run"
 )
 CUBLAS = "cuBLAS repeats only with {0}=:4096:8 (or :16:8), which the image sets: leave it, or use SEEDBED_MODE=warn"
 CAUSES = (  # what an error says, and what helps; {0} is the operation, as the error names it
+    (r"([\w:]+) does not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
     (r"([^.,:\n]+?) do(?:es)? not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
     (r"(?i)deterministic GPU implementation of ([\w -]+?),? (?:when [^.]*?)?(?:is )?not ", REFUSED),
     (r"Determinism is not yet supported (?:for|in GPU implementation of) ([\w ]+?)(?: with|\.|$)", REFUSED),
@@ -56,6 +59,18 @@ def watch() -> None:
         shell.events.register("post_run_cell", lambda result: say(result.error_in_exec))
     else:
         atexit.register(report)
+        if util := sys.modules.get("multiprocessing.util"):
+            watch_children(util)
+
+
+def watch_children(util: ModuleType) -> None:
+    """A child of multiprocessing ends without atexit, but runs its own finalizers while the exception is still up."""
+
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, lambda: say(sys.exc_info()[1]), exitpriority=-100)
+
+    finalize()
+    util.register_after_fork(util, finalize)  # a forked child forgets its finalizers
 
 
 def report() -> None:
@@ -82,11 +97,15 @@ def advice(error: BaseException) -> str | None:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """It, those of its group, and what each was raised from."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
+            yield error
+            waiting += [error.__cause__ or error.__context__, *reversed(getattr(error, "exceptions", ()))]
 
 
 def operation(error: BaseException) -> str:

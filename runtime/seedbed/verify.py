@@ -65,14 +65,16 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
     done = run_all(plan, jobs, log)
     records, other = done[: plan.runs], done[-1] if seeded else None
     if all(record.status for record in records):
-        raise failure(records[0])
+        raise failure(plan, records[0])
     verdict = compare.judge(records, plan.tolerance, plan.pattern)
     files = [record.path / launch.NATIVE for record in records] if verdict.outcome == "diverged" else []
     return Report(records, other, verdict, tuple(warnings(plan, records, other, verdict)), tuple(events.rows(files)))
 
 
-def failure(record: Record) -> Unfit:
-    return Unfit(f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}")
+def failure(plan: Plan, record: Record) -> Unfit:
+    remedy = crash.remedy(launch.last_words(record.path, crash.SAID_LAST), plan.parallel)
+    said = f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}"
+    return Unfit(f"{said}\n{remedy}" if remedy else said)
 
 
 def check(plan: Plan) -> None:
@@ -104,7 +106,7 @@ def run(plan: Plan, name: str, log: Callable[[str], None]) -> Record:
     record = launch.run(command, plan.folder / name, environ, data=plan.data, outputs=outputs, native=plan.native)
     log(f"run {name} ({compare.summary(record)})")
     if record.status and name == FIRST and plan.parallel == 1:
-        raise failure(record)
+        raise failure(plan, record)
     return record
 
 

@@ -1,10 +1,20 @@
 """TensorFlow: its seed, deterministic ops, and the global generator it refuses to make under them."""
 
+import functools
+import inspect
 import os
+import sys
 from collections.abc import Callable
 from types import ModuleType
 
 from seedbed import process
+
+HOLDERS = (".nn", ".nn_ops", ".image", ".image_ops_impl", ".raw_ops")  # modules that have them, among TensorFlow's
+SEED_IS_RANDOM = (  # functions that draw from the operating system if their seed is 0, whatever tf.random.set_seed says
+    *("fractional_avg_pool", "fractional_max_pool", "sample_distorted_bounding_box"),
+    *("fractional_avg_pool_v2", "fractional_max_pool_v2", "sample_distorted_bounding_box_v2"),
+    *("FractionalAvgPool", "FractionalMaxPool", "SampleDistortedBoundingBox", "SampleDistortedBoundingBoxV2"),
+)
 
 
 def configure(tensorflow: ModuleType) -> None:
@@ -14,6 +24,7 @@ def configure(tensorflow: ModuleType) -> None:
     forget_global_generator = make_global_generator_on_demand(tensorflow)
     follow_tasks(tensorflow, forget_global_generator)
     seed_graphs()
+    fill_seeds()
 
 
 def make_global_generator_on_demand(tensorflow: ModuleType) -> Callable[[], None]:
@@ -90,6 +101,46 @@ def next_graph_seed() -> int:
     if number == 1:
         return process.seed("tensorflow")
     return process.derived(f"tensorflow graph {number}").getrandbits(31)
+
+
+def fill_seeds() -> None:
+    """Give the functions that take a seed of 0 for `random` the one that TensorFlow derives for other random ops.
+
+    Under op determinism TensorFlow refuses most of them without a seed, but not fractional_avg_pool (ops/nn_ops.py).
+    """
+    filled: dict[Callable, Callable] = {}
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tensorflow.") and name.endswith(HOLDERS):
+            for function in SEED_IS_RANDOM:
+                if call := vars(module).get(function):
+                    setattr(module, function, filled.get(call) or filled.setdefault(call, with_seed(call)))
+
+
+def with_seed(call: Callable) -> Callable:
+    """The function, called with a seed if it is called with none or with 0; the user's own stays."""
+    signature = inspect.signature(call)
+
+    @functools.wraps(call)
+    def seeded(*args, **kwargs):
+        given = signature.bind_partial(*args, **kwargs).arguments
+        if given.get("seed") or given.get("seed2"):
+            return call(*args, **kwargs)
+        return call(**given | derived_seeds(signature.parameters))
+
+    return seeded
+
+
+def derived_seeds(parameters: object) -> dict[str, int | bool]:
+    """The arguments that seed such a function; none where the user has set the seed to None."""
+    from tensorflow.python.framework import random_seed
+
+    of_graph, of_operation = random_seed.get_seed(None)
+    if of_operation is None:
+        return {}
+    if "seed2" not in parameters:
+        return {"seed": of_operation or 1}
+    fixed = {"deterministic": True} if "deterministic" in parameters else {}
+    return {"seed": of_graph or 1, "seed2": of_operation or 1, **fixed}
 
 
 def state(tensorflow: ModuleType) -> dict[str, str]:

@@ -35,6 +35,7 @@ KNOWN = (
     *(Known(name, NAMES) for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix")),
     *(Known(name, NAMES) for name in ("libprrte", "libfabric", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
     *(Known(name, "where memory lies") for name in ("libjemalloc", "libmimalloc", "libtcmalloc")),
+    Known("mawk", "the first seed of rand(), drawn at every start, whether or not the script calls it", how="srand"),
     Known("libc10", "the first seed of the default generator, which Seedbed replaces", among=IMPORTING),
     Known("libc10", "the first seed of a GPU's generator, which Seedbed replaces", among="_lazy_init"),
     Known("libtorch", "names of shared memory", among="/torch/storage.py"),
@@ -42,7 +43,8 @@ KNOWN = (
     Known("libtorch", NAMES, among="/torch/distributed/"),
     Known("libshm", "names of shared memory"),
     Known("torch_shm_manager", "names of shared memory"),
-    # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed, or raise in strict.
+    # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed or what
+    # libraries/tensorflow.py fills in, or raise in strict.
     Known("libtensorflow", NAMES),
     Known("libarrow", "its memory allocator, and TLS", among=IMPORTING),
     # include/LightGBM/utils/random.h: a generator draws a seed as it is made, and gets the parameter's before its use.

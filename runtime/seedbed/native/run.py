@@ -12,6 +12,8 @@ from seedbed.native import events, preload
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by themselves
 
+NOT_SEEN = "not seen: clocks as seeds in C++, RDRAND, races inside native threads; seedbed verify finds them"
+
 
 def audited(environ: dict[str, str], start: Callable[[dict[str, str]], int]) -> int:
     """Start the command in this environment with what watches it, report on stderr, and return what it ends with."""
@@ -49,4 +51,5 @@ def report(watch: preload.Watch, native: Path, collected: Path) -> None:
     places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
     undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
     unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
-    audit.show(audit.rows(places), unwatched + undone)
+    rows = audit.rows(places)
+    audit.show(rows, unwatched + undone + ([] if rows or unwatched else [NOT_SEEN]))

@@ -18,6 +18,7 @@ OUTPUT = "output.jsonl"
 ERRORS = "errors.txt"
 NATIVE = "native.txt"
 AS_BY_HAND = {boot.LINEAGE_VARIABLE: ""}  # runs side by side are the same run, and not told apart
+HELPFUL = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says where it was
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -63,7 +64,7 @@ def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Line
     with open(os.devnull if echo else folder / ERRORS, "wb") as errors:  # noqa: PTH123 - either is a path
         process = subprocess.Popen(
             command,
-            env={"PYTHONUNBUFFERED": "1", **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
+            env={**HELPFUL, **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
             stdin=None if echo else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if echo else errors,
@@ -89,8 +90,8 @@ else:
 
 
 def last_words(folder: Path, count: int = 1) -> str:
-    """The last lines that a recorded command wrote to its standard error."""
-    return crash.last_words(folder / ERRORS, count)
+    """Why a recorded command failed, and the last lines that it wrote to its standard error, or else printed."""
+    return crash.last_words(folder / ERRORS, count, record.read(folder / OUTPUT).output)
 
 
 def dead_thread(folder: Path) -> str:

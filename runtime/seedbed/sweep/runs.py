@@ -87,7 +87,7 @@ def outcome(plan: Plan, seed: int, run: Record) -> str:
         return "done"
     status = f"status {run.status}" if run.status and run.status > 0 else crash.ending(run.status or 0)
     words = launch.last_words(run.path, crash.SAID_LAST)
-    remedy = crash.remedy(words, plan.parallel)
+    remedy = crash.remedy(words, plan.parallel, "{folder}/out")
     said = " / ".join(words.splitlines())
     return f"failed ({status}), see {plan.run_folder(seed)}/record/; it said: {said}{remedy and f'; {remedy}'}"
 

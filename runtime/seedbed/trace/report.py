@@ -46,7 +46,10 @@ def as_text(finding: Finding, trials: list[Trial] | None) -> str:
 def equal(finding: Finding) -> str:
     steps = finding.steps()
     what = f"{steps} steps of {len(finding.runs)} runs" if steps else f"what {len(finding.runs)} runs printed"
-    return f"No difference in {what}."
+    failed = [run for run in finding.runs if run.failed]
+    if not failed:
+        return f"No difference in {what}."
+    return f"No difference in {what}, but {len(failed)} of them failed: {failed[0].last_error()}"
 
 
 def first_difference(landmark: Difference) -> str:

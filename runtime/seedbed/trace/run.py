@@ -74,8 +74,8 @@ class Run:
         return (self.folder / OUTPUT).read_text(errors="replace").splitlines()
 
     def last_error(self) -> str:
-        """The last line of its standard error, which for Python is the exception."""
-        said = crash.last_words(self.folder / ERRORS)
+        """The exception that ended it, or the last line of its standard error, or else that it printed."""
+        said = crash.last_words(self.folder / ERRORS, printed=self.output())
         killed = f"it {crash.ending(self.status)}" if self.status < 0 else f"exit status {self.status}"
         if self.status < 0 and said != "nothing":
             return f"{killed} and said: {said.strip()}"
@@ -96,12 +96,11 @@ def run(
     """
     folder.mkdir(parents=True)
     plan.write(folder)
+    environ = {"PYTHONFAULTHANDLER": "1", **native.environ(environ, folder / NATIVE)}
     with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             command,
-            env=disclosure.with_key(
-                {**native.environ(environ, folder / NATIVE), journal.VARIABLE: str(folder), **AS_BY_HAND}
-            ),
+            env=disclosure.with_key({**environ, journal.VARIABLE: str(folder), **AS_BY_HAND}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

@@ -76,14 +76,15 @@ def search(tracer: Tracer, times: int = 4) -> Finding:
 
 def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run], Difference | None]:
     """The runs, no more than needed, and where the last differs from the first. Failed: the command does."""
-    runs = [tracer.run(plan)]
+    runs, told = [tracer.run(plan)], []
     landmark = None
     while landmark is None and len(runs) < times:
         runs.append(tracer.run(plan))
         if runs[0].failed and runs[1].failed:
             raise Failed(f"the command fails: {runs[0].last_error()}")
-        if failed := next((run for run in (runs[0], runs[-1]) if run.failed), None):
-            tracer.log(f"one run fails, which is not a difference of numbers: {failed.last_error()}")
+        if failed := next((run for run in (runs[0], runs[-1]) if run.failed and run not in told), None):
+            told.append(failed)
+            tracer.log(f"a run fails, which is not a difference of numbers: {failed.last_error()}")
         landmark = difference.first([runs[0], runs[-1]])
     return runs, landmark
 

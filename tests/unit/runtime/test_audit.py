@@ -33,6 +33,20 @@ def test_each_place_is_named_once_with_how_often_it_was_passed(run) -> None:
     ]
 
 
+def test_the_operating_systems_entropy_is_watched_however_it_is_asked_for(run) -> None:
+    done = run("import os\nos.getrandom(4)\nos.urandom(4)\n", SEEDBED_AUDIT="1")
+    assert [line for line, what in places(done.stderr) if what.startswith("os.urandom")] == [2, 3]
+
+
+@pytest.mark.parametrize("folder, named", [("_vendor", False), ("parts", True)])
+def test_a_generator_that_setuptools_or_pip_bring_along_is_not_named(run, install, folder: str, named: bool) -> None:
+    code = "import random\nmade = random.Random()\n"
+    install({f"site-packages/tool/{folder}/more.py": code})
+    path = "import sys, os; sys.path.insert(0, os.path.dirname(__file__) + '/site-packages')"
+    done = run(f"{path}; import tool.{folder}.more", SEEDBED_AUDIT="1")
+    assert ("random.Random() without a seed" in done.stderr) == named, done.stderr
+
+
 def test_without_the_option_nothing_is_said(run) -> None:
     assert run(CODE).stderr == ""
 
@@ -145,6 +159,13 @@ torch.use_deterministic_algorithms(False)
         "layers.sort(key=hash)",
         "share = id(layer) % 4",
         "random.seed(hash(layer))",
+        "sorted(layers, key=lambda layer: id(layer))",
+        "layers.sort(key=lambda layer: (layer.depth, hash(layer)))",
+        "functools.reduce(add, set(layers), 0.0)",
+        "np.random.seed(time.time_ns() % 2**32)",
+        "torch.manual_seed(os.getpid() + int(time.time() * 1000) % 9999)",
+        "random.seed(int.from_bytes(open('/dev/urandom', 'rb').read(4), 'big'))",
+        "rng = np.random.default_rng(seed=secrets.randbits(64))",
         "for done in as_completed(futures): total += done.result()",
         "for loss in pool.imap_unordered(work, tasks): total += loss",
     ],
@@ -178,6 +199,15 @@ def test_an_order_that_varies_is_found(tmp_path, line: str) -> None:
         "batch.pop(); next(iter(loader))",
         "known = {id(layer): layer for layer in layers}",
         "share = hash('layer 1') % 4",
+        "name = '%x' % id(layer)",
+        "layers = sorted(layers, key=lambda layer: layer.name)",
+        "functools.reduce(operator.or_, set(masks))",
+        "random.seed(seed or time.time())",
+        "random.seed(int(os.environ['SEED']))",
+        "class Ordered(set):\n    def __iter__(self): return iter(self.kept)\nfor x in Ordered(layers): train(x)",
+        "groups = {'a': {'x', 'y'}}\nfor name in groups['a']: train(name)",
+        "groups = defaultdict(set)\nfor w in text.split(): groups[0].add(w)\nfor name in groups[0]: train(name)",
+        "done, _ = concurrent.futures.wait(futures)\nfor future in done: results[futures[future]] = future.result()",
         "for done in as_completed(futures): results[futures[done]] = done.result()",
         "class Point:\n    def __hash__(self): return hash(self.x) ^ hash(self.y)",
         "not python",
@@ -212,6 +242,48 @@ FOLLOWED = {
         "def work(self, loss):\n    with self._lock:",
         "        self.sum = self.sum + loss",
     ),
+    "a set in a dictionary": ("groups = {'a': set(layers)}", "for layer in groups['a']: train(layer)"),
+    "the sets of a dictionary": (
+        "groups = {'a': set(layers)}\nfor name, members in groups.items():",
+        "    for layer in members: train(layer)",
+    ),
+    "the values of a dictionary": (
+        "groups = defaultdict(set)\nfor members in groups.values():",
+        "    for layer in members: train(layer)",
+    ),
+    "a set that setdefault makes": (
+        "groups = {}\nfor layer in layers: groups.setdefault('a', set()).add(layer)",
+        "for layer in groups['a']: train(layer)",
+    ),
+    "a field of a dataclass": (
+        "class Graph:\n    nodes: set = field(default_factory=set)\n    def fit(self):",
+        "        for node in self.nodes: train(node)",
+    ),
+    "a property": (
+        "class Graph:\n    @property\n    def nodes(self): return set(self.all)",
+        "for node in Graph().nodes: train(node)",
+    ),
+    "a class that is a set": ("class Bag(set): pass\nbag = Bag(layers)", "for layer in bag: train(layer)"),
+    "futures that are done": ("done, _ = concurrent.futures.wait(futures)", "for future in done: add(future.result())"),
+    "futures by another name": ("done, _ = cf.wait(futures)", "total = [future.result() for future in done]"),
+    "tasks that are done": (
+        "async def main():\n    done, waiting = await asyncio.wait(tasks)",
+        "    return [task.result() for task in done]",
+    ),
+    "an address with a name": ("address = id(layer)", "share = address // 16 % 7"),
+    "a dictionary by addresses": (
+        "known = {id(layer): layer for layer in layers}",
+        "for key in sorted(known): use(key)",
+    ),
+    "a seed with a name": ("seed = int(time.time() * 1000) % 9999", "torch.manual_seed(seed)"),
+    "a sum between acquire and release": (
+        "def work(loss):\n    global total\n    lock.acquire()\n    try:",
+        "        total = total + loss\n    finally: lock.release()",
+    ),
+    "a list that is filled under a lock": (
+        "def work(x):\n    with lock:",
+        "        results.append(x * x)\nprint(sum(results))",
+    ),
     "a queue with several producers": (
         "def work(results): results.put(1)\nfor _ in range(2): Thread(target=work, args=(results,)).start()",
         "total = results.get() + results.get()",
@@ -239,6 +311,11 @@ def test_a_set_or_a_race_is_followed_to_where_it_matters(tmp_path, name: str) ->
         "def work(loss):\n    with open(loss) as file:\n        total += file.read()",
         "def work(results): results.put((1, 2))\nfor _ in tasks: Thread(target=work, args=(results,)).start()\n"
         "parts = dict(results.get() for _ in tasks)\nfor number in sorted(parts): train(parts[number])",
+        "def work(x):\n    with lock: results.append(x * x)\nfor x in sorted(results): train(x)",
+        "def work(x):\n    with lock: free.append(x)\nconnection = free.pop()",
+        "def work(x):\n    with lock: results.append((x, x * x))\nresults = dict(results)",
+        "class Graph:\n    names: set[str] = field(default_factory=set)\n    def fit(self): return list(self.names)",
+        "class Graph:\n    @property\n    def names(self): return {x.name for x in self.all}\nlist(Graph().names)",
         "def work(results): results.put(1)\nThread(target=work, args=(results,)).start()\nresults.get()",
     ],
 )

@@ -26,6 +26,7 @@ print(vars(torch.backends.cudnn), vars(torch.backends.mkldnn), vars(torch.utils.
 
 TENSORFLOW = {
     "tensorflow/__init__.py": """
+from tensorflow import nn, raw_ops
 class Calls:
     def __init__(self, **calls): self.__dict__ |= calls
 random = Calls(set_seed=lambda seed: print("set_seed", seed), experimental=Calls())
@@ -44,6 +45,19 @@ class Graph:
     def seed(self, seed): self._seed = seed
 class FuncGraph(Graph):
     def __init__(self): self.seed = 42
+""",
+    "tensorflow/python/framework/random_seed.py": """
+drawn = 0
+def get_seed(seed):
+    global drawn
+    drawn += 1
+    return 42, drawn
+""",
+    "tensorflow/nn.py": """
+def fractional_avg_pool(value, seed=0): return f"{value} {seed}"
+""",
+    "tensorflow/raw_ops.py": """
+def FractionalAvgPool(*, value, deterministic=False, seed=0, seed2=0): return f"{value} {deterministic} {seed} {seed2}"
 """,
     "tensorflow/python/ops/__init__.py": "",
     "tensorflow/python/ops/stateful_random_ops.py": """
@@ -120,6 +134,18 @@ from tensorflow.python.ops import stateful_random_ops as ops
 ops.set_global_generator("theirs")
 print(tensorflow.random.get_global_generator())"""
     assert output(code).splitlines()[-1] == "theirs"
+
+
+POOLING = """
+import tensorflow
+print(tensorflow.nn.fractional_avg_pool("a"), tensorflow.nn.fractional_avg_pool("b", 0))
+print(tensorflow.nn.fractional_avg_pool("c", seed=7), tensorflow.raw_ops.FractionalAvgPool(value="d", seed2=8))
+print(tensorflow.raw_ops.FractionalAvgPool(value="e"))"""
+
+
+def test_functions_for_which_0_is_a_random_seed_get_tensorflows_derived_one(output) -> None:
+    assert output(POOLING).splitlines()[-3:] == ["a 1 b 2", "c 7 d False 0 8", "e True 42 3"]
+    assert output(POOLING, SEEDBED_MODE="off").splitlines()[-3:] == ["a 0 b 0", "c 7 d False 0 8", "e False 0 0"]
 
 
 GRAPHS = """

@@ -29,6 +29,9 @@ CAUGHT = {
     "behind another": """
 try: torch.put_()
 except RuntimeError as error: raise ValueError("the training failed") from error""",
+    "in a group": """
+try: torch.put_()
+except RuntimeError as error: raise ExceptionGroup("two", [ValueError("mine"), error]) from None""",
     "with an excepthook of the user's": """
 import sys
 sys.excepthook = lambda *_: print("mine")
@@ -41,6 +44,17 @@ def test_the_last_line_names_the_operation_and_what_helps(run, name: str) -> Non
     done = run(f"import torch\n{CAUGHT[name]}")
     assert done.stderr.splitlines()[-1].startswith(SAID)
     assert done.stderr.count("seedbed:") == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_of_multiprocessing_says_it_itself(run, method: str) -> None:
+    code = f"""
+import multiprocessing.util, torch
+def work(): torch.put_()
+if __name__ == "__main__":
+    child = multiprocessing.get_context("{method}").Process(target=work)
+    child.start(); child.join()"""
+    assert run(code).stderr.count(SAID) == 1
 
 
 def test_hooks_of_the_users_still_hear_of_it(run) -> None:
@@ -135,3 +149,13 @@ def test_what_the_frameworks_say_is_understood(text: str, named: str) -> None:
     """As in torch 2.7.1 (aten/src/ATen/Context.cpp) and TensorFlow 2.20 (strings of its libraries)."""
     line = remedy.advice(RuntimeError(text))
     assert line and named in line and "SEEDBED_MODE=warn" in line
+
+
+def test_the_operation_is_the_name_alone_where_other_words_precede_it() -> None:
+    """torch.compile quotes the error in one of its own."""
+    line = remedy.advice(RuntimeError('got RuntimeError("aten::pool_out does not have a deterministic implementation'))
+    assert line.startswith("mode strict refuses aten::pool_out, which")
+
+
+def test_a_raw_operation_without_a_seed_has_its_own_advice() -> None:
+    assert "pass seed= and seed2=" in remedy.advice(RuntimeError("random ops must have a seed specified."))

@@ -120,6 +120,13 @@ def test_programs_can_read_it(trace) -> None:
     assert json.loads(trace(CLEAN, "--json", "-n", "2").stdout) == {"equal": True, "runs": 2, "steps": 0}
 
 
+def test_a_run_that_fails_is_told_once_and_again_at_the_end(trace) -> None:
+    code = "import pathlib\nwas = pathlib.Path('x')\nif not was.exists(): was.touch(); raise SystemExit('no such data')"
+    done = trace(code)
+    assert done.stderr.count("a run fails, which is not a difference of numbers: no such data\n") == 1
+    assert done.stdout == "No difference in what 4 runs printed, but 1 of them failed: no such data\n"
+
+
 def test_a_command_that_fails_is_one_line(trace) -> None:
     done = trace("raise SystemExit('no such data')")
     assert (done.returncode, done.stdout) == (1, "")

@@ -229,7 +229,19 @@ def test_a_run_that_fails_is_a_crash_and_no_divergence(verify) -> None:
 
 def test_a_run_that_is_killed_names_the_signal(verify) -> None:
     done = verify(SECOND_FAILS + "import os\nif was: os.kill(os.getpid(), 9)", "--no-other-seed")
-    assert "CRASHED: run 2 was killed by SIGKILL (out of memory?) and said:\n  nothing\n" in done.stdout
+    assert "CRASHED: run 2 was killed by SIGKILL (out of memory?) and said:\n  1\n" in done.stdout
+
+
+def test_a_crash_of_native_code_says_where_it_was(verify) -> None:
+    done = verify(SECOND_FAILS + "import os\nif was: os.kill(os.getpid(), 11)", "--no-other-seed")
+    assert "CRASHED: run 2 was killed by SIGSEGV and said:\n  Fatal Python error: Segmentation fault" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["out", "."])  # that the first run makes, and that was there before
+def test_a_folder_that_is_there_already_has_its_remedy(verify, folder: str) -> None:
+    done = verify(f"import os; os.mkdir('{folder}'); print(1)", "--no-other-seed")
+    assert done.returncode == 1
+    assert "nother run has left it there" in done.stdout + done.stderr
 
 
 def test_a_run_that_fails_after_it_diverged_says_so(verify) -> None:
