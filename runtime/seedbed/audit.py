@@ -70,6 +70,9 @@ def watch_numpy(numpy_random: ModuleType) -> None:
     watch_call(numpy_random.bit_generator, "randbits", lambda _: note(f"numpy generator {THANKS_TO_SEEDBED}"))
     for name in ("seed", "default_rng"):
         watch_call(numpy_random, name, lambda seed=None, *_, **__: seed is not None and note_seed(seed))
+    from seedbed import races  # which imports this module
+
+    races.watch_own_generators(numpy_random)
 
 
 def watch_torch(torch: ModuleType) -> None:

@@ -80,6 +80,30 @@ def watched(function: Callable, library: str) -> Callable:
     return watched
 
 
+def watch_own_generators(numpy_random: ModuleType) -> None:
+    """Generators of numpy's `default_rng` tell of each draw; they draw what they would."""
+    plain, make = numpy_random.Generator, numpy_random.default_rng
+
+    def telling(method: Callable) -> Callable:
+        @functools.wraps(method)
+        def draw(self, *args, **kwargs):
+            note_race("a generator of numpy", _drawn_own.setdefault(self, {}))
+            return method(self, *args, **kwargs)
+
+        return draw
+
+    names = [name for name in dir(plain) if not name.startswith("_") and callable(getattr(plain, name))]
+    methods = {name: telling(getattr(plain, name)) for name in names}
+    watched = type("Generator", (plain,), {**methods, "__module__": plain.__module__})
+
+    @functools.wraps(make)
+    def default_rng(seed=None):
+        made = make(seed)
+        return watched(made.bit_generator) if type(made) is plain and made is not seed else made
+
+    numpy_random.default_rng = default_rng
+
+
 def drawn(library: str) -> None:
     """This thread draws from the global generator of a library."""
     note_race(f"the generator of {library}", _drawn.setdefault(library, {}))

@@ -78,6 +78,27 @@ list(ThreadPoolExecutor(3).map(lambda _: (numpy.random.rand(), random.random()),
     assert "places to look at: none" in run(code, SEEDBED_AUDIT="1").stderr
 
 
+OWN = """
+import numpy, time
+from concurrent.futures import ThreadPoolExecutor
+shared = numpy.random.default_rng(0)
+def task(_):
+    GENERATOR.random()
+    time.sleep(0.02)
+with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))
+print(isinstance(shared, numpy.random.Generator), shared.normal(), shared.spawn(1)[0].random())"""
+
+
+@pytest.mark.parametrize(("generator", "lines"), [("shared", 1), ("numpy.random.default_rng(1)", 0)])
+def test_a_generator_of_the_users_own_that_tasks_share_is_named(run, generator: str, lines: int) -> None:
+    pytest.importorskip("numpy")
+    code = OWN.replace("GENERATOR", generator)
+    audited = run(code, SEEDBED_AUDIT="1")
+    assert audited.returncode == 0, audited.stderr
+    assert len([line for line in audited.stderr.splitlines() if "threads share a generator of numpy" in line]) == lines
+    assert audited.stdout == run(code).stdout
+
+
 TORCH = {
     "torch/__init__.py": """
 class Flags: pass
