@@ -20,7 +20,7 @@ test-images:
 	./build.py list
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/image
 
-# Every row of the register of native generators (docs/determinism.md), in the PyTorch image; takes half an hour.
+# Every row of the register of native generators (docs/libraries.md), in the PyTorch image; takes half an hour.
 register:
 	.venv/bin/python -m tests.image.register
 
