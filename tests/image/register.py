@@ -14,8 +14,9 @@ sys.path.insert(0, str(ROOT / "runtime"))
 
 from seedbed.register import CALLED, CONSTANT, NEVER, REGISTER, Row  # noqa: E402
 
+from builder import catalog, paths, smoke  # noqa: E402
+
 SCRIPTS = Path(__file__).parent / "field" / "pytorch" / "register"
-IMAGE = "seedbed/pytorch:dev"
 PACKAGE = "/opt/venv/lib/python3.11/site-packages/seedbed"
 STANDARD_LIBRARY = ("sqlite3",)
 NEEDED = {  # by the scripts, beyond the library itself
@@ -83,7 +84,8 @@ def started() -> str:
     settings = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
     mounts = {SCRIPTS: "/register", ROOT / "runtime" / "seedbed": PACKAGE, **{path: path for path in settings}}
     volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items() if here.exists()]
-    return run("docker", "run", "--detach", *volumes, IMAGE, "sleep", "infinity").strip()
+    image = f"{smoke.repository()}/pytorch:{catalog.load(paths.IMAGES).image('pytorch').full_tag}"
+    return run("docker", "run", "--detach", *volumes, image, "sleep", "infinity").strip()
 
 
 def run(*command: str) -> str:
