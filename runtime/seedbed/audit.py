@@ -64,6 +64,9 @@ def watch_random(random: ModuleType) -> None:
     watch_call(random.Random, "seed", lambda generator, seed=None, *_, **__: note_seed(seed))
     random.seed = random._inst.seed
     import_module("seedbed.libraries.random").on_left = note_left
+    from seedbed import races  # which imports this module
+
+    races.watch_random(random)
 
 
 def watch_numpy(numpy_random: ModuleType) -> None:
@@ -72,7 +75,7 @@ def watch_numpy(numpy_random: ModuleType) -> None:
         watch_call(numpy_random, name, lambda seed=None, *_, **__: seed is not None and note_seed(seed))
     from seedbed import races  # which imports this module
 
-    races.watch_own_generators(numpy_random)
+    races.watch_numpy(numpy_random)
 
 
 def watch_torch(torch: ModuleType) -> None:

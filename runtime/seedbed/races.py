@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from seedbed import audit
 from seedbed.libraries import threads
+from seedbed.libraries.random import LEFT
 
 FUNCTIONS = {  # module -> what draws from its global generator, as far as Python calls it
     "torch": "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
@@ -80,11 +81,46 @@ def watched(function: Callable, library: str) -> Callable:
     return watched
 
 
-def watch_own_generators(numpy_random: ModuleType) -> None:
-    """Generators of numpy's `default_rng` tell of each draw; they draw what they would."""
-    plain, make = numpy_random.Generator, numpy_random.default_rng
+def watch_random(random: ModuleType) -> None:
+    """Generators of the user's own tell of each draw; not those left random, which draw names."""
+    for name in ("random", "getrandbits"):  # all others draw by these
+        setattr(random.Random, name, telling_unless_shared(getattr(random.Random, name), random._inst))
 
-    def telling(method: Callable) -> Callable:
+
+def telling_unless_shared(method: Callable, shared: object) -> Callable:
+    @functools.wraps(method)
+    def draw(self, *args):
+        if self is not shared and LEFT not in self.__dict__:
+            note_race("a generator of random", _drawn_own.setdefault(self, {}))
+        return method(self, *args)
+
+    return draw
+
+
+def watch_numpy(numpy_random: ModuleType) -> None:
+    """Generators made by `default_rng` and `RandomState` tell of each draw; they draw what they would."""
+    make, generator = numpy_random.default_rng, telling(numpy_random.Generator)
+
+    @functools.wraps(make)
+    def default_rng(seed=None):
+        made = make(seed)
+        return generator(made.bit_generator) if type(made) is generator.__base__ and made is not seed else made
+
+    numpy_random.default_rng = default_rng
+    numpy_random.RandomState = telling(numpy_random.RandomState)
+
+
+def telling(plain: type) -> type:
+    """A class of numpy whose objects tell of each draw; those of the plain one count as objects of it."""
+
+    class Telling(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, plain)
+
+        def __subclasscheck__(cls, subclass: type) -> bool:
+            return issubclass(subclass, plain)
+
+    def tell(method: Callable) -> Callable:
         @functools.wraps(method)
         def draw(self, *args, **kwargs):
             note_race("a generator of numpy", _drawn_own.setdefault(self, {}))
@@ -93,15 +129,8 @@ def watch_own_generators(numpy_random: ModuleType) -> None:
         return draw
 
     names = [name for name in dir(plain) if not name.startswith("_") and callable(getattr(plain, name))]
-    methods = {name: telling(getattr(plain, name)) for name in names}
-    watched = type("Generator", (plain,), {**methods, "__module__": plain.__module__})
-
-    @functools.wraps(make)
-    def default_rng(seed=None):
-        made = make(seed)
-        return watched(made.bit_generator) if type(made) is plain and made is not seed else made
-
-    numpy_random.default_rng = default_rng
+    methods = {name: tell(getattr(plain, name)) for name in names}
+    return Telling(plain.__name__, (plain,), {**methods, "__module__": plain.__module__})
 
 
 def drawn(library: str) -> None:

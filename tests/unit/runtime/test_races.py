@@ -79,24 +79,61 @@ list(ThreadPoolExecutor(3).map(lambda _: (numpy.random.rand(), random.random()),
 
 
 OWN = """
-import numpy, time
+import numpy, random, time
 from concurrent.futures import ThreadPoolExecutor
 shared = numpy.random.default_rng(0)
+old = numpy.random.RandomState(0)
+pythons = random.Random(0)
 def task(_):
-    GENERATOR.random()
+    DRAW
     time.sleep(0.02)
 with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))
-print(isinstance(shared, numpy.random.Generator), shared.normal(), shared.spawn(1)[0].random())"""
+print(isinstance(shared, numpy.random.Generator), shared.normal(), shared.spawn(1)[0].random())
+print(isinstance(old, numpy.random.RandomState), isinstance(numpy.random.mtrand._rand, numpy.random.RandomState))
+print(isinstance(pythons, random.Random), old.normal(), pythons.gauss(0, 1))"""
 
 
-@pytest.mark.parametrize(("generator", "lines"), [("shared", 1), ("numpy.random.default_rng(1)", 0)])
-def test_a_generator_of_the_users_own_that_tasks_share_is_named(run, generator: str, lines: int) -> None:
+@pytest.mark.parametrize(
+    ("draw", "owner"),
+    [
+        ("shared.random()", "numpy"),
+        ("old.rand()", "numpy"),
+        ("pythons.random()", "random"),
+        ("pythons.shuffle([1, 2, 3])", "random"),
+        ("pythons.choice('ab')", "random"),
+        ("numpy.random.default_rng(1).random()", ""),
+        ("numpy.random.RandomState(1).rand()", ""),
+        ("random.Random(1).random()", ""),
+        ("random.SystemRandom().random()", ""),
+    ],
+)
+def test_a_generator_of_the_users_own_that_tasks_share_is_named(run, draw: str, owner: str) -> None:
     pytest.importorskip("numpy")
-    code = OWN.replace("GENERATOR", generator)
+    code = OWN.replace("DRAW", draw)
     audited = run(code, SEEDBED_AUDIT="1")
     assert audited.returncode == 0, audited.stderr
-    assert len([line for line in audited.stderr.splitlines() if "threads share a generator of numpy" in line]) == lines
-    assert audited.stdout == run(code).stdout
+    races = [line.split("threads share a generator of ")[1] for line in audited.stderr.splitlines() if "race" in line]
+    assert [race.split(":")[0] for race in races] == ([owner] if owner else [])
+    assert not owner or audited.stdout.splitlines()[1] == run(code).stdout.splitlines()[1]
+
+
+def test_watching_them_changes_no_draw(run) -> None:
+    pytest.importorskip("numpy")
+    code = OWN.replace("DRAW", "pass")
+    assert run(code, SEEDBED_AUDIT="1").stdout == run(code).stdout != ""
+
+
+def test_a_shared_generator_of_names_is_not_named(run) -> None:
+    code = """
+import tempfile, time
+from concurrent.futures import ThreadPoolExecutor
+def task(_):
+    tempfile.mktemp()
+    time.sleep(0.02)
+with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))"""
+    done = run(code, SEEDBED_AUDIT="1")
+    assert done.returncode == 0, done.stderr
+    assert "race" not in done.stderr
 
 
 TORCH = {
