@@ -144,13 +144,14 @@ EX_CONFIG = 78  # sysexits.h
 off = os.environ.get("SEEDBED_MODE") == "off"
 hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
 # Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork,
-# "/x2" the second of equal programs that it started at the same time.
+# "/x2" the second of equal programs that it started at the same time; "/ws2" and "/wf3" are workers of pools.
 lineage = os.environ.pop(LINEAGE_VARIABLE, "")
 task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
 # Packages that the user adds to those that make names.
 namers = tuple(filter(None, os.environ.get("SEEDBED_NAMERS", "").replace(" ", "").split(",")))
 thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
 watchers = []  # each is called with the name and the module when one of these libraries is ready
+starts_worker = ""  # "w" while a pool starts one
 _forks = 0
 
 
@@ -188,6 +189,12 @@ def start() -> None:
 def place() -> str:
     """Where this process, or the task that it or this thread is at, stands in the tree of processes."""
     return getattr(thread, "place", "") or task or lineage
+
+
+def common_place() -> str:
+    """The same, but that of all workers of a pool until they have a task: who is which worker is a race."""
+    above, _, last = place().rpartition("/")
+    return f"{above}/w" if last[:1] == "w" else place()
 
 
 def runs_users_code(program: str) -> bool:
@@ -303,9 +310,9 @@ def _count_fork() -> None:
 
 
 def _become_child() -> None:
-    global lineage, task, _forks
+    global lineage, task, starts_worker, _forks
     forks = thread.forks if getattr(thread, "place", "") else _forks
-    lineage, task, _forks = f"{place()}/f{forks}", "", 0
+    lineage, task, starts_worker, _forks = f"{place()}/{starts_worker}f{forks}", "", "", 0
     if thread is not None:
         thread.__dict__.clear()
     os.environ.pop(LINEAGE_VARIABLE, None)

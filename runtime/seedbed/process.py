@@ -5,6 +5,7 @@ of its own, derived from its lineage, so that workers differ from one another an
 has one too, whichever process or thread of the pool runs it.
 """
 
+import _thread  # loaded in every Python, unlike threading
 import os
 from collections.abc import Callable
 
@@ -20,15 +21,24 @@ _noted = {}  # library -> what the user seeded it with in this process or task: 
 _inherited = {}  # library -> what the user had seeded it with where this process or task comes from
 _initial = {}  # library -> what the user seeded it with before the first task of a pool's worker
 _at_fork = {}
+_forks_beside_threads = False
 
 
 class Library:
-    """A library with a global generator: how to seed it, and where it can be asked, the seed that it has."""
+    """A library with a global generator: how to seed it, and where it can be asked, the seed that it has.
 
-    def __init__(self, reseed: Callable[[int], object], asked: Callable[[], object]) -> None:
+    In a child that was forked while another thread was drawing, whoever draws or seeds waits for ever, as without
+    Seedbed. `locked` finds that out.
+    """
+
+    def __init__(
+        self, reseed: Callable[[int], object], asked: Callable[[], object], locked: Callable[[], bool]
+    ) -> None:
         self.reseed = reseed
         self.asked = asked
         self.ours = asked()
+        self.locked = locked
+        self.waits_for_ever = False
 
     def chosen(self) -> object:
         """The seed if it is the user's; None if it is ours."""
@@ -71,10 +81,11 @@ class Stream:
 
 def seed(library: str = "") -> int:
     """The seed of this process, or of the task it is at, 0 to 2**32 - 1."""
-    if not boot.place():
+    place = boot.common_place()
+    if not place:
         return root_seed
     chosen = _current(_inherited, "inherited").get(library)
-    return derived("process" if chosen is None else f"process {chosen}").getrandbits(32)
+    return derived("process" if chosen is None else f"process {chosen}", place).getrandbits(32)
 
 
 def stream(name: str) -> Stream:
@@ -83,14 +94,15 @@ def stream(name: str) -> Stream:
     return _streams[name]
 
 
-def derived(name: str):
+def derived(name: str, place: str | None = None):
+    """A `random.Random` for a purpose, here or at another place."""
     from random import Random  # not at the top: importing it is what has it configured, by way of this module
 
-    return Random(text(name))
+    return Random(text(name, place))
 
 
-def text(name: str) -> str:
-    return f"seedbed {root_seed}{boot.place()} {name}"
+def text(name: str, place: str | None = None) -> str:
+    return f"seedbed {root_seed}{boot.place() if place is None else place} {name}"
 
 
 def digest(state: str | bytes) -> str:
@@ -100,9 +112,17 @@ def digest(state: str | bytes) -> str:
     return f"state {Random(state).getrandbits(64)}"
 
 
-def follow(library: str, reseed: Callable, asked: Callable[[], object] = lambda: None) -> None:
-    """Have a global generator seeded for every task of a pool. `asked` returns its seed, if it can be asked for it."""
-    _libraries[library] = Library(reseed, asked)
+def follow(
+    library: str,
+    reseed: Callable[[int], object],
+    asked: Callable[[], object] = lambda: None,
+    locked: Callable[[], bool] = lambda: False,
+) -> None:
+    """Have a global generator seeded for every forked child and every task of a pool.
+
+    `asked` returns its seed, if it can be asked for it; `locked`, whether a thread that the child lacks holds it.
+    """
+    _libraries[library] = Library(reseed, asked, locked)
 
 
 def note(library: str, chosen: object) -> None:
@@ -196,8 +216,9 @@ def forget_seeds_since(before: dict[str, str]) -> None:
 
 def _reseed(library: str) -> None:
     entry = _libraries[library]
-    entry.reseed(seed(library))
-    entry.ours = entry.asked()
+    if not entry.waits_for_ever:
+        entry.reseed(seed(library))
+        entry.ours = entry.asked()
 
 
 def merged(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
@@ -224,17 +245,24 @@ def restart_streams() -> None:
 
 
 def _before_fork() -> None:
-    global _at_fork
+    global _at_fork, _forks_beside_threads
     _at_fork = choices()
+    _forks_beside_threads = _thread._count() > 0
 
 
 def _after_fork() -> None:
-    """A child counts from one, and what its parent had been seeded with is what it comes from."""
+    """A child counts from one, and what its parent had been seeded with is what it comes from.
+
+    Generators that the user has seeded stay copies of the parent's, as without Seedbed; the others are its own.
+    """
     _counts.clear()
     _noted.clear()
     _inherit(_at_fork)
-    for entry in _libraries.values():
+    for library, entry in _libraries.items():
         entry.ours = entry.asked()
+        entry.waits_for_ever |= _forks_beside_threads and entry.locked()
+        if library not in _at_fork:
+            _reseed(library)
     restart_streams()
 
 

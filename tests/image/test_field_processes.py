@@ -35,3 +35,25 @@ def test_ranks_of_other_launchers_too(field, variable: str) -> None:
 
 def test_info_says_which_rank_it_has_found(field) -> None:
     assert "1, from PMIX_RANK" in printed(field, "seedbed", "info", PMIX_RANK="1")
+
+
+def test_forked_children_draw_numbers_of_their_own(field) -> None:
+    drawn = printed(field, "python", "/field/forked.py")
+    numbers = [number for line in drawn.splitlines() for number in line.split()]
+    assert len(numbers) == 10 and len(set(numbers)) == 10
+    assert drawn == printed(field, "python", "/field/forked.py")
+
+
+def test_forked_children_copy_what_the_user_has_seeded(field) -> None:
+    """The last line is a pool's, whose tasks have seeds of their own."""
+    seeded, off = (
+        printed(field, "python", "/field/forked.py", "seeded", SEEDBED_MODE=mode).splitlines()
+        for mode in ("strict", "off")
+    )
+    assert seeded[:4] == off[:4]
+    assert len(set(seeded[1:4])) == 1
+
+
+def test_forked_children_go_on_if_a_thread_was_drawing(field) -> None:
+    """Then a lock of torch's is held for ever in them, and who draws there waits: seeding must not."""
+    assert printed(field, "python", "/field/forked.py", "busy") == "ended\n" * 8

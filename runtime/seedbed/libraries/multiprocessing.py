@@ -8,6 +8,7 @@ import threading
 from types import ModuleType
 
 from seedbed import boot, process
+from seedbed.libraries import pools
 
 starting = threading.RLock()  # held while the environment holds the lineage of a child
 
@@ -18,14 +19,21 @@ def configure(multiprocessing_process: ModuleType) -> None:
 
     def start_with_lineage(self):
         with starting:
-            os.environ[boot.LINEAGE_VARIABLE] = f"{boot.place()}/s{process.count('spawn')}"
+            boot.starts_worker = "w" if is_worker(self) else ""
+            os.environ[boot.LINEAGE_VARIABLE] = f"{boot.place()}/{boot.starts_worker}s{process.count('spawn')}"
             try:
                 start(self)
             finally:
+                boot.starts_worker = ""
                 os.environ.pop(boot.LINEAGE_VARIABLE, None)
 
     start_with_lineage.__doc__ = start.__doc__
     multiprocessing_process.BaseProcess.start = start_with_lineage
+
+
+def is_worker(child: object) -> bool:
+    """Whether a pool starts the process."""
+    return getattr(getattr(child, "_target", None), "__module__", None) in (*pools.POOLS, "torch.multiprocessing.pool")
 
 
 def _forget_lock() -> None:

@@ -51,7 +51,6 @@ def follow(library: str, reseed: Reseed, chosen: Callable[[], object] = lambda: 
     """Seed a generator now, in each forked child, and for each task of a pool."""
     reseed(process.seed(library))
     process.follow(library, reseed, chosen)
-    os.register_at_fork(after_in_child=lambda: reseed(process.derived(f"fork {chosen()}").getrandbits(32)))
 
 
 def by_keyword(keyword: str, *names: str, unseeded: object = None) -> Callable[[ModuleType], None]:

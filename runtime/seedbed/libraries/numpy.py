@@ -16,8 +16,16 @@ def configure(numpy_random: ModuleType) -> None:
     reseed = numpy_random.seed  # as numpy has it
     reseed(process.seed("numpy"))
     note_seeds(numpy_random)
-    process.follow("numpy", reseed)
+    process.follow("numpy", reseed, locked=lambda: is_locked(numpy_random))
     derive_missing_seeds(numpy_random.bit_generator)
+
+
+def is_locked(numpy_random: ModuleType) -> bool:
+    lock = numpy_random.mtrand._rand._bit_generator.lock
+    free = lock.acquire(blocking=False)
+    if free:
+        lock.release()
+    return not free
 
 
 def note_seeds(numpy_random: ModuleType) -> None:

@@ -132,7 +132,7 @@ def reseed_forked_children(random: ModuleType, reseed: Callable[[str], None]) ->
         nonlocal parent
         parent = hash(random.getstate()[1])
 
-    os.register_at_fork(before=remember, after_in_child=lambda: reseed(f"{parent} {boot.lineage}"))
+    os.register_at_fork(before=remember, after_in_child=lambda: reseed(f"{parent} {boot.common_place()}"))
 
 
 def state(random: ModuleType) -> dict[str, str]:

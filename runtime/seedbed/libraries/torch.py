@@ -1,5 +1,6 @@
 """torch: seeds, deterministic algorithms, cuDNN and oneDNN, without starting CUDA."""
 
+import _thread
 import functools
 import os
 import sys
@@ -7,11 +8,13 @@ from types import ModuleType
 
 from seedbed import boot, environment, process
 
+SECONDS_TO_SHUFFLE = 5  # one number
+
 
 def configure(torch: ModuleType) -> None:
     seed = process.seed("torch")
     torch.manual_seed(seed)  # GPUs included: their part waits until CUDA starts
-    process.follow("torch", torch.manual_seed, torch.initial_seed)
+    process.follow("torch", torch.manual_seed, torch.initial_seed, lambda: is_locked(torch))
     note_restored_states(torch)
     torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
     torch.backends.cudnn.deterministic = True
@@ -21,6 +24,19 @@ def configure(torch: ModuleType) -> None:
     derive_missing_seed(torch)
     name_small_shared_memory()
     keep_signals_from_workers()
+
+
+def is_locked(torch: ModuleType) -> bool:
+    """Whoever seeds waits with Python's own lock held, so a thread tries: it waits without. One number is no draw."""
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def shuffle() -> None:
+        torch.randperm(1)
+        done.release()
+
+    _thread.start_new_thread(shuffle, ())
+    return not done.acquire(timeout=SECONDS_TO_SHUFFLE)
 
 
 def note_restored_states(torch: ModuleType) -> None:
