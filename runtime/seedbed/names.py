@@ -151,8 +151,10 @@ SAMPLERS = (
     Row("nltk", "means of clusters, sentences", "nltk cluster/kmeans.py, tag/hmm.py"),
     Row("pygad", "generations", "pygad utils/engine.py, python_random_generator"),
     Row("pytest_randomly", "the order of tests", "pytest-randomly __init__.py, make_seed"),
+    Row("river", "trees, projections, artificial streams", "river 0.26.1 forest, preprocessing, datasets/synth"),
     Row("sympy", "points at which expressions are tried", "sympy core/random.py"),
     Row("timm", "order of samples", "timm data/readers/reader_wds.py"),
+    Row("toolz", "samples of a sequence", "toolz 1.2.0 itertoolz.py, random_sample"),
     Row("torch", "order of a datapipe", "torch 2.7.1 utils/data/datapipes/iter/combinatorics.py"),
     Row("webdataset", "order of shards and samples", "webdataset filters.py, shardlists.py"),
 )
