@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import bootstrap, debian, paths, scratch, writer
+from builder import bootstrap, debian, files, paths, scratch, writer
 from builder.bootstrap import Debs
 from builder.catalog import Base
 from builder.console import step
@@ -75,9 +75,7 @@ def make(base: Base, date: str) -> Lock:
 
 
 def write(base: Base, lock: Lock) -> None:
-    partial = base.lock_path.with_suffix(".partial")
-    partial.write_text(lock.render(base), encoding="utf-8")
-    partial.replace(base.lock_path)
+    files.write(base.lock_path, lock.render(base))
 
 
 def read(base: Base) -> Lock:

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
 
-from builder import debian
+from builder import debian, files
 from builder.debian import Package
 from builder.errors import SeedbedError
 
@@ -146,6 +146,7 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
     done = subprocess.run(command, env=environment, umask=0o022, capture_output=True, text=True, check=False)
     if done.returncode:
+        files.check_space(done.stderr, scratch)
         raise SeedbedError(f"mmdebstrap failed: {first_error(done.stderr)}")
     check_installed(debs.packages, installed.read_text(encoding="utf-8").split())
     return tar

@@ -69,11 +69,13 @@ def claim(cache: Path) -> None:
     """Mark the folder as Seedbed's, if it is new, or holds nothing that Seedbed does not make."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        if (mark := cache / MARK).is_file():
-            if "Seedbed" not in mark.read_text(encoding="utf-8", errors="replace"):
+        mark = cache / MARK
+        if marked := mark.is_file() and mark.read_text(encoding="utf-8", errors="replace"):
+            if "Seedbed" not in marked:
                 raise SeedbedError(f"{mark}: made by another program; {REMEDY}")
             return
-        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED}):
+        # An empty mark is another process's that is about to fill it. Nobody replaces it: it is what holds the lock.
+        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED, MARK}):
             raise SeedbedError(f"{cache}: holds {foreign[0]}, which Seedbed did not make; {REMEDY}")
         mark.write_text(MARK_TEXT, encoding="utf-8")
     except OSError as error:

@@ -13,13 +13,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from builder import files, scratch
 from builder.errors import SeedbedError
 
 APT_CONFIGURATION = Path("/etc/apt")
@@ -79,7 +79,7 @@ class Archive:
         """Read the archive's lists anew; cheap where they have not changed."""
         if shutil.disk_usage(self.directory).free < SPACE_FOR_LISTS:  # on a full disk apt waits for ever
             needed = f"{SPACE_FOR_LISTS // 1_000_000} MB"
-            raise SeedbedError(f"{self.directory} needs {needed} for the lists of {self.suite}: free some disk space")
+            raise SeedbedError(f"the lists of {self.suite} need {needed}: {files.no_space(self.directory)}")
         with _locked(self.directory / "lock"):
             self._apt("apt-get", "update", doing=f"read the lists of {self.suite}")
 
@@ -126,8 +126,8 @@ class Archive:
         return [packages[name] for name in sorted(packages)]
 
     def _download(self, packages: Sequence[Package], into: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as scratch:
-            targets = {package: Path(scratch, package.sha256) for package in packages}
+        with scratch.folder(into) as partial:
+            targets = {package: partial / package.sha256 for package in packages}
             wanted = [
                 word
                 for package, target in targets.items()
@@ -160,12 +160,14 @@ class Archive:
         return done.stdout
 
     def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             [command, "-c", str(self._configuration), *arguments],
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             capture_output=True,
             text=True,
         )
+        files.check_space(done.stderr, self.directory)
+        return done
 
 
 def unpack(deb: Path, into: Path) -> None:
@@ -173,6 +175,7 @@ def unpack(deb: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, text=True)
     if done.returncode:
+        files.check_space(done.stderr, into)
         raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")
 
 
@@ -206,8 +209,8 @@ def host_sources() -> list[Source]:
     a key is named, it is one of Debian's. Raises SeedbedError when there is none.
     """
     codename = host_codename()
-    files = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
-    entries = [entry for file in files if file.is_file() for entry in _entries(file)]
+    listed = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
+    entries = [entry for file in listed if file.is_file() for entry in _entries(file)]
     sources = [source for entry in entries for source in _debian_sources(entry, codename)]
     if not any(source.suite == codename for source in sources):
         raise SeedbedError(
@@ -372,7 +375,6 @@ REMEDIES = (  # what apt complains of, and what to do
     (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
     (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),
     (r"resolve '|connect|Connection", "check the network, and the host's apt mirror and proxy"),
-    (r"No space left", "free some disk space"),
     (r"Unable to locate|no installation candidate|Release file", "check the spelling and the suite"),
     (r"unmet dependencies|broken packages", "these packages do not fit together in this suite"),
 )
@@ -395,9 +397,7 @@ def _write(path: Path, text: str) -> None:
     """Replace the file only where it differs: apt drops its cache when a source is newer than it."""
     if path.exists() and path.read_text() == text:
         return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    files.write(path, text)
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from builder import network
+from builder import files, network, paths, scratch
 from builder.catalog import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
 from builder.source import shown
@@ -93,9 +92,7 @@ def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
 
 
 def write(what: Locked, lock: Lock) -> None:
-    partial = what.lock_path.with_suffix(".partial")
-    partial.write_text(lock.render(what.name), encoding="utf-8")
-    partial.replace(what.lock_path)
+    files.write(what.lock_path, lock.render(what.name))
 
 
 def read(what: Locked) -> Lock:
@@ -210,8 +207,8 @@ def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
 
 def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
     """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
-    with tempfile.TemporaryDirectory() as scratch:
-        limits, answer = Path(scratch, "constraints.txt"), Path(scratch, "pylock.toml")
+    with scratch.folder(paths.cache()) as folder:
+        limits, answer = folder / "constraints.txt", folder / "pylock.toml"
         limits.write_text("\n".join(constraints), encoding="utf-8")
         options = ["--python-version", what.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
@@ -220,6 +217,7 @@ def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin,
         command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
         asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
         if asked.returncode:
+            files.check_space(asked.stderr, folder)
             raise SeedbedError(f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
         return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from builder import paths
+from builder import files, paths
 
 
 class Frozen(BaseModel):
@@ -62,19 +62,14 @@ class Record(Frozen):
         return bool(self.smoke) and all(result.outcome != "failed" for result in self.smoke)
 
     def save(self) -> None:
-        path = path_of(self.inputs)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(self.model_dump_json(indent=2), encoding="utf-8")
-        partial.replace(path)
+        files.write(path_of(self.inputs), self.model_dump_json(indent=2))
 
 
 def find(inputs: str) -> Record | None:
-    """The record of the build that had these inputs, None where there was none or another version wrote it."""
-    path = path_of(inputs)
+    """The record of the build that had these inputs, None if there is none or another version wrote it."""
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValidationError:
+        return Record.model_validate_json(path_of(inputs).read_bytes())
+    except (OSError, ValidationError):
         return None
 
 

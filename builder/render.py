@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from builder import base, contents, lock, paths
+from builder import base, contents, files, lock, paths
 from builder.catalog import Catalog, Image
 from builder.source import shown
 
@@ -24,9 +24,7 @@ class Rendered:
         """Put the text in place; True where that changed the file."""
         if self.committed() == self.text:
             return False
-        partial = self.image.dockerfile_path.with_suffix(".partial")
-        partial.write_text(self.text, encoding="utf-8")
-        partial.replace(self.image.dockerfile_path)
+        files.write(self.image.dockerfile_path, self.text)
         return True
 
     def diff(self) -> str:
@@ -36,8 +34,10 @@ class Rendered:
         return "".join(difflib.unified_diff(before, after, f"{name} (committed)", f"{name} (rendered)"))
 
     def committed(self) -> str:
-        path = self.image.dockerfile_path
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            return self.image.dockerfile_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
 
 
 def render(catalog: Catalog, image: Image) -> Rendered:

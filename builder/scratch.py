@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from builder import files
+
 NAME = "scratch"
 
 
@@ -15,26 +17,29 @@ NAME = "scratch"
 def folder(cache: Path) -> Iterator[Path]:
     """A folder that is gone at the end; one that a killed process left behind goes with the next that is made."""
     home = cache / NAME
-    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with held(home):
-            sweep(home)
-            made = Path(tempfile.mkdtemp(dir=home))
-            stack.enter_context(held(made))
-            stack.callback(shutil.rmtree, made)
+        with files.in_one_line(home):
+            home.mkdir(parents=True, exist_ok=True)
+            with held(home):
+                sweep(home)
+                made = Path(tempfile.mkdtemp(dir=home))
+                stack.enter_context(held(made))
+                stack.callback(shutil.rmtree, made)
+        stack.enter_context(files.in_one_line(made, *files.FULL))
         yield made
 
 
 def sweep(home: Path) -> None:
+    """Delete the folders that nobody holds. One that goes meanwhile, and what is no folder, is no obstacle."""
     for left in home.iterdir():
-        with suppress(BlockingIOError), held(left, fcntl.LOCK_NB):
+        with suppress(OSError), held(left, fcntl.LOCK_NB):
             shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
 def held(place: Path, waiting: int = 0) -> Iterator[None]:
     """Hold the folder's lock, which a process loses by whatever ends it."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | waiting)
         yield
