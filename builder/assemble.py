@@ -1,15 +1,15 @@
 """Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
 
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
 
 from builder import base as bases
-from builder import contents, lock, paths, scratch, wheels
+from builder import contents, lock, paths, wheels
 from builder.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.catalog import Base, Catalog, Image, LayerGroup
 from builder.console import step
@@ -36,15 +36,12 @@ class Stage:
     moved: tuple[str, ...]
     working_folder: str = "/"
 
-    @contextmanager
-    def context(self) -> Iterator[str]:
-        """The stage as an OCI layout, in the form that `docker buildx build --build-context NAME=` takes."""
+    def context(self, name: str, folder: Path) -> str:
+        """Write the stage into `folder` as the OCI layout `name`, and return what `--build-context` takes there."""
         config = {"Env": [f"PATH={BASE_PATH}"], "WorkingDir": self.working_folder}
-        with scratch.folder(paths.cache()) as folder:
-            manifest = Layout(folder).write_image(
-                store(), self.layers, config=config, epoch=self.base.source_date_epoch
-            )
-            yield f"oci-layout://{folder}@{manifest.digest}"
+        epoch = self.base.source_date_epoch
+        manifest = Layout(folder / name).write_image(store(), self.layers, config=config, epoch=epoch)
+        return f"{name}=oci-layout://{name}@{manifest.digest}"
 
 
 def store() -> Store:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from builder import assemble, base, contents, final, lock, manifest, paths, record, render, wheels, writer
+from builder import assemble, base, contents, final, lock, manifest, paths, record, render, scratch, wheels, writer
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size, step
@@ -113,7 +113,8 @@ def handed_over(catalog: Catalog, image: Image, engine: Engine, made: Mapping[st
     Raises `SeedbedError` where `final` added a layer to those of `env`.
     """
     before = engine.digests()
-    digests = final.run(catalog, image, engine, made, cached=cached)
+    with scratch.folder(paths.cache()) as folder:
+        digests = final.run(catalog, image, engine, made, folder, cached=cached)
     if "env" not in made:
         return digests
     if engine.diff_ids(digests.manifest) != [layer.diff_id for layer in made["env"].layers]:

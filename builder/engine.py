@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from builder.embedded import EmbeddedEngine
 from builder.errors import SeedbedError
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+METADATA = "metadata.json"
 LARGEST_JSON = 1 << 20
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
 
@@ -98,16 +98,17 @@ class Engine:
             raise SeedbedError("no docker command on PATH; install Docker's client, or set SEEDBED_ENGINE=embedded")
         return found
 
-    def build(self, arguments: Sequence[str], *, epoch: int) -> Digests:
-        """`docker buildx build` to an image without a name. Progress goes to stderr."""
-        with tempfile.TemporaryDirectory() as scratch:
-            metadata = Path(scratch, "metadata.json")
-            command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", str(metadata)]
-            environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
-            built = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
-            if built.returncode:
-                raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
-            return digests_in(json.loads(metadata.read_text(encoding="utf-8")))
+    def build(self, arguments: Sequence[str], *, folder: Path, epoch: int) -> Digests:
+        """`docker buildx build`, run in `folder`, to an image without a name. Progress goes to stderr.
+
+        Name what is in `folder` without its path: to buildx a comma, a colon or @ in a path is punctuation.
+        """
+        command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", METADATA]
+        environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
+        built = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)
+        if built.returncode:
+            raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
+        return digests_in(json.loads((folder / METADATA).read_text(encoding="utf-8")))
 
     def has(self, image: str) -> bool:
         try:

@@ -43,7 +43,7 @@ echo '{metadata}' > "$last"
 
 def test_a_build_is_dated_by_its_lock_and_not_by_the_users_own_epoch(command, tmp_path):
     """Control: with the commit's date or today's every digest would be another."""
-    built = Engine(Client(), command, embedded=False).build(["."], epoch=1735689600)
+    built = Engine(Client(), command, embedded=False).build(["."], folder=tmp_path, epoch=1735689600)
     assert built == Digests(manifest="sha256:m", config="sha256:c")
     assert "SOURCE_DATE_EPOCH=1735689600\n" in (tmp_path / "seen").read_text()
 
