@@ -1,6 +1,7 @@
 """Locked wheels on disk, content addressed: `<cache>/wheels/<sha256>/<file name>`."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder import paths, scratch
+from builder import files, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
@@ -54,8 +55,11 @@ def download(pin: Pin, python: str) -> None:
         options += [option for platform in platforms for option in ("--platform", platform)]
         command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", *options]
         command += ["--no-deps", "--require-hashes", "--requirement", str(requirement), "--dest", str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # In TMPDIR pip unpacks what it downloads: here it goes with the folder, whatever ends pip.
+        environment = {**os.environ, "TMPDIR": str(partial)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
+            files.check_space(done.stderr, partial)
             raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))
         check(pin, path)
