@@ -348,5 +348,5 @@ def of_embedded(log: Callable[[str], None]) -> Engine:
     engine = embedded()
     if not engine.running():
         engine.up(log)
-    environment = {**os.environ, **engine.environment()}
+    environment = {**os.environ, **engine.session()}
     return Engine(docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600), environment, embedded=True)

@@ -24,7 +24,7 @@ def folder(cache: Path) -> Iterator[Path]:
                 sweep(home)
                 made = Path(tempfile.mkdtemp(dir=home))
                 stack.enter_context(held(made))
-                stack.callback(shutil.rmtree, made)
+                stack.callback(shutil.rmtree, made, ignore_errors=True)
         stack.enter_context(files.in_one_line(made, *files.FULL))
         yield made
 
