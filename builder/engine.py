@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import docker
+import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest
@@ -21,8 +22,10 @@ from builder import paths
 from builder.checks import Finished
 from builder.embedded import EmbeddedEngine
 from builder.errors import SeedbedError
+from builder.registry import Credentials
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
 METADATA = "metadata.json"
 LARGEST_JSON = 1 << 20
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
@@ -337,11 +340,20 @@ def connect(log: Callable[[str], None]) -> Engine:
 
 def of_host() -> Engine | None:
     try:
-        client = docker.from_env(timeout=600)
+        # The SDK asks for the version before it can be told, with a password of ~/.netrc.
+        version = without_netrc(OLDEST_VERSION).api.version(api_version=False)["ApiVersion"]
+        client = without_netrc(version)
         client.ping()
-    except DockerException:
+    except (DockerException, requests.RequestException, KeyError):
         return None
     return Engine(client, dict(os.environ), embedded=False)
+
+
+def without_netrc(version: str) -> docker.DockerClient:
+    """A client that speaks this version of the API, and sends the engine no password of ~/.netrc."""
+    client = docker.from_env(version=version, timeout=600)
+    client.api.auth = Credentials("", None)
+    return client
 
 
 def of_embedded(log: Callable[[str], None]) -> Engine:
@@ -349,4 +361,5 @@ def of_embedded(log: Callable[[str], None]) -> Engine:
     if not engine.running():
         engine.up(log)
     environment = {**os.environ, **engine.session()}
-    return Engine(docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600), environment, embedded=True)
+    client = docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600)
+    return Engine(client, environment, embedded=True)

@@ -1,6 +1,8 @@
 """What is asked of an engine and how, seen from an engine that is none."""
 
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import docker
 import pytest
 import requests
 
+from builder import engine
 from builder.engine import Digests, Engine, digests_in
 from builder.errors import SeedbedError
 
@@ -84,3 +87,31 @@ def test_a_name_that_can_be_no_images_is_one_line():
 )
 def test_what_names_a_registry_is_told_from_what_does_not(name, named):
     assert Engine(Client(), {}, embedded=False).names_registry(name) is named
+
+
+def test_the_engine_is_sent_no_password_of_netrc(tmp_path, monkeypatch):
+    seen: list[str | None] = []
+
+    class Daemon(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            body = b'{"ApiVersion": "1.44"}' if "version" in self.path else b"OK"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "netrc").write_text("default login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with HTTPServer(("127.0.0.1", 0), Daemon) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_port}"
+        docker.DockerClient(base_url=address, version="1.44").ping()
+        assert seen.pop() is not None, "control"
+        monkeypatch.setenv("DOCKER_HOST", address)
+        assert engine.of_host() is not None
+        server.shutdown()
+    assert seen and set(seen) == {None}
