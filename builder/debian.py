@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from builder import files, scratch
+from builder import files, network, scratch
 from builder.errors import SeedbedError
 
 APT_CONFIGURATION = Path("/etc/apt")
@@ -371,7 +371,11 @@ def _first_error(stderr: str) -> str:
 
 
 REMEDIES = (  # what apt complains of, and what to do
-    (r"NO_PUBKEY|Missing key", "upgrade the package debian-archive-keyring: it brings the keys of newer releases"),
+    *network.CLOCK,
+    (
+        r"NO_PUBKEY|EXPKEYSIG|Missing key",
+        "upgrade the package debian-archive-keyring: it brings the keys of newer releases",
+    ),
     (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
     (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),
     (r"resolve '|connect|Connection", "check the network, and the host's apt mirror and proxy"),

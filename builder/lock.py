@@ -218,7 +218,8 @@ def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin,
         asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
         if asked.returncode:
             files.check_space(asked.stderr, folder)
-            raise SeedbedError(f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
+            complaint = f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}"
+            raise SeedbedError(network.with_clock_remedy(complaint, asked.stderr))
         return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
 
 

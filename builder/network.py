@@ -1,6 +1,7 @@
 """How this host reaches packages: its certificate authorities and its Python index, from its own configuration."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -28,3 +29,26 @@ def pip_setting(name: str) -> str | None:
         [sys.executable, "-m", "pip", "config", "get", f"global.{name}"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() or None
+
+
+CLOCK = (
+    (
+        r"[Nn]ot (yet valid|valid yet|live until)|seconds in the future|time warp",
+        "this machine's clock is behind: set it",
+    ),
+    (
+        r"certificate (has )?expired|expired certificate|is expired \(invalid since",
+        "it has expired, or this machine's clock is ahead: check the clock first",
+    ),
+)
+"""What programs complain of if the clock is wrong (apt and GnuTLS, gpgv and sqv, OpenSSL, rustls), and what to do."""
+
+
+def clock_remedy(said: str) -> str | None:
+    """What to do if the clock is what a program complains of; None if it is not."""
+    return next((remedy for sign, remedy in CLOCK if re.search(sign, said)), None)
+
+
+def with_clock_remedy(complaint: str, said: str) -> str:
+    """The complaint, with what to do if the clock is the cause of what the program `said`."""
+    return "; ".join(filter(None, [complaint, clock_remedy(said)]))

@@ -185,7 +185,8 @@ class Repository:
                     self._expect(200, asked)
                 yield session
             except requests.RequestException as error:
-                raise SeedbedError(f"{self.registry}: no answer: {error}") from error
+                complaint = f"{self.registry}: no answer: {error}"
+                raise SeedbedError(network.with_clock_remedy(complaint, complaint)) from error
 
     def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
         """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""

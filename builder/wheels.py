@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder import files, paths, scratch
+from builder import files, network, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
@@ -72,7 +72,7 @@ def reason(pin: Pin, stderr: str) -> str:
     if other := re.search(r"Got\s+([0-9a-f]{64})", stderr):
         return f"the index serves a file with sha256 {other[1]}, the lock says {pin.sha256}; it was not used"
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    return f"not fetched: {errors[-1] if errors else one_line(stderr)}"
+    return network.with_clock_remedy(f"not fetched: {errors[-1] if errors else one_line(stderr)}", stderr)
 
 
 def check(pin: Pin, path: Path) -> None:
