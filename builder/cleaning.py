@@ -1,6 +1,7 @@
 """The cache folder as a whole: marked as Seedbed's, held while it is in use, and cleaned of what Seedbed put there."""
 
 import fcntl
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ MARK_TEXT = """\
 Signature: 8a477f597d28d172789f06886806bc55
 # This folder is Seedbed's cache, and `./build.py clean` deletes what is in it.
 """
+UNFIT = re.compile(r'[:;%"\\\x00-\x1f]')
+"""To the dynamic linker, apt or mmdebstrap these are punctuation, and they know no quotes."""
+
 REMEDY = "name another folder in SEEDBED_CACHE"
 MADE = ("layers", "blobs", "records", scratch.NAME)
 FETCHED = ("apt", "packages", "registry", "wheels", "engine", ".engine.lock")
@@ -67,6 +71,8 @@ def _held(how: int) -> Iterator[None]:
 
 def claim(cache: Path) -> None:
     """Mark the folder as Seedbed's, if it is new, or holds nothing that Seedbed does not make."""
+    if unfit := UNFIT.search(str(cache)):
+        raise SeedbedError(f"{str(cache)!r}: programs that builds need cannot handle {unfit[0]!r} in a path; {REMEDY}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         mark = cache / MARK

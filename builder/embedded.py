@@ -334,6 +334,8 @@ def host_supported() -> str | None:
 
 
 def _unsuited(folder: Path) -> str | None:
+    if "," in str(folder):
+        return f"containerd cannot mount what is in {folder}, for the comma: set SEEDBED_CACHE to a path without one"
     found = subprocess.run(["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True)
     if found.stdout.strip() != "overlayfs":
         return None

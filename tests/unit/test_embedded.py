@@ -70,6 +70,11 @@ def test_nothing_is_fetched_into_a_folder_of_somebody_elses(tmp_path, monkeypatc
         EmbeddedEngine(tmp_path / "engine").up(print)
 
 
+def test_a_path_with_a_comma_is_refused_because_containers_could_not_be_mounted(tmp_path):
+    assert "for the comma: set SEEDBED_CACHE to" in (embedded._unsuited(tmp_path / "a,b") or "")
+    assert "for the comma" not in (embedded._unsuited(tmp_path) or "")
+
+
 # Logins
 
 
