@@ -93,7 +93,16 @@ class _Interpreter:
 
     @cached_property
     def root(self) -> Path:
-        """The folder with the interpreter, its standard library and the libraries it is linked with."""
+        """The folder with the interpreter, its standard library and the libraries it is linked with.
+
+        Raises SeedbedError if the layer is not what its digest says: what is in it runs here.
+        """
+        with self.layer.open("rb") as blob:
+            found = hashlib.file_digest(blob, "sha256").hexdigest()
+        if found != self.layer.name:
+            raise SeedbedError(
+                f"expected sha256 {self.layer.name}, found {found} in {self.layer}: delete that file and build again"
+            )
         with (
             self.layer.open("rb") as blob,
             zstandard.ZstdDecompressor().stream_reader(blob) as stream,

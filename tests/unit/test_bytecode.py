@@ -223,3 +223,12 @@ def test_sources_are_compiled_in_the_order_of_their_paths(compiled, tmp_path, mo
     for files in (SOURCES, SOURCES[::-1]):
         with pytest.raises(SeedbedError, match=r": \['/opt/app/one\.py', '/opt/app/two\.py'\]"):
             compiled(files)
+
+
+def test_an_interpreter_that_is_not_what_its_digest_says_does_not_run(store, base, compiled, interpreter):
+    other = write_layer(store, [*interpreter, file("planted", b"")], epoch=EPOCH, level=1, what="another")
+    store.blob(other.descriptor.digest).replace(store.blob(base.descriptor.digest))
+    with pytest.raises(
+        SeedbedError, match=rf"expected sha256 {base.descriptor.digest[7:]}, found .*: delete that file"
+    ):
+        compiled(SOURCES, base)
