@@ -80,11 +80,9 @@ def write(base: Base, lock: Lock) -> None:
 
 def read(base: Base) -> Lock:
     """The base's lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
-    if not base.lock_path.exists():
-        raise SeedbedError(f"{shown(base.lock_path)}: missing; {remedy(base)}")
     head: dict[str, str] = {}
     packages = []
-    for number, line in enumerate(base.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(files.read(base.lock_path, remedy(base)).splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()

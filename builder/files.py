@@ -13,6 +13,7 @@ from typing import IO
 
 from builder import paths
 from builder.errors import SeedbedError
+from builder.source import shown
 
 WRITING = ".writing-"
 """How the name of a file starts while it is written."""
@@ -27,6 +28,19 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         Path(file.name).replace(path)
+
+
+def read(path: Path, remedy: str) -> str:
+    """The file's text. Raises SeedbedError with `remedy` if it is missing, is no plain file, or is not in UTF-8."""
+    if not path.is_file():
+        found = "no plain file" if path.exists() else "missing"
+        raise SeedbedError(f"{shown(path)}: {found}; {remedy}")
+    try:
+        with in_one_line(path):
+            return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SeedbedError(f"{shown(path)}:{line}: not in UTF-8; {remedy}") from None
 
 
 @contextmanager
@@ -77,7 +91,7 @@ def complaint(error: OSError, place: Path) -> str:
         where = where.parent
     if error.errno in FULL:
         return no_space(where)
-    remedy = "name another folder in SEEDBED_CACHE" if in_cache(where) else "check who may write there"
+    remedy = "name another folder in SEEDBED_CACHE" if in_cache(where) else "check its permissions"
     return f"{where}: {error.strerror}; {remedy}"
 
 

@@ -98,11 +98,9 @@ def write(what: Locked, lock: Lock) -> None:
 def read(what: Locked) -> Lock:
     """The lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
     remedy = f"run ./build.py lock {what.name}"
-    if not what.lock_path.exists():
-        raise SeedbedError(f"{shown(what.lock_path)}: missing; {remedy}")
     head: dict[str, str] = {}
     wheels = []
-    for number, line in enumerate(what.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(files.read(what.lock_path, remedy).splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
@@ -134,8 +132,8 @@ def check(catalog: Catalog, image: Image) -> Lock:
 
 def digest(catalog: Catalog, image: Image) -> str:
     """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
-    files = (catalog.base_of(image).lock_path, image.lock_path)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).hexdigest()
+    locks = (catalog.base_of(image).lock_path, image.lock_path)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in locks if path.exists())).hexdigest()
 
 
 def moment(cutoff: str | None) -> str:
@@ -188,7 +186,7 @@ def inputs_of(catalog: Catalog, image: Image) -> str:
 
 def requirements_in(what: Locked) -> list[str]:
     """The lines of requirements.in that ask for something."""
-    text = what.requirements_path.read_text(encoding="utf-8")
+    text = files.read(what.requirements_path, "write the packages to install into it, one a line")
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import files, paths, scratch
+from builder import base, files, lock, paths, scratch
 from builder.errors import SeedbedError
 
 WRITERS = """
@@ -106,11 +106,41 @@ def test_a_file_that_is_being_written_stays(tmp_path):
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
     (tmp_path / "records").write_text("a file where the folder belongs")
-    with pytest.raises(SeedbedError, match=rf"^{tmp_path}/records: File exists; check who may write there$"):
+    with pytest.raises(SeedbedError, match=rf"^{tmp_path}/records: File exists; check its permissions$"):
         files.write(tmp_path / "records" / "x.json", "")
     monkeypatch.setattr(paths, "cache", lambda: tmp_path)
     with pytest.raises(SeedbedError, match=r"File exists; name another folder in SEEDBED_CACHE$"):
         files.write(tmp_path / "records" / "x.json", "")
+
+
+def broken(file: Path, how: str) -> None:
+    file.unlink()
+    match how:
+        case "missing":
+            """It is."""
+        case "a folder":
+            file.mkdir()
+        case "a pipe":
+            os.mkfifo(file)
+        case "not in UTF-8":
+            file.write_bytes(b"# format: 1\n# \xff\n")
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [("missing", "missing"), ("a folder", "no plain file"), ("a pipe", "no plain file"), ("not in UTF-8", "not in")],
+)
+@pytest.mark.parametrize("name", ["base/packages.lock", "tiny/requirements.lock", "tiny/requirements.in"])
+def test_a_lock_that_cannot_be_read_is_one_line(folder, load, name, how, told):
+    loaded = load()
+    image = loaded.image("tiny")
+    broken(folder / name, how)
+    with pytest.raises(
+        SeedbedError, match=rf"{name}(:2)?: {told}.*; (run ./build.py lock|write the packages)"
+    ) as caught:
+        base.check(loaded.base_of(image))
+        lock.check(loaded, image)
+    assert "\n" not in str(caught.value)
 
 
 # A disk that is full
