@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder import engine, paths, scratch
+from builder import engine, files, paths, scratch
 from builder.console import size
 from builder.errors import SeedbedError
 
@@ -62,7 +62,7 @@ def _held(how: int) -> Iterator[None]:
     cache = paths.cache()
     try:
         claim(cache)
-        with (cache / MARK).open() as mark:
+        with (cache / MARK).open() as mark, files.in_one_line(cache, *files.OF_DISKS):
             fcntl.flock(mark, how)
             yield
     except BlockingIOError:

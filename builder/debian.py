@@ -110,7 +110,8 @@ class Archive:
 
     def _prepare(self) -> None:
         for folder in ("lists/partial", "cache/archives/partial", "sources.d"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+            with files.in_one_line(self.directory):
+                (self.directory / folder).mkdir(parents=True, exist_ok=True)
         _write(self.directory / "status", "")
         _write(self.directory / "sources.d/debian.sources", _sources_file(self.sources))
         _write(self._configuration, APT_CONF.format(directory=self.directory))

@@ -143,9 +143,12 @@ class EmbeddedEngine:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        with self.directory.with_name(f".{self.directory.name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with files.in_one_line(self.directory):
+                self.directory.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(self.directory.with_name(f".{self.directory.name}.lock").open("a"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(files.in_one_line(self.directory, *files.FULL))
             yield
 
     def _install(self, log: Log) -> None:
@@ -449,8 +452,12 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCBRADDBR, SIOCBRDELBR, IFF_UP = 0x8913, 0x8914, 0
 
 
 def _add_bridge(name: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, SIOCBRADDBR, name.encode().ljust(16, b"\0"))
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            fcntl.ioctl(control, SIOCBRADDBR, name.encode().ljust(16, b"\0"))
+    except OSError as error:
+        remedy = "give this root CAP_NET_ADMIN, as a privileged container has it, and the kernel its module bridge"
+        raise SeedbedError(f"the embedded engine gets no network bridge: {error.strerror}; {remedy}") from None
 
 
 def _remove_bridge(name: str) -> None:

@@ -19,6 +19,7 @@ WRITING = ".writing-"
 """How the name of a file starts while it is written."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_DISKS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 NEWBORN = 60  # seconds in which the writer of an empty file may still be about to lock it
 
 

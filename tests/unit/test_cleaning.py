@@ -1,5 +1,7 @@
 """`clean` deletes what Seedbed made, in the folder that is marked as Seedbed's, while nobody uses it; nothing else."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,18 @@ def test_any_other_path_will_do(tmp_path, monkeypatch, name):
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / name))
     used()
     assert (paths.cache() / cleaning.MARK).exists()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_a_command_is_one_line(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    file = str(paths.cache() / "layers" / "x")
+    with pytest.raises(SeedbedError, match=rf"^{file}: .*SEEDBED_CACHE") as caught, cleaning.in_use():
+        raise OSError(number, os.strerror(number), file)
+    assert "\n" not in str(caught.value)
+
+
+def test_any_other_error_is_no_disks(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError), cleaning.in_use():
+        (tmp_path / "missing").read_text()

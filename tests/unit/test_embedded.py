@@ -75,6 +75,23 @@ def test_a_path_with_a_comma_is_refused_because_containers_could_not_be_mounted(
     assert "for the comma" not in (embedded._unsuited(tmp_path) or "")
 
 
+# Hosts that will not do
+
+
+@as_root
+def test_a_root_that_may_make_no_bridge_is_told_what_it_lacks():
+    program = "from builder import embedded; embedded._add_bridge('seedbed-test')"
+    command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert "SeedbedError: the embedded engine gets no network bridge: Operation not permitted; give" in done.stderr
+
+
+def test_a_cache_that_is_no_folder_is_one_line(tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(SeedbedError, match=r"cache: (File exists|Not a directory); check its permissions"):
+        EmbeddedEngine(tmp_path / "cache" / "engine").down()
+
+
 # Logins
 
 
