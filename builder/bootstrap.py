@@ -4,7 +4,6 @@ mmdebstrap runs from a scratch folder, under a clean environment and without a n
 packages, the epoch and RECIPE, and on nothing of the host: neither its release, its apt, its clock nor its locale.
 """
 
-import hashlib
 import platform
 import shlex
 import shutil
@@ -120,13 +119,7 @@ class Debs:
     def file(self, package: Package) -> Path:
         """The package's file, proven to have its sha256: what is in it runs as root."""
         path = self.folder / f"{package.sha256}.deb"
-        with path.open("rb") as deb:
-            found = hashlib.file_digest(deb, "sha256").hexdigest()
-        if found != package.sha256:
-            raise SeedbedError(
-                f"{package.name}={package.version}: expected sha256:{package.sha256}, found sha256:{found} in {path}: "
-                f"delete that file, and it is fetched again"
-            )
+        files.check_sha256(path, package.sha256, f"{package.name}={package.version}")
         return path
 
 

@@ -6,7 +6,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from builder import assemble, base, contents, final, lock, manifest, paths, record, render, scratch, wheels, writer
+from builder import (
+    assemble,
+    base,
+    contents,
+    files,
+    final,
+    lock,
+    manifest,
+    paths,
+    record,
+    render,
+    scratch,
+    wheels,
+    writer,
+)
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size, step
@@ -46,7 +60,8 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
     check_space(catalog, image, engine)
     began = time.monotonic()
     made = made_stages(catalog, image, options, log)
-    with step(f"{image.name}: the engine takes it over"):
+    checks = [check for stage in made.values() for check in stage.checks]
+    with step(f"{image.name}: the engine takes it over"), files.suspecting(*checks):
         digests = handed_over(catalog, image, engine, made, cached=options.cached)
     built = Record(
         image=image.name,

@@ -21,6 +21,7 @@ import zstandard
 
 from builder import scratch
 from builder.errors import SeedbedError
+from builder.files import check_sha256
 from builder.install import Target, Wheel, installed_files
 from builder.layers import PREFIX, PYTHON, cpus
 from builder.oci import Layer, Store
@@ -97,12 +98,7 @@ class _Interpreter:
 
         Raises SeedbedError if the layer is not what its digest says: what is in it runs here.
         """
-        with self.layer.open("rb") as blob:
-            found = hashlib.file_digest(blob, "sha256").hexdigest()
-        if found != self.layer.name:
-            raise SeedbedError(
-                f"expected sha256 {self.layer.name}, found {found} in {self.layer}: delete that file and build again"
-            )
+        check_sha256(self.layer, self.layer.name, "the base's layer")
         with (
             self.layer.open("rb") as blob,
             zstandard.ZstdDecompressor().stream_reader(blob) as stream,

@@ -2,11 +2,12 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -100,6 +101,29 @@ def no_space(place: Path) -> str:
     """That the disk with `place` is full, and what helps."""
     remedy = ", or set SEEDBED_CACHE to a larger disk" if in_cache(place) else ""
     return f"{place}: no space left on the disk at {disk(place)}; free some{remedy}"
+
+
+def check_sha256(path: Path, expected: str, what: str) -> None:
+    """Raise SeedbedError unless the file of the cache has the sha256; it is then deleted, so that it is made anew."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        path.unlink(missing_ok=True)
+        raise SeedbedError(
+            f"{what}: expected sha256 {expected}, found {found} in {path}, which is now deleted: run the command again"
+        )
+
+
+@contextmanager
+def suspecting(*checks: Callable[[], object]) -> Iterator[None]:
+    """If the block fails, make these checks before: they name the file of the cache that is the cause, if one is."""
+    try:
+        yield
+    except SeedbedError:
+        for check in checks:
+            with suppress(FileNotFoundError):
+                check()
+        raise
 
 
 def check_space(said: str, place: Path) -> None:

@@ -70,6 +70,12 @@ class Store:
     def blob(self, digest: str) -> Path:
         return _blob(self.root, digest)
 
+    def proven(self, digest: str) -> Path:
+        """The blob's file, if it is what its digest says; raises SeedbedError otherwise."""
+        path = self.blob(digest)
+        files.check_sha256(path, digest.removeprefix("sha256:"), "a layer")
+        return path
+
     def find(self, key: str, *, what: str) -> Layer | None:
         """The layer remembered under `key`, described as `what`; None if its note or its blob is gone."""
         try:

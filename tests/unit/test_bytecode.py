@@ -229,6 +229,6 @@ def test_an_interpreter_that_is_not_what_its_digest_says_does_not_run(store, bas
     other = write_layer(store, [*interpreter, file("planted", b"")], epoch=EPOCH, level=1, what="another")
     store.blob(other.descriptor.digest).replace(store.blob(base.descriptor.digest))
     with pytest.raises(
-        SeedbedError, match=rf"expected sha256 {base.descriptor.digest[7:]}, found .*: delete that file"
+        SeedbedError, match=rf"expected sha256 {base.descriptor.digest[7:]}, found .*, which is now deleted: run"
     ):
         compiled(SOURCES, base)

@@ -1,10 +1,12 @@
 """Files: whole or not at all, whoever else writes them, and one line that names the disk if it is full."""
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,35 @@ def test_a_lock_that_cannot_be_read_is_one_line(folder, load, name, how, told):
         base.check(loaded.base_of(image))
         lock.check(loaded, image)
     assert "\n" not in str(caught.value)
+
+
+# A cache that is not what it was
+
+
+def test_a_file_that_is_not_what_its_name_says_is_named_and_goes(tmp_path):
+    file = tmp_path / "x.whl"
+    file.write_text("flipped")
+    digest = hashlib.sha256(b"as it was").hexdigest()
+    with pytest.raises(
+        SeedbedError, match=rf"^x 1.0: expected sha256 {digest}, found .* in {file}, which is now deleted"
+    ):
+        files.check_sha256(file, digest, "x 1.0")
+    assert not file.exists()
+
+
+def test_a_file_that_is_what_its_name_says_stays(tmp_path):
+    (tmp_path / "x").write_text("as it was")
+    files.check_sha256(tmp_path / "x", hashlib.sha256(b"as it was").hexdigest(), "x")
+    assert (tmp_path / "x").exists()
+
+
+def test_the_file_that_made_a_step_fail_is_named_instead_of_what_followed(tmp_path):
+    (tmp_path / "x").write_text("flipped")
+    suspects = [partial(files.check_sha256, tmp_path / name, "0" * 64, name) for name in ("gone", "x")]
+    with pytest.raises(SeedbedError, match=r"^x: expected"), files.suspecting(*suspects):
+        raise SeedbedError("the engine says so")
+    with pytest.raises(SeedbedError, match=r"^the engine says so$"), files.suspecting(*suspects):
+        raise SeedbedError("the engine says so")
 
 
 # A disk that is full

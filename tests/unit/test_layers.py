@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -279,7 +280,7 @@ def refused(store: Store, match: str, *wheels: Wheel) -> None:
 def test_a_wheel_that_is_not_the_locked_one_is_refused_and_named(store, folder):
     wheel = Recipe().make(folder)
     wheel.path.write_bytes(wheel.path.read_bytes() + b"x")
-    refused(store, rf"demo 1\.0: expected sha256 {wheel.sha256}, as locked, found [0-9a-f]{{64}} in .*demo-1\.0", wheel)
+    refused(store, rf"demo 1\.0: expected sha256 {wheel.sha256}, found [0-9a-f]{{64}} in .*demo-1\.0", wheel)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -425,3 +426,8 @@ def test_however_well_a_file_is_compressed_it_is_inflated_in_small_pieces(folder
     sizes = [len(chunk) for chunk in zeros.entry.content()]
     assert sum(sizes) == 64 << 20
     assert max(sizes) <= CHUNK
+
+
+def test_a_writer_that_is_killed_is_one_line():
+    with pytest.raises(SeedbedError, match="a process that wrote a layer was killed: see whether memory is short"):
+        layers._in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2)
