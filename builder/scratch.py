@@ -31,7 +31,7 @@ def folder(cache: Path) -> Iterator[Path]:
 
 def sweep(home: Path) -> None:
     """Delete the folders that nobody holds. One that goes meanwhile, and what is no folder, is no obstacle."""
-    for left in home.iterdir():
+    for left in (path for path in home.iterdir() if not path.is_symlink()):
         with suppress(OSError), held(left, fcntl.LOCK_NB):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -39,7 +39,7 @@ def sweep(home: Path) -> None:
 @contextmanager
 def held(place: Path, waiting: int = 0) -> Iterator[None]:
     """Hold the folder's lock, which a process loses by whatever ends it."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | waiting)
         yield
