@@ -76,6 +76,8 @@ def refuse_an_old_python() -> None:
 
 def make() -> None:
     """Install the locked packages into a fresh environment; ends the process with one line where that fails."""
+    from builder import network  # an old Python could not read it
+
     print("seedbed: preparing .venv from requirements.lock", file=sys.stderr)
     try:
         import venv
@@ -85,21 +87,14 @@ def make() -> None:
         sys.exit(f"seedbed: {NO_VENV}")
     except subprocess.CalledProcessError as error:
         said = (error.output or b"").decode(errors="replace")
-        sys.exit(f"seedbed: {HOME}: {NO_VENV if 'No module named ensurepip' in said else last_line(said)}")
-    install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        sys.exit(f"seedbed: {HOME}: {NO_VENV if 'No module named ensurepip' in said else network.pip_reason(said)}")
+    install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     done = subprocess.run([PYTHON, *install, "-r", LOCK], stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(
-            f"seedbed: pip could not install requirements.lock: {last_line(done.stderr)}; "
+            f"seedbed: pip could not install requirements.lock: {network.pip_reason(done.stderr)}; "
             "check the disk, the network, and pip's own settings (pip config list)"
         )
 
 
 NO_VENV = "this Python cannot make virtual environments; on Debian: apt-get install python3-venv"
-
-
-def last_line(text: str) -> str:
-    """The last line that says what is wrong: pip's hints come after its errors."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["it gave no reason"])[-1]

@@ -13,7 +13,7 @@ from builder import files, network, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
-from builder.lock import Pin, one_line, supported_tags
+from builder.lock import Pin, supported_tags
 
 DOWNLOADS_AT_ONCE = 4
 
@@ -71,8 +71,7 @@ def reason(pin: Pin, stderr: str) -> str:
     """Why pip did not fetch the wheel, in one line."""
     if other := re.search(r"Got\s+([0-9a-f]{64})", stderr):
         return f"the index serves a file with sha256 {other[1]}, the lock says {pin.sha256}; it was not used"
-    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    return network.with_clock_remedy(f"not fetched: {errors[-1] if errors else one_line(stderr)}", stderr)
+    return f"not fetched: {network.pip_reason(stderr)}"
 
 
 def check(pin: Pin, path: Path) -> None:

@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with what comes before the environment, and a lock that asks for nothing."""
     checkout = tmp_path / "a checkout"
     (checkout / "builder").mkdir(parents=True)
-    for name in ("__init__.py", "environment.py"):
+    for name in ("__init__.py", "environment.py", "network.py"):
         shutil.copy(paths.ROOT / "builder" / name, checkout / "builder")
     (checkout / "build.py").write_text(MAIN)
     (checkout / "requirements.lock").write_text("# nothing\n")
@@ -148,3 +148,10 @@ def test_pip_that_fails_is_one_line(checkout, monkeypatch):
     line = one_line(run(checkout))
     assert "pip could not install requirements.lock: No matching distribution found for six==1.0" in line
     assert not (checkout / ".venv" / environment.STAMP.name).exists()
+
+
+def test_an_index_that_does_not_answer_is_named(checkout, monkeypatch):
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "RETRIES": "1", "CONFIG_FILE": "/dev/null"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    (checkout / "requirements.lock").write_text("six==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    assert "the index does not answer: Failed to establish a new connection" in one_line(run(checkout))

@@ -1,5 +1,7 @@
 """A wrong clock is named as what it is, in whatever words a program complains of it."""
 
+import re
+
 import pytest
 
 from builder import debian, network, wheels
@@ -13,8 +15,8 @@ BEHIND = {
     "apt, by https": f"E: Failed to fetch https://a.example/InRelease  {UNTRUSTED} not yet valid certificate.",
     "sqv": "E: Sub-process /usr/bin/sqv returned an error code (1), error message is: Verifying signature: Not live "
     "until 2026-11-26T21:00:00Z",
-    "pip": f"WARNING: Retrying (Retry(total=0)) after {PIP.format('certificate is not yet valid')}: /simple/six/\n"
-    "ERROR: No matching distribution found for six==1.17.0",
+    "pip": "WARNING: Retrying (Retry(total=0)) after connection broken by "
+    f"{PIP.format('certificate is not yet valid')}: /simple/six/\nERROR: No matching distribution found for six==1.17",
     "uv": "error: Failed to fetch: https://index.example/simple/six/\n  cause: invalid peer certificate: certificate "
     "not valid yet: verification time 1732662099 (UNIX), but certificate is not valid before 1795734096",
 }
@@ -59,6 +61,21 @@ def test_a_key_that_has_expired_is_the_keyrings_affair():
 
 def test_pips_error_is_not_taken_for_the_cause():
     pin = Pin("six", "1.17.0", "0" * 64)
-    assert wheels.reason(pin, BEHIND["pip"]) == (
-        "not fetched: No matching distribution found for six==1.17.0; this machine's clock is behind: set it"
+    assert re.fullmatch(
+        r"not fetched: the index does not answer: .*is not yet valid.*; this machine's clock is behind: set it",
+        wheels.reason(pin, BEHIND["pip"]),
     )
+
+
+def test_an_index_that_does_not_answer_is_not_one_that_lacks_the_package():
+    stderr = (
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3."
+        "connection.HTTPSConnection object at 0x7f4e2b638790>: Failed to establish a new connection: [Errno -2] "
+        "Name or service not known')': /simple/six/\nERROR: No matching distribution found for six==1.0\n"
+    )
+    assert network.pip_reason(stderr) == (
+        "the index does not answer: Failed to establish a new connection: [Errno -2] Name or service not known"
+    )
+    assert network.pip_reason("ERROR: a\n\nERROR: b\n hint\n") == "b"
+    assert network.pip_reason("Traceback\nKeyError: 1\n") == "KeyError: 1"
+    assert network.pip_reason("") == "it gave no reason"
