@@ -20,6 +20,7 @@ OFF = {"SEEDBED_MODE": "off"}
 OTHER_SEED = {"SEEDBED_SEED": "7"}
 CLAIM = "repeats: "  # how the checks that run a program begin
 LONGEST_RUN = 600  # seconds
+TIMED_OUT = 124  # as timeout(1) has it
 PROGRAMS_AT_ONCE = 2
 # Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
@@ -186,8 +187,11 @@ def repeats(script: Path) -> Check:
 
 def side_by_side(train: Callable[[dict[str, str]], str], environments: list[dict[str, str]]) -> list[str]:
     """What a program ends with in each of these environments, some runs at a time."""
-    with ThreadPoolExecutor(PROGRAMS_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(PROGRAMS_AT_ONCE)
+    try:
         return list(pool.map(train, environments))
+    finally:  # whoever is interrupted ends the programs, and does not wait for them
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def expect(status: int, command: Sequence[str], finished: Finished) -> Finished:

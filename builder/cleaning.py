@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder import engine, paths, scratch
+from builder import engine, leases, paths, scratch
 from builder.console import size
 from builder.errors import SeedbedError
 
@@ -18,6 +18,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 REMEDY = "name another folder in SEEDBED_CACHE"
 MADE = ("layers", "blobs", "records", scratch.NAME)
 FETCHED = ("apt", "packages", "registry", "wheels", "engine", ".engine.lock")
+KEPT = (leases.NAME,)  # without them the next run could not tell which containers a killed one has left
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def claim(cache: Path) -> None:
             if "Seedbed" not in mark.read_text(encoding="utf-8", errors="replace"):
                 raise SeedbedError(f"{mark}: made by another program; {REMEDY}")
             return
-        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED}):
+        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED, *KEPT}):
             raise SeedbedError(f"{cache}: holds {foreign[0]}, which Seedbed did not make; {REMEDY}")
         mark.write_text(MARK_TEXT, encoding="utf-8")
     except OSError as error:
