@@ -84,7 +84,7 @@ def inputs_of(catalog: Catalog, image: Image, options: Options = Options()) -> s
     """The hex sha256 of all that decides what a build makes: its record is found by it."""
     inputs = {
         "image": image.name,
-        "dockerfile": image.dockerfile_path.read_text(encoding="utf-8") if image.dockerfile_path.exists() else "",
+        "dockerfile": render.committed(image),
         "lock": lock.digest(catalog, image),
         "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in contents.runtime_files(image)},
         "epoch": catalog.base_of(image).source_date_epoch,

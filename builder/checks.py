@@ -12,6 +12,7 @@ from re import MULTILINE, search
 from typing import Any, Literal, Protocol
 
 from builder.errors import SeedbedError
+from builder.text import printable
 
 SKIPPED = 77
 BYPASSED = [""]  # what `docker run --entrypoint ""` sends
@@ -224,4 +225,5 @@ def first_line(text: str) -> str:
 
 
 def last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    """The last thing a program said, fit for a message: it may have meant its escapes for a terminal."""
+    return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))

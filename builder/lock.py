@@ -18,10 +18,11 @@ import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from builder import network
+from builder import network, reading
 from builder.catalog import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
 from builder.source import shown
+from builder.text import one_line
 
 FORMAT = 1
 PLATFORM = "x86_64-manylinux_2_28"
@@ -30,7 +31,7 @@ LEGACY = {
     "manylinux_2_12_x86_64": "manylinux2010_x86_64",
     "manylinux_2_5_x86_64": "manylinux1_x86_64",
 }
-PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
+PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9A-Za-z.!+_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
 
 
 class Locked(Protocol):
@@ -105,7 +106,7 @@ def read(what: Locked) -> Lock:
         raise SeedbedError(f"{shown(what.lock_path)}: missing; {remedy}")
     head: dict[str, str] = {}
     wheels = []
-    for number, line in enumerate(what.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(reading.text(what.lock_path).splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
@@ -138,7 +139,7 @@ def check(catalog: Catalog, image: Image) -> Lock:
 def digest(catalog: Catalog, image: Image) -> str:
     """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
     files = (catalog.base_of(image).lock_path, image.lock_path)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).hexdigest()
+    return hashlib.sha256(b"".join(reading.data(path) for path in files if path.exists())).hexdigest()
 
 
 def moment(cutoff: str | None) -> str:
@@ -191,8 +192,8 @@ def inputs_of(catalog: Catalog, image: Image) -> str:
 
 def requirements_in(what: Locked) -> list[str]:
     """The lines of requirements.in that ask for something."""
-    text = what.requirements_path.read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = reading.text(what.requirements_path).splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def versions(image: Image) -> list[str]:
@@ -256,7 +257,3 @@ def supported_tags(python: str) -> list[Tag]:
     platforms = [name for platform in platforms for name in (platform, LEGACY.get(platform)) if name]
     version = tuple(map(int, python.split(".")))
     return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -12,7 +12,8 @@ from builder import paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
-from builder.lock import Pin, one_line, supported_tags
+from builder.lock import Pin, supported_tags
+from builder.text import one_line
 
 DOWNLOADS_AT_ONCE = 4
 
