@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,14 +19,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError
+
+from builder import reading
 from builder.errors import SeedbedError
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+Digest = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]
+"""The only kind there is here: other algorithms are allowed by the specification and made by nobody."""
 
 _WRITING = ".writing-"
 
@@ -35,8 +43,8 @@ class Descriptor:
     """What a blob is (`media_type`), its `digest` ("sha256:" and 64 hex digits) and its `size` in bytes."""
 
     media_type: str
-    digest: str
-    size: int
+    digest: Digest
+    size: NonNegativeInt
 
     def to_json(self) -> dict[str, Any]:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
@@ -55,9 +63,12 @@ class Layer:
     """A compressed layer: its blob, the digest and bytes of the tar inside, and one line on what it is."""
 
     descriptor: Descriptor
-    diff_id: str
-    raw_size: int
+    diff_id: Digest
+    raw_size: NonNegativeInt
     what: str
+
+
+_NOTE = TypeAdapter(Layer)
 
 
 @dataclass(frozen=True)
@@ -76,11 +87,10 @@ class Store:
     def find(self, key: str, *, what: str) -> Layer | None:
         """The layer remembered under `key`, described as `what`; None if its note or its blob is gone."""
         try:
-            note = json.loads(self._note(key).read_bytes())
-            layer = Layer(Descriptor(**note.pop("descriptor")), **note)
+            layer = _NOTE.validate_json(reading.data(self._note(key)))
             # ext4 and XFS commit a new file's size after its data: a blob torn by a power cut is too short.
             intact = self.blob(layer.descriptor.digest).stat().st_size == layer.descriptor.size
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (SeedbedError, OSError, ValidationError):
             return None
         return replace(layer, what=what) if intact else None
 
@@ -238,6 +248,8 @@ def _image_config(layers: Sequence[Layer], config: Mapping[str, Any], epoch: int
 
 
 def _blob(root: Path, digest: str) -> Path:
+    if not DIGEST.fullmatch(digest):
+        raise SeedbedError(f"expected sha256: and 64 hex digits, found {digest!r}")
     return root / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
 

@@ -18,7 +18,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
 from builder.errors import SeedbedError
-from builder.oci import INDEX_TYPE, MANIFEST_TYPE, Descriptor
+from builder.oci import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Descriptor
 
 UPLOADS_AT_ONCE = 4
 HUB = f"registry-1.{docker.auth.INDEX_NAME}"
@@ -41,8 +41,6 @@ TIMEOUT = (20, 600)
 
 ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False}
 """How to ask for what is never to be asked of anybody else."""
-
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Session(requests.Session):

@@ -7,7 +7,7 @@ import pytest
 from builder import checks, record, smoke
 from builder.checks import Failed, Skipped
 from builder.engine import Finished
-from builder.record import Record, SmokeResult
+from builder.record import LayerRecord, Record, SmokeResult
 from builder.smoke import Subject
 
 DIGEST = "sha256:" + "d" * 64
@@ -59,7 +59,7 @@ def test_with(load, monkeypatch, tmp_path):
             lock="l" * 64,
             digest=DIGEST,
             config=DIGEST,
-            layers=(),
+            layers=(LayerRecord(digest=DIGEST, size=1, what="a layer"),),
             unpacked=0,
             moved=moved,
             seconds=1,
