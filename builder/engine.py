@@ -22,7 +22,7 @@ from docker.types import DeviceRequest
 from builder import leases, paths
 from builder.checks import LONGEST_RUN, TIMED_OUT, Finished
 from builder.embedded import EmbeddedEngine
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 LARGEST_JSON = 1 << 20
@@ -143,7 +143,10 @@ class Engine:
 
     def names_registry(self, image: str) -> bool:
         """Whether the name starts with a registry's, other than the one that Docker takes where none is named."""
-        return bool(docker.auth.resolve_repository_name(image)[0] != docker.auth.INDEX_NAME)
+        try:
+            return bool(docker.auth.resolve_repository_name(image)[0] != docker.auth.INDEX_NAME)
+        except DockerException:
+            raise UsageError(f"{image}: expected the name of an image, without a scheme") from None
 
     def pull(self, image: str) -> None:
         pulled = self.docker("pull", "--quiet", image)

@@ -11,7 +11,7 @@ import requests
 from builder import paths
 from builder.checks import Finished
 from builder.engine import LEASE, Digests, Engine, digests_in
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 
 
 class Client:
@@ -181,3 +181,8 @@ def test_output_in_any_encoding_is_kept(tmp_path):
     program.chmod(0o755)
     said = Engine(Client(), {"PATH": str(tmp_path)}, embedded=False).docker("version").stdout
     assert said == "a\N{REPLACEMENT CHARACTER}"
+
+
+def test_an_address_in_the_place_of_a_name_is_one_line():
+    with pytest.raises(UsageError, match=r"^https://x/y: expected the name of an image, without a scheme$"):
+        Engine(Client(), {}, embedded=False).names_registry("https://x/y")
