@@ -1,12 +1,8 @@
 """Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
 
-import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
-
-import zstandard
 
 from builder import base as bases
 from builder import contents, lock, paths, scratch, wheels
@@ -16,7 +12,7 @@ from builder.console import step
 from builder.install import Target, Wheel, installed_files
 from builder.layers import Part, wheel_layers
 from builder.oci import Layer, Layout, Store
-from builder.tar import Entry, directory, file, layer_key, symlink, write_layer
+from builder.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
 from builder.writer import LEVEL
 
 Log = Callable[[str], None]
@@ -181,10 +177,6 @@ def files_in(layer: str, paths: Collection[str]) -> dict[str, bytes]:
     blob = store().blob(layer)
     if not blob.exists():
         return {}
-    with (
-        blob.open("rb") as compressed,
-        zstandard.ZstdDecompressor().stream_reader(compressed) as stream,
-        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
-    ):
+    with opened(blob) as archive:
         members = (member for member in archive if member.name in paths)
         return {member.name: data.read() for member in members if (data := archive.extractfile(member))}

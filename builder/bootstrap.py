@@ -144,7 +144,9 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     command += [f"--include={','.join(package.name for package in debs.packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
     environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
-    done = subprocess.run(command, env=environment, umask=0o022, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, umask=0o022, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         raise SeedbedError(f"mmdebstrap failed: {first_error(done.stderr)}")
     check_installed(debs.packages, installed.read_text(encoding="utf-8").split())

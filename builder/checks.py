@@ -11,7 +11,8 @@ from pathlib import Path
 from re import MULTILINE, search
 from typing import Any, Literal, Protocol
 
-from builder.errors import SeedbedError
+from builder import reading
+from builder.errors import SeedbedError, UsageError
 from builder.text import printable
 
 SKIPPED = 77
@@ -217,7 +218,10 @@ def brief(digests: tuple[str, ...]) -> str:
 
 
 def title_of(script: Path) -> str:
-    return script.read_text(encoding="utf-8").split('"""')[1].splitlines()[0].rstrip(".")
+    _, _, docstring = reading.text(script).partition('"""')
+    if title := first_line(docstring.partition('"""')[0]).rstrip("."):
+        return title
+    raise UsageError(f"{script}: expected a docstring in triple quotes, whose first line is the title of the check")
 
 
 def first_line(text: str) -> str:

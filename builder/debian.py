@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from builder import reading
 from builder.errors import SeedbedError
 
 APT_CONFIGURATION = Path("/etc/apt")
@@ -164,14 +165,15 @@ class Archive:
             [command, "-c", str(self._configuration), *arguments],
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
 
 
 def unpack(deb: Path, into: Path) -> None:
     """Write the package's files under `into`, running none of its scripts."""
     into.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, text=True)
+    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")
 
@@ -224,7 +226,7 @@ def sources_text(suite: str) -> str:
 
 def host_codename() -> str:
     """The release this host runs, such as bookworm."""
-    for line in OS_RELEASE.read_text().splitlines():
+    for line in reading.text(OS_RELEASE).splitlines():
         if line.startswith("VERSION_CODENAME="):
             return line.partition("=")[2].strip('"')
     raise SeedbedError(f"{OS_RELEASE} names no VERSION_CODENAME: a released Debian is needed")
@@ -280,18 +282,19 @@ def _stanza(source: Source) -> str:
 
 def _entries(file: Path) -> list[dict[str, str]]:
     """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
+    if file.suffix not in (".sources", ".list"):
+        return []  # apt reads no other names either
+    text = reading.data(file).decode(errors="replace")
     if file.suffix == ".sources":
-        return stanzas(file.read_text())
-    if file.suffix == ".list":
-        return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
-    return []  # apt reads no other names either
+        return stanzas(text)
+    return [entry for line in text.splitlines() if (entry := _one_line_entry(line))]
 
 
 def _one_line_entry(line: str) -> dict[str, str] | None:
     if not (found := ONE_LINE_ENTRY.match(line)):
         return None
     entry = found.groupdict(default="")
-    options = dict(option.split("=", 1) for option in entry.pop("options").split())
+    options = dict(option.partition("=")[::2] for option in entry.pop("options").split())
     return entry | {name.title(): value for name, value in options.items()}
 
 
@@ -310,7 +313,7 @@ def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
     wanted = (codename, f"{codename}-updates", f"{codename}-security")
     return [
         Source(uris[0], suite, "debian-security" if suite.endswith("-security") else "debian", options)
-        for suite in entry["Suites"].split()
+        for suite in entry.get("Suites", "").split()
         if suite in wanted
     ]
 
@@ -318,7 +321,7 @@ def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
 def _resolved(uri: str) -> str:
     """The address itself, or the first one of the mirror list that cloud images put in its place."""
     if uri.startswith("mirror+file:"):
-        listed = Path(urlsplit(uri).path).read_text().split()
+        listed = reading.text(Path(uri.removeprefix("mirror+file:"))).split()
         uri = listed[0] if listed else ""
     return uri.rstrip("/")
 
@@ -368,6 +371,7 @@ def _first_error(stderr: str) -> str:
 
 
 REMEDIES = (  # what apt complains of, and what to do
+    (r"not (yet )?valid yet|not yet valid|is expired", "set this machine's clock: it is behind, or far ahead"),
     (r"NO_PUBKEY|Missing key", "upgrade the package debian-archive-keyring: it brings the keys of newer releases"),
     (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
     (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),

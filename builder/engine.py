@@ -158,7 +158,13 @@ class Engine:
         with subprocess.Popen(["tar", "--create", "--directory", layout, "."], stdout=subprocess.PIPE) as archive:
             command = [self.client_path(), "load", "--quiet"]
             loaded = subprocess.run(
-                command, env=dict(self.environment), stdin=archive.stdout, capture_output=True, text=True, check=False
+                command,
+                env=dict(self.environment),
+                stdin=archive.stdout,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
             )
         if loaded.returncode:
             raise SeedbedError(f"the engine cannot load the image: {' '.join(loaded.stderr.split())}")

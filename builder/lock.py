@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from builder import network, reading
 from builder.catalog import Catalog, Image, LayerGroup
@@ -219,7 +219,9 @@ def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin,
         if index := network.index_url():
             options += ["--default-index", index]
         command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
-        asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
+        asked = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=uv_environment(), check=False
+        )
         if asked.returncode:
             raise SeedbedError(f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
         return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
@@ -235,10 +237,15 @@ def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
     ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
     found = []
     for package in packages:
-        choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        try:
+            choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        except (InvalidWheelFilename, KeyError) as error:
+            raise SeedbedError(f"{package['name']}: the index lists what is no wheel: {error}") from None
         rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
         if rank[0] == len(ranks):
             raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
+        if "sha256" not in best["hashes"]:
+            raise SeedbedError(f"{package['name']} {package['version']}: the index gives no sha256 for {rank[1]}")
         found.append(Pin(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
     return sorted(found, key=lambda wheel: wheel.name)
 

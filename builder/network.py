@@ -25,6 +25,10 @@ def index_url() -> str | None:
 def pip_setting(name: str) -> str | None:
     """One value of pip's `[global]` configuration, None where it is not set."""
     asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", f"global.{name}"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pip", "config", "get", f"global.{name}"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     return asked.stdout.strip() or None

@@ -83,5 +83,5 @@ def of_debian(base_layer: str) -> list[Package]:
     status = assemble.files_in(base_layer, {DPKG_STATUS}).get(DPKG_STATUS, b"")
     return [
         Package(entry["Package"], entry["Version"], "debian", 1024 * int(entry.get("Installed-Size", 0)))
-        for entry in debian.stanzas(status.decode())
+        for entry in debian.stanzas(status.decode(errors="replace"))
     ]

@@ -55,7 +55,7 @@ def download(pin: Pin, python: str) -> None:
         options += [option for platform in platforms for option in ("--platform", platform)]
         command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", *options]
         command += ["--no-deps", "--require-hashes", "--requirement", str(requirement), "--dest", str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))

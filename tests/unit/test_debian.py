@@ -317,3 +317,52 @@ def test_a_broken_package_is_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SeedbedError, match=r"^broken\.deb could not be unpacked") as caught:
         debian.unpack(tmp_path / "broken.deb", tmp_path / "root")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"# caf\xe9\n",
+        b"deb [arch trusted] http://x.example/debian bookworm main\n",
+        b"deb [=] http://[x bookworm main\n",
+        b"deb http://x.example/debian\n",
+        b"\0" * 100,
+    ],
+)
+def test_odd_lines_in_other_files_do_no_harm(host: Path, text: bytes) -> None:
+    (host / "sources.list").write_text(ONE_LINE)
+    (host / "sources.list.d/vendors.list").write_bytes(text)
+    (host / "sources.list.d/vendors.sources").write_bytes(b"Types: deb\nURIs: http://x.example/debian\n\n" + text)
+    assert debian.host_sources()[: len(HOSTS_SOURCES)] == HOSTS_SOURCES
+
+
+def test_a_mirror_list_that_is_not_there_is_one_line(host: Path) -> None:
+    text = DEB822.replace("http://mirror.example/debian/", "mirror+file:///nonexistent/debian.list")
+    (host / "sources.list.d/debian.sources").write_text(text)
+    with pytest.raises(SeedbedError, match=r"/nonexistent/debian\.list: cannot be read: No such file"):
+        debian.host_sources()
+
+
+def test_a_host_that_is_no_linux_is_told_so(host: Path) -> None:
+    debian.OS_RELEASE.unlink()
+    with pytest.raises(SeedbedError, match="os-release: cannot be read: No such file or directory"):
+        debian.host_codename()
+
+
+CLOCK = "set this machine's clock"
+AUTHORITY = "make the host's apt trust the mirror's authority"
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("E: Release file for http://x/InRelease is not valid yet (invalid for another 5h 3min 4s).", CLOCK),
+        ("E: Release file for http://x/InRelease is expired (invalid since 3d 4h).", CLOCK),
+        ("E: Failed to fetch https://x  The certificate chain uses not yet valid certificate.", CLOCK),
+        ("E: Failed to fetch https://x  Certificate verification failed: not trusted by this certificate", AUTHORITY),
+        ("E: The repository 'http://x nix Release' does not have a Release file.", "check the spelling and the suite"),
+    ],
+)
+def test_the_remedy_is_for_the_true_cause(said: str, remedy: str) -> None:
+    """The clock is behind: neither the suite nor the certificate authority is wrong."""
+    assert remedy in debian._complaint(said)
