@@ -17,7 +17,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
-from docker.types import DeviceRequest
+from docker.types import DeviceRequest, LogConfig
 
 from builder import leases, paths
 from builder.checks import LONGEST_RUN, TIMED_OUT, Finished
@@ -27,6 +27,9 @@ from builder.errors import SeedbedError, UsageError
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 LARGEST_JSON = 1 << 20
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
+LOG = LogConfig(type="local", config={"max-size": "50m", "max-file": "2"})
+"""Of what a container says no more is kept: with Docker's own default a check that talks on and on fills the disk."""
+
 LEASE = "io.seedbed.lease"
 """The label of every container that is started here; its value is a name in `Engine.leases`."""
 LONGEST_COMMAND = LONGEST_RUN + 60
@@ -249,7 +252,9 @@ class Engine:
         """
         with leases.lease(self.leases()) as lease:
             try:
-                container = self.client.containers.create(image, list(command), labels={LEASE: lease}, **options)
+                container = self.client.containers.create(
+                    image, list(command), labels={LEASE: lease}, log_config=LOG, **options
+                )
             except APIError as error:
                 raise SeedbedError(f"the engine cannot create a container: {error.explanation}") from None
             try:

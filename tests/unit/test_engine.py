@@ -167,6 +167,7 @@ def test_a_container_has_a_label_by_which_the_next_run_knows_that_its_owner_is_g
     with ran.started("image", ["true"]):
         [lease] = (cache / "leases" / "the engine").iterdir()
         assert made.options["labels"] == {LEASE: lease.name}
+        assert made.options["log_config"]["Config"] == {"max-size": "50m", "max-file": "2"}
         ran.sweep()
         assert made.container.done == ["start"]  # its owner lives
     lease.mkdir()  # a killed process leaves it
