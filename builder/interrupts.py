@@ -4,6 +4,7 @@ Standard library only: build.py asks for it before anything else.
 """
 
 import signal
+from multiprocessing import active_children
 from types import FrameType
 from typing import NoReturn
 
@@ -24,4 +25,6 @@ def handle() -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    for process in active_children():  # a pool of processes would be waited for until its tasks are done
+        process.terminate()
     raise Interrupted(number)

@@ -53,6 +53,22 @@ def test_what_was_started_is_ended_in_order():
     assert (done.returncode, done.stdout) == (143, "ended\n")
 
 
+def test_nobody_waits_for_what_processes_are_still_at():
+    """As layers are written, the largest takes minutes."""
+    code = f"""{IMPORT}
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    pool.submit(abs, 1).result()
+    task = pool.submit(time.sleep, 600)
+    while not task.running(): time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, timeout=60, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (143, b"")
+
+
 def test_a_signal_that_is_ignored_stays_ignored():
     """As with nohup, and with SIGINT for what a script starts in the background."""
     code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); {IMPORT}; os.kill(os.getpid(), signal.SIGHUP)"
