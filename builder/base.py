@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import bootstrap, debian, paths, reading, scratch, writer
+from builder import bootstrap, debian, paths, scratch, writer
 from builder.bootstrap import Debs
 from builder.catalog import Base
 from builder.console import step
@@ -86,7 +86,7 @@ def read(base: Base) -> Lock:
         raise SeedbedError(f"{shown(base.lock_path)}: missing; {remedy(base)}")
     head: dict[str, str] = {}
     packages = []
-    for number, line in enumerate(reading.text(base.lock_path).splitlines(), start=1):
+    for number, line in enumerate(base.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()

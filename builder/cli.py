@@ -1,5 +1,6 @@
 """What every verb's command line has in common: an example in its help, errors of one line, exit status 0, 1 or 2."""
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -49,7 +50,7 @@ class VerbGroup(click.Group):
         except (DockerException, RequestException) as error:
             fail(f"the container engine: {error}")
         except OSError as error:
-            fail(f"{error.filename or 'output'}: {error.strerror or error}")
+            fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
 
 
 def open_streams() -> None:
@@ -62,8 +63,21 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, mode)
-    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout.reconfigure(errors="backslashreplace")
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    buffer = io.BufferedWriter(Output(1, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=buffer.isatty())
+
+
+class Output(io.FileIO):
+    """Standard output; what keeps it from being written is said to be about it, and about no file."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise SeedbedError(f"output: {error.strerror}") from error
 
 
 def fail(reason: str, status: Any = SeedbedError.exit_status) -> NoReturn:

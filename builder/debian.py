@@ -371,7 +371,6 @@ def _first_error(stderr: str) -> str:
 
 
 REMEDIES = (  # what apt complains of, and what to do
-    (r"not (yet )?valid yet|not yet valid|is expired", "set this machine's clock: it is behind, or far ahead"),
     (r"NO_PUBKEY|Missing key", "upgrade the package debian-archive-keyring: it brings the keys of newer releases"),
     (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
     (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),

@@ -106,7 +106,7 @@ def read(what: Locked) -> Lock:
         raise SeedbedError(f"{shown(what.lock_path)}: missing; {remedy}")
     head: dict[str, str] = {}
     wheels = []
-    for number, line in enumerate(reading.text(what.lock_path).splitlines(), start=1):
+    for number, line in enumerate(what.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
@@ -192,8 +192,8 @@ def inputs_of(catalog: Catalog, image: Image) -> str:
 
 def requirements_in(what: Locked) -> list[str]:
     """The lines of requirements.in that ask for something."""
-    lines = reading.text(what.requirements_path).splitlines()
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+    text = what.requirements_path.read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def versions(image: Image) -> list[str]:

@@ -133,3 +133,21 @@ def test_a_file_whose_name_is_not_text_is_named_in_escapes(tmp_path):
     asked = build_py("list", catalog=folder)
     assert asked.returncode == 2
     assert r"a\udcff\x1b[31m: no image here" in asked.stderr and "\x1b" not in asked.stderr
+
+
+def test_a_temporary_folder_that_cannot_be_written_to_is_one_line():
+    """Not the output is at fault."""
+    program = f"""
+import click, sys, tempfile
+sys.path.insert(0, {str(paths.ROOT)!r})
+from builder.cli import VerbGroup
+main = VerbGroup()
+@main.command(example="")
+def run():
+    tempfile._candidate_tempdir_list = lambda: ["/nonexistent"]
+    tempfile.mkdtemp()
+main()
+"""
+    asked = subprocess.run([sys.executable, "-c", program, "run"], capture_output=True, text=True, check=False)
+    assert asked.returncode == 1
+    assert asked.stderr == "seedbed: No usable temporary directory found in ['/nonexistent']\n"

@@ -347,22 +347,3 @@ def test_a_host_that_is_no_linux_is_told_so(host: Path) -> None:
     debian.OS_RELEASE.unlink()
     with pytest.raises(SeedbedError, match="os-release: cannot be read: No such file or directory"):
         debian.host_codename()
-
-
-CLOCK = "set this machine's clock"
-AUTHORITY = "make the host's apt trust the mirror's authority"
-
-
-@pytest.mark.parametrize(
-    ("said", "remedy"),
-    [
-        ("E: Release file for http://x/InRelease is not valid yet (invalid for another 5h 3min 4s).", CLOCK),
-        ("E: Release file for http://x/InRelease is expired (invalid since 3d 4h).", CLOCK),
-        ("E: Failed to fetch https://x  The certificate chain uses not yet valid certificate.", CLOCK),
-        ("E: Failed to fetch https://x  Certificate verification failed: not trusted by this certificate", AUTHORITY),
-        ("E: The repository 'http://x nix Release' does not have a Release file.", "check the spelling and the suite"),
-    ],
-)
-def test_the_remedy_is_for_the_true_cause(said: str, remedy: str) -> None:
-    """The clock is behind: neither the suite nor the certificate authority is wrong."""
-    assert remedy in debian._complaint(said)

@@ -153,10 +153,3 @@ def test_nothing_but_a_pin_gets_from_a_lock_into_the_dockerfile(folder, check, l
     with pytest.raises(SeedbedError, match=r"requirements.lock:1: expected NAME==VERSION") as refused:
         check()
     assert "\x1b" not in str(refused.value)
-
-
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements.in"])
-def test_a_file_that_is_no_text_is_named_with_its_line(folder, check, name):
-    (folder / "tiny" / name).write_bytes(b"# a\n\xff\n")
-    with pytest.raises(UsageError, match=rf"{name}:2: expected UTF-8, found the byte 0xff"):
-        check()
