@@ -73,3 +73,17 @@ def test_a_signal_that_is_ignored_stays_ignored():
     """As with nohup, and with SIGINT for what a script starts in the background."""
     code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); {IMPORT}; os.kill(os.getpid(), signal.SIGHUP)"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0
+
+
+def test_checks_on_a_host_end_in_the_same_way(tmp_path):
+    python, started = tmp_path / "python", tmp_path / "started"
+    python.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 60\n")
+    python.chmod(0o755)
+    command = [sys.executable, str(paths.ROOT / "build.py"), "smoke", "--host", "--python", str(python)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not started.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (143, "seedbed: interrupted (SIGTERM)\n")
