@@ -209,10 +209,11 @@ def is_program() -> bool:
     return lineage.rpartition("/")[2][:1] in ("x", "")
 
 
-def say(message: str) -> None:
-    """One line on stderr; nowhere if Python was started without one, since stdout is the program's own."""
-    if sys.stderr is not None:
-        print(f"seedbed: {message}", file=sys.stderr, flush=True)
+def say(message: str, prefix: str = "seedbed: ") -> None:
+    """One line on stderr; nowhere if there is none (stdout is the program's own), or if it takes no more."""
+    from seedbed import terminal  # most processes have nothing to say
+
+    terminal.say(message, prefix=prefix, keep="")
 
 
 class Finder:

@@ -11,6 +11,7 @@ from pathlib import Path
 import seedbed
 from seedbed import boot, environment, libraries, process
 from seedbed.settings import CALLS, CONTRARY, VARIABLES, Setting
+from seedbed.terminal import printable
 
 STATES = {  # a library in the table -> the module whose state is read
     "random": "random",
@@ -70,7 +71,7 @@ def variable(name: str) -> str:
 def variable_holds(setting: Setting, found: str) -> bool:
     """Whether a value of the user's own keeps the promise too."""
     wanted = setting.values[process.mode]
-    return found.isdigit() if "{" in wanted else found in setting.legal or wanted in found.split()
+    return environment.is_number(found) if "{" in wanted else found in setting.legal or wanted in found.split()
 
 
 def call_holds(setting: Setting, found: str) -> bool:
@@ -162,6 +163,7 @@ def verdict(rows: list[Finding]) -> str:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
