@@ -99,7 +99,7 @@ started_by() {
         *) return 0 ;;
     esac
     for each in $(pgrep -P "$1"); do
-        echo "$each"
+        printf '%s\n' "$each"
         started_by "$each"
     done
 }
@@ -156,7 +156,7 @@ new_home() {
     home=${TMPDIR:-/tmp}/home-$(id -u)
     # Somebody else may have made it: a user takes only what is their own.
     # shellcheck disable=SC3067 # dash, which is Debian's sh, has test -O
-    mkdir -m 0700 "$home" 2>/dev/null || { [ -O "$home" ] && [ ! -L "$home" ]; } ||
+    mkdir -m 0700 "$home" 2>/dev/null || { [ -d "$home" ] && [ -O "$home" ] && [ ! -L "$home" ]; } ||
         home=$(mktemp -d 2>/dev/null) || home=${HOME:-/} # nothing can be written at all
     export HOME="$home"
 }
@@ -184,7 +184,7 @@ available_cpus() {
         allowed=$(((quota + period - 1) / period))
         [ "$allowed" -ge "$cpus" ] || cpus=$allowed
     fi
-    echo "$cpus"
+    printf '%s\n' "$cpus"
 }
 
 check() {
@@ -206,7 +206,7 @@ announce() {
         warn) line="seed $seed, mode warn (attention's backward stays nondeterministic), threads $OMP_NUM_THREADS" ;;
         off) line="mode off (nothing is seeded)" ;;
     esac
-    echo "seedbed: $line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}" >&2
+    say "$line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}"
 }
 
 is_seed() {
@@ -217,8 +217,17 @@ is_seed() {
 }
 
 wrong() {
-    echo "seedbed: $1" >&2
+    say "$1"
     exit 2
+}
+
+# One line on stderr, as it is (dash's echo interprets backslashes) but for codes that move a terminal's cursor. A stderr
+# that is closed or full is no reason not to start.
+say() {
+    case $1 in
+        *[[:cntrl:]]*) set -- "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
+    esac
+    printf 'seedbed: %s\n' "$1" >&2 || true
 }
 
 main "$@"

@@ -20,7 +20,7 @@ def set_home() -> None:
     try:
         os.mkdir(home, 0o700)  # noqa: PTH102 - pathlib would cost every Python process milliseconds
     except FileExistsError:
-        if os.lstat(home).st_uid != os.getuid() or os.path.islink(home):  # noqa: PTH114
+        if os.lstat(home).st_uid != os.getuid() or os.path.islink(home) or not os.path.isdir(home):  # noqa: PTH112, PTH114
             return
     except OSError:
         return

@@ -272,3 +272,31 @@ def test_a_login_shell_finds_the_images_python_first_and_the_users_commands_last
 
 def test_arguments_arrive_as_they_were(enter) -> None:
     assert enter("printf", "%s\n", "a b", "", "*", "$HOME").stdout == "a b\n\n*\n$HOME\n"
+
+
+@pytest.mark.parametrize("name", ["SEEDBED_SEED", "SEEDBED_MODE", "CUBLAS_WORKSPACE_CONFIG", "PYTHONHASHSEED"])
+def test_a_backslash_is_a_backslash_and_no_code_moves_the_cursor(enter, name: str) -> None:
+    done = enter("true", **{name: r"a\nb\c" + "\x1b[2J\r"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(rf"seedbed: {name}=a\nb\c?[2J?: expected ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("seed", ["²", "٣", "1" * 5000, "0x10", "4294967296", " 1", "1\n"])
+def test_a_seed_is_of_ascii_digits(enter, seed: str) -> None:
+    assert enter("true", SEEDBED_SEED=seed).returncode == 2
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
+def test_a_standard_error_that_takes_nothing_is_no_reason_not_to_start(runtime: Path, stream: str) -> None:
+    env = {"PATH": os.environ["PATH"], **baked_environment(("torch",))}
+    line = f"dash {runtime}/entrypoint.sh echo data {stream}"
+    done = subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "data\n", "")
+
+
+def test_no_shell_file_has_an_echo(runtime: Path) -> None:
+    root = runtime.parent
+    files = [*runtime.rglob("*.sh"), *root.glob("templates/*"), root / ".ci" / "run", *root.glob(".github/**/*.yml")]
+    assert len(files) > 6
+    assert not [file for file in files for line in file.read_text().splitlines() if line.strip().startswith("echo ")]
