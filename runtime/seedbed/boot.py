@@ -252,9 +252,12 @@ def _prepare(name: str) -> None:
     if off:
         return
     try:
-        from seedbed import libraries
+        from seedbed import shadows
 
-        libraries.prepare(name)
+        with shadows.Unshadowed():
+            from seedbed import libraries
+
+            libraries.prepare(name)
     except Exception as error:
         _fail(f"cannot prepare for {name}", error)
 
@@ -262,14 +265,28 @@ def _prepare(name: str) -> None:
 def _configure(name: str, module) -> None:
     """After the library has run, before the code that imported it goes on."""
     try:
-        from seedbed import libraries
+        from seedbed import shadows
 
-        if WAITED_FOR[name] and not off:
-            libraries.configure(WAITED_FOR[name], module)
-        for watch in watchers:
-            watch(name, module)
+        with shadows.Unshadowed():
+            from seedbed import libraries
+
+            if WAITED_FOR[name] and not off:
+                libraries.configure(WAITED_FOR[name], module)
+            for watch in watchers:
+                watch(name, module)
     except Exception as error:
-        _fail(f"cannot configure {name}", error)
+        if file := _another(name):
+            say(f"{name} is not seeded: {file} is another module of that name; rename it if you want the library")
+        else:
+            _fail(f"cannot configure {name}", error)
+
+
+def _another(name: str) -> str:
+    """The user's file that has no more than the library's name, which plain Python would run too; empty: none."""
+    try:
+        return sys.modules["seedbed.shadows"].file_of_another(name)
+    except Exception:
+        return ""
 
 
 def _separate(module) -> None:
@@ -277,9 +294,12 @@ def _separate(module) -> None:
     if off:
         return
     try:
-        from seedbed import names
+        from seedbed import shadows
 
-        names.separate(module)
+        with shadows.Unshadowed():
+            from seedbed import names
+
+            names.separate(module)
     except Exception as error:
         _fail(f"cannot give {module.__name__} a generator of its own", error)
 
