@@ -245,7 +245,7 @@ def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> i
     from seedbed.recording import launch
 
     try:
-        status = launch.run(command, folder, environ, echo=True).status
+        status = launch.record_run(command, folder, environ, echo=True)
     except ValueError as error:
         return wrong(str(error))
     return status if status >= 0 else 128 - status  # as a shell tells a signal

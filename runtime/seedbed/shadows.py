@@ -9,6 +9,7 @@ import sys
 
 from seedbed import callers
 
+_found = {}  # by folder
 _own = {}  # Python's own modules, by name, while the user's are those that imports find
 
 
@@ -46,7 +47,13 @@ def before_the_library() -> list[str]:
 
 
 def modules_in(folder: str) -> set[str]:
-    """The names of Python's own modules that this folder has modules of, too."""
+    """The names of Python's own modules that this folder has modules of, too. Looked up once: it may be a large one."""
+    if folder not in _found:
+        _found[folder] = look_into(folder)
+    return _found[folder]
+
+
+def look_into(folder: str) -> set[str]:
     try:
         names = os.listdir(folder or ".")  # noqa: PTH208 - pathlib takes long to import
     except OSError:

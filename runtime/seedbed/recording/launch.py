@@ -30,10 +30,24 @@ def run(
     *,
     data: tuple[Path, ...] = (),
     outputs: tuple[Path, ...] = (),
-    echo: bool = False,
     native: Watch = NOT_WATCHED,
 ) -> Record:
-    """The record of one run of the command, in a folder that is new or empty. ValueError: it is not.
+    """The record of one run of the command. ValueError: see `record_run`, or it cannot be read."""
+    record_run(command, folder, environ, data=data, outputs=outputs, native=native)
+    return record.read(folder)
+
+
+def record_run(
+    command: list[str],
+    folder: Path,
+    environ: dict[str, str],
+    *,
+    data: tuple[Path, ...] = (),
+    outputs: tuple[Path, ...] = (),
+    echo: bool = False,
+    native: Watch = NOT_WATCHED,
+) -> int:
+    """Record one run of the command in a folder that is new or empty. ValueError: it is not. Returns its exit status.
 
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
     its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
@@ -46,7 +60,7 @@ def run(
         status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
         lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
         lines.write({"end": {"status": status}})
-    return record.read(folder)
+    return status
 
 
 def new_record(folder: Path) -> Lines:

@@ -188,3 +188,9 @@ def test_no_number_in_the_environment_stops_a_program(shell, tmp_path: Path, nam
 @pytest.mark.parametrize("config", ['{"task": {"type": "worker", "index": 1e400}}', "[" * 100_000, '{"task": 1}'])
 def test_a_configuration_of_tensorflow_that_is_none_is_no_rank(shell, config: str) -> None:
     assert shell("python -c 'import random; print(1)'", TF_CONFIG=config).stdout == "1\n"
+
+
+def test_a_record_that_a_full_disk_cut_short_does_not_change_the_exit_status(shell) -> None:
+    done = shell("ulimit -f 0; seedbed run --record r -- sh -c 'exit 3'")
+    assert done.returncode == 3
+    assert "the record misses lines" in done.stderr and "Traceback" not in done.stderr
