@@ -9,7 +9,7 @@ import pytest
 from seedbed import files, golden, replay
 from seedbed.recording import facts, record
 from seedbed.recording.record import Rank, Record, Step
-from seedbed.sweep import figure, metric, page, summary
+from seedbed.sweep import figure, metric, page, runs, summary
 from seedbed.sweep.metric import Metric, Missing
 
 RUN = {
@@ -199,6 +199,20 @@ def test_a_fifo_or_a_link_in_the_folder_of_a_sweep_is_refused(seedbed, tmp_path:
     done = seedbed("sweep", "--", "true")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert not (tmp_path / "made-through-the-link").exists()
+
+
+def test_a_folder_that_takes_no_new_file_is_found_before_a_sweep_runs(tmp_path: Path, monkeypatch) -> None:
+    plan = runs.Plan(("touch", str(tmp_path / "ran")), (1,), tmp_path / "sweep", lambda _: dict(os.environ))
+    plan.folder.mkdir()
+    runs.described(plan)
+
+    def write(path: Path, _: bytes) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(files, "write", write)
+    with pytest.raises(OSError, match="Read-only"):
+        runs.sweep(plan, print)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_write_follows_no_link_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
