@@ -331,3 +331,36 @@ def test_a_second_carrier_that_finds_no_package_ends_the_process(runtime: Path, 
     assert done.stderr == "seedbed: cannot start: No module named 'seedbed'\n"
     off = subprocess.run(command, env=environ | {"SEEDBED_MODE": "off"}, capture_output=True, text=True)
     assert off.stdout == "went on\n"
+
+
+@pytest.mark.parametrize("broken", ["no package", "no boot.py", "an error in it"])
+@pytest.mark.parametrize("streams", ["", "2>&-", "2>/dev/full"])
+def test_a_first_carrier_that_finds_no_hook_ends_the_process(runtime: Path, environ, tmp_path, broken, streams) -> None:
+    """Also if a sitecustomize.py of the user's hides the second one: Python itself prints the error and goes on."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "theirs"], check=True, env=environ)
+    (packages,) = (tmp_path / "theirs").glob("lib/*/site-packages")
+    (packages / "00_seedbed.pth").write_text((runtime / "00_seedbed.pth").read_text())
+    if broken != "no package":
+        (packages / "seedbed").mkdir()
+        (packages / "seedbed/__init__.py").write_text("")
+    if broken == "an error in it":
+        (packages / "seedbed/boot.py").write_text("1 +")
+    (tmp_path / "sitecustomize.py").write_text("")
+    command = ["sh", "-c", f'"$0" -c "print(1)" {streams}', tmp_path / "theirs/bin/python"]
+    environ = environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert streams or (done.stderr.startswith("seedbed: cannot start: ") and done.stderr.count("\n") == 1)
+    off = subprocess.run(command, env=environ | {"SEEDBED_MODE": "off"}, capture_output=True, text=True)
+    assert streams or (off.returncode, off.stdout) == (0, "1\n")
+
+
+def test_the_second_carrier_seeds_before_it_looks_for_a_home(python: Path, runtime: Path, environ, tmp_path) -> None:
+    """An error in the rest of it is one that Python prints and goes on after."""
+    text = (runtime / "sitecustomize.py").read_text().replace("/opt/venv", str(python.parents[1]))
+    (tmp_path / "sitecustomize.py").write_text(text.replace("set_home() -> None:\n", "set_home():\n    1 / 0\n"))
+    draw = [sys.executable, "-c", "import random; print(random.random())"]
+    environ = environ | {"PYTHONPATH": str(tmp_path)}
+    drawn = [subprocess.run(draw, env=environ, capture_output=True, text=True) for _ in range(2)]
+    assert "ZeroDivisionError" in drawn[0].stderr
+    assert drawn[0].stdout == drawn[1].stdout != ""
