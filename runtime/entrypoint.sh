@@ -26,6 +26,7 @@ main() {
     # `seedbed` checks for itself, and `seedbed info` has to tell what is wrong rather than not start.
     if [ "${1-}" != seedbed ]; then
         check
+        [ "$mode" = off ] || check_hook "$@"
         announce
     fi
     if needs_a_shell "$@"; then supervise "$@"; fi
@@ -197,6 +198,32 @@ check() {
         *) is_seed "${PYTHONHASHSEED-random}" ||
             wrong "PYTHONHASHSEED=$PYTHONHASHSEED: expected a whole number from 0 to $largest_seed in mode $mode" ;;
     esac
+}
+
+# Whether the startup hook acts in the Python that is started. Those that a shell or a program starts cannot be asked.
+check_hook() {
+    program=${1-}
+    case ${program##*/} in
+        python | python[0-9]*) program=$(command -v "$program") || return 0 ;;
+        *) return 0 ;;
+    esac
+    shift
+    while getopts :bBc:dEhiIJm:OPqRsStuvVW:xX: flag; do # Python's own
+        case $flag in
+            S) without_hook "python -S loads no startup hook" ;;
+            c | m) break ;;
+            *) ;;
+        esac
+    done
+    case $program in /opt/venv/bin/*) return 0 ;; esac
+    status=0
+    "$program" -c 'import sys; sys.exit(3 * ("seedbed.boot" not in sys.modules))' >/dev/null 2>&1 </dev/null || status=$?
+    [ "$status" != 3 ] || without_hook "$program loads no startup hook (another Python, or a sitecustomize.py hides it)"
+}
+
+without_hook() {
+    [ "$mode" = warn ] || wrong "$1, so nothing would be seeded: use the image's python, or SEEDBED_MODE=off"
+    echo "seedbed: $1: nothing is seeded" >&2
 }
 
 announce() {
