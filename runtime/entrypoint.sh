@@ -233,7 +233,7 @@ announce() {
         warn) line="seed $seed, mode warn (attention's backward stays nondeterministic), threads $OMP_NUM_THREADS" ;;
         off) line="mode off (nothing is seeded)" ;;
     esac
-    echo "seedbed: $line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}" >&2
+    echo "seedbed: $line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}" >&2 || true # a full or closed stderr is no reason to stop
 }
 
 is_seed() {

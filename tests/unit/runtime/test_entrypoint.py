@@ -306,3 +306,11 @@ def test_another_python_is_refused_unless_it_has_the_hook(enter, python: Path) -
 def test_a_python_that_cannot_start_says_so_itself(enter, python: Path) -> None:
     assert "encodings" in enter(str(python), "-c", "", PYTHONHOME="/nonexistent").stderr
     assert enter("python-of-nobody").returncode == 127
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_takes_nothing_stops_no_training(runtime: Path, stderr: str) -> None:
+    env = {"PATH": os.environ["PATH"], **baked_environment(("torch",))}
+    command = ["sh", "-c", f'dash "$0" echo ran {stderr}', runtime / "entrypoint.sh"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
