@@ -210,5 +210,5 @@ def shared_memory_is_small() -> bool:
 
 def read_words(path: str) -> list[str]:
     """The words of a small file."""
-    with open(path) as file:  # noqa: PTH123 - pathlib would cost every Python process milliseconds
+    with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib would cost every Python process milliseconds
         return file.read().split()

@@ -430,3 +430,10 @@ def test_the_second_carrier_seeds_before_it_looks_for_a_home(python: Path, runti
     drawn = [subprocess.run(draw, env=environ, capture_output=True, text=True) for _ in range(2)]
     assert "ZeroDivisionError" in drawn[0].stderr
     assert drawn[0].stdout == drawn[1].stdout != ""
+
+
+def test_nothing_in_the_hook_warns(output) -> None:
+    """Neither of an encoding that follows the locale nor of anything else: -W error would end the process."""
+    pytest.importorskip("numpy")
+    code = "import concurrent.futures.process, multiprocessing.pool, numpy, random, sqlite3, tempfile; print(1)"
+    assert output(code, "-X", "warn_default_encoding", "-W", "error") == "1\n"
