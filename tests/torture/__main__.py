@@ -14,10 +14,10 @@ from builder import paths
 sys.path.insert(0, str(paths.RUNTIME))
 os.environ["SEEDBED_MODE"] = "off"  # what reads records is to be tried, not what seeds: that has processes of its own
 
-from tests.torture import harness, inputs, stock
+from tests.torture import crashes, harness, inputs, stock
 from tests.torture.harness import Campaign, Failure
 
-CAMPAIGNS = {campaign.name: campaign for campaign in (inputs.CAMPAIGN,)}
+CAMPAIGNS = {campaign.name: campaign for campaign in (inputs.CAMPAIGN, crashes.CAMPAIGN)}
 
 
 def main() -> int:

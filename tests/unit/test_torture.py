@@ -1,5 +1,6 @@
 """The torture harness notices each thing that no try may do, and makes the same try again from seed and number."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from random import Random
 
 import pytest
 
-from tests.torture import harness, inputs, mutations
+from tests.torture import crashes, harness, inputs, mutations
+from tests.torture.bench import Bench, Ended
 from tests.torture.harness import Try
 
 
@@ -123,3 +125,47 @@ def test_what_is_spoiled_already_can_be_spoiled_once_more(tmp_path: Path, name: 
     for seed in range(5):
         (tmp_path / name).write_text(text, errors="surrogateescape")
         mutations.spoil_values(Random(seed), tmp_path / name)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A bench without an engine, whose cache holds one whole blob."""
+    made = Bench(tmp_path / "cache", "", tmp_path / "tmp")
+    whole = made.root / "blobs" / "sha256" / hashlib.sha256(b"whole").hexdigest()
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(b"whole")
+    return made
+
+
+def test_a_cache_that_is_whole_is_no_failure(bench: Bench) -> None:
+    assert [*bench.broken()] == [] and bench.unfinished() == []
+
+
+@pytest.mark.parametrize("name", ["blobs/sha256/" + "0" * 64, "wheels/0/a.whl", "layers/a.json", "records/a.json"])
+def test_what_has_its_final_name_and_is_not_whole_is_noticed(bench: Bench, name: str) -> None:
+    (bench.root / name).parent.mkdir(parents=True, exist_ok=True)
+    (bench.root / name).write_text("{")
+    assert [*bench.broken()] == [f"incomplete: {bench.root / name}"]
+
+
+@pytest.mark.parametrize("name", ["blobs/sha256/.writing-a", "records/a.partial", "scratch/a", "../../tmp/a"])
+def test_what_is_left_over_is_noticed(bench: Bench, name: str) -> None:
+    (bench.root / name).parent.mkdir(parents=True, exist_ok=True)
+    (bench.root / name).touch()
+    assert len(bench.unfinished()) == 1
+
+
+@pytest.mark.parametrize(
+    "how, status, stderr, complaint",
+    [
+        (signal.SIGINT, 130, "seedbed: interrupted", ""),
+        (signal.SIGKILL, -9, "", ""),
+        (signal.SIGTERM, 0, "", ""),
+        (signal.SIGINT, 1, "seedbed: interrupted", "status 1"),
+        (signal.SIGINT, 130, "Traceback (most recent call last)\nKeyboardInterrupt", "traceback"),
+        (signal.SIGTERM, 143, "Terminated", "is none of ours"),
+    ],
+)
+def test_how_a_killed_command_ends_is_looked_at(how, status: int, stderr: str, complaint: str) -> None:
+    found = [*crashes.complaints_about_end(Ended(status, 0, 0, "", stderr), how)]
+    assert (complaint in found[0]) if complaint else found == []
