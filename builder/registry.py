@@ -14,6 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import docker.auth
 import requests
+from docker.errors import DockerException
+from docker.utils.config import find_config_file
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
@@ -189,9 +191,7 @@ class Repository:
 
     def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
         """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""
-        login = docker.auth.load_config(self.logins and str(self.logins)).resolve_authconfig(self.registry) or {}
-        login = {key.lower(): value for key, value in login.items()}
-        user = HTTPBasicAuth(login["username"], login["password"]) if "username" in login else None
+        user = self._login()
         if challenge.lower().startswith("basic"):
             return Credentials(origin(self._root()), user)
         asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
@@ -199,6 +199,23 @@ class Repository:
         query = {"service": asked.get("service", ""), "scope": f"repository:{self.name}:pull,push"}
         answer = session.get(realm, params=query, auth=Credentials(origin(realm), user), **ONE_ANSWER)
         return Credentials(origin(self._root()), Bearer(self._token_in(self._expect(200, answer))))
+
+    def _login(self) -> HTTPBasicAuth | None:
+        """What `docker login` has left for this registry; raises SeedbedError if Docker did not write the file."""
+        file = find_config_file(self.logins and str(self.logins))
+        try:
+            if file and not Path(file).is_file():
+                raise ValueError("it is no plain file")
+            login = docker.auth.load_config(file).resolve_authconfig(self.registry) or {}
+            login = {key.lower(): value for key, value in login.items()}
+            return (
+                HTTPBasicAuth(login["username"].encode(), login["password"].encode()) if "username" in login else None
+            )
+        except (DockerException, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            remedy = f"mend it, or delete it and run docker login {self.registry}"
+            raise SeedbedError(
+                f"{file}: expected Docker's logins: {' '.join(str(error).split())!r}; {remedy}"
+            ) from None
 
     def _token_server(self, realm: str) -> str:
         """The address that tokens come from. It gets the password, so it is https unless all happens on loopback."""

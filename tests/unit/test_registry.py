@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -282,3 +283,35 @@ def test_no_login_but_dockers_own_is_used(registry, tmp_path, monkeypatch):
     with pytest.raises(SeedbedError, match="refused with status 401"):
         Repository.of(f"{registry.address}/team/tiny", Path("/nonexistent")).push(MANIFEST, LAYERS)
     assert registry.credentials == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b'{"auths": 5}',
+        b'{"auths": {"ADDRESS": {"auth": "not base64"}}}',
+        b'{"auths": {"ADDRESS": 5}}',
+        b'{"auths": {}, "credHelpers": "x"}',
+        b'{"auths": {}, "credsStore": "../../../bin/sh"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_file_of_logins_that_docker_did_not_write_is_one_line_that_names_it(tmp_path, text):
+    """Control: each of these was a traceback, or a complaint about the engine."""
+    with Registry("basic") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        logins = tmp_path / "config.json"
+        logins.write_bytes(text.replace(b"ADDRESS", server.address.encode()))
+        with pytest.raises(SeedbedError, match=r"^\S+/config\.json: expected Docker's logins: .*docker login .*$"):
+            Repository.of(f"{server.address}/team/tiny", logins).digest("1.0")
+        server.shutdown()
+
+
+def test_a_fifo_in_place_of_the_logins_does_not_hang_a_push(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with Registry("basic") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(SeedbedError, match="no plain file"):
+            Repository.of(f"{server.address}/team/tiny", tmp_path / "config.json").digest("1.0")
+        server.shutdown()
