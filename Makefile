@@ -1,7 +1,7 @@
 # Two commands from a bare clone: `make images` builds and tests the images, `make test` tests Seedbed itself.
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
 
-.PHONY: images test test-images register lint
+.PHONY: images test test-images register torture lint
 
 images:
 	./build.py lock --check
@@ -14,6 +14,11 @@ test: lint
 	./build.py --catalog tests/images render --check
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit tests/host
 	.venv/bin/python -m pytest tests/integration
+	.venv/bin/python -m tests.torture --short
+
+# 10,000 spoiled inputs, then builds that are killed, run out of disk and find their cache spoiled: half an hour.
+torture:
+	.venv/bin/python -m tests.torture
 
 # What only the real images can show; needs `make images` first.
 test-images:

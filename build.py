@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Build container images for training that build to the same digest and train to the same bits."""
 
-from builder import environment
+from builder import interrupts
+
+interrupts.handle()
+
+from builder import environment  # noqa: E402
 
 environment.enter()
 

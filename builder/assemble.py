@@ -1,22 +1,19 @@
 """Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
 
-import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
-
-import zstandard
+from functools import partial
+from pathlib import Path
 
 from builder import base as bases
-from builder import contents, lock, paths, scratch, wheels
+from builder import contents, files, lock, paths, wheels
 from builder.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.catalog import Base, Catalog, Image, LayerGroup
 from builder.console import step
 from builder.install import Target, Wheel, installed_files
-from builder.layers import Part, wheel_layers
+from builder.layers import Part, refuse_altered, wheel_layers
 from builder.oci import Layer, Layout, Store
-from builder.tar import Entry, directory, file, layer_key, symlink, write_layer
+from builder.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
 from builder.writer import LEVEL
 
 Log = Callable[[str], None]
@@ -36,15 +33,17 @@ class Stage:
     moved: tuple[str, ...]
     working_folder: str = "/"
 
-    @contextmanager
-    def context(self) -> Iterator[str]:
-        """The stage as an OCI layout, in the form that `docker buildx build --build-context NAME=` takes."""
+    @property
+    def checks(self) -> list[Callable[[], object]]:
+        """Of each layer, whether it is still what its digest says."""
+        return [partial(store().proven, layer.descriptor.digest) for layer in self.layers]
+
+    def context(self, name: str, folder: Path) -> str:
+        """Write the stage into `folder` as the OCI layout `name`, and return what `--build-context` takes there."""
         config = {"Env": [f"PATH={BASE_PATH}"], "WorkingDir": self.working_folder}
-        with scratch.folder(paths.cache()) as folder:
-            manifest = Layout(folder).write_image(
-                store(), self.layers, config=config, epoch=self.base.source_date_epoch
-            )
-            yield f"oci-layout://{folder}@{manifest.digest}"
+        epoch = self.base.source_date_epoch
+        manifest = Layout(folder / name).write_image(store(), self.layers, config=config, epoch=epoch)
+        return f"{name}=oci-layout://{name}@{manifest.digest}"
 
 
 def store() -> Store:
@@ -60,6 +59,11 @@ def base(model: Base, *, locked: bool, log: Log) -> Stage:
 def env(catalog: Catalog, image: Image, below: Stage) -> Stage:
     """Stage `env` on stage `base`: wheels, each bundle of groups under its bytecode, then the runtime and the user."""
     groups = groups_of(catalog, image)
+    with files.suspecting(*(partial(refuse_altered, wheel) for group in groups for wheel in group.wheels)):
+        return env_of(groups, catalog, image, below)
+
+
+def env_of(groups: Sequence["Group"], catalog: Catalog, image: Image, below: Stage) -> Stage:
     settings = {"epoch": below.base.source_date_epoch, "level": LEVEL, "prefix": contents.VENV, "python": image.python}
     parts = {what: part for group in groups for what, part in group.parts().items()}
     with step(f"{image.name}: layers of {len(parts)} groups of wheels"):
@@ -178,13 +182,8 @@ def user_database(debian: Layer, users: Mapping[str, str]) -> list[Entry]:
 
 def files_in(layer: str, paths: Collection[str]) -> dict[str, bytes]:
     """Those of the files at `paths` that a layer has, by its digest; none where the store has no such layer."""
-    blob = store().blob(layer)
-    if not blob.exists():
+    if not store().blob(layer).exists():
         return {}
-    with (
-        blob.open("rb") as compressed,
-        zstandard.ZstdDecompressor().stream_reader(compressed) as stream,
-        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
-    ):
+    with opened(store().proven(layer)) as archive:
         members = (member for member in archive if member.name in paths)
         return {member.name: data.read() for member in members if (data := archive.extractfile(member))}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import bootstrap, debian, paths, scratch, writer
+from builder import bootstrap, debian, files, paths, reading, scratch, writer
 from builder.bootstrap import Debs
 from builder.catalog import Base
 from builder.console import step
@@ -32,8 +32,8 @@ ESSENTIAL = "?essential"
 """apt's pattern for the packages without which there is no Debian; apt counts itself in."""
 
 ENTRY = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9+.-]+)=(?P<version>\S+) sha256:(?P<sha256>[0-9a-f]{64}) (?P<size>[0-9]+) "
-    r"(?P<filename>pool/\S+_(?P<architecture>[a-z0-9]+)\.deb)"
+    r"(?P<name>[a-z0-9][a-z0-9+.-]+)=(?P<version>[0-9A-Za-z.+:~-]+) sha256:(?P<sha256>[0-9a-f]{64}) "
+    r"(?P<size>[0-9]{1,12}) (?P<filename>pool/[0-9A-Za-z.+:~%/_-]+_(?P<architecture>[a-z0-9]+)\.deb)"
 )
 
 
@@ -75,18 +75,14 @@ def make(base: Base, date: str) -> Lock:
 
 
 def write(base: Base, lock: Lock) -> None:
-    partial = base.lock_path.with_suffix(".partial")
-    partial.write_text(lock.render(base), encoding="utf-8")
-    partial.replace(base.lock_path)
+    files.write(base.lock_path, lock.render(base))
 
 
 def read(base: Base) -> Lock:
     """The base's lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
-    if not base.lock_path.exists():
-        raise SeedbedError(f"{shown(base.lock_path)}: missing; {remedy(base)}")
     head: dict[str, str] = {}
     packages = []
-    for number, line in enumerate(base.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(reading.text(base.lock_path, remedy(base)).splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()

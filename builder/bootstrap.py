@@ -4,7 +4,6 @@ mmdebstrap runs from a scratch folder, under a clean environment and without a n
 packages, the epoch and RECIPE, and on nothing of the host: neither its release, its apt, its clock nor its locale.
 """
 
-import hashlib
 import platform
 import shlex
 import shutil
@@ -15,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
 
-from builder import debian
+from builder import debian, files
 from builder.debian import Package
 from builder.errors import SeedbedError
 
@@ -120,13 +119,7 @@ class Debs:
     def file(self, package: Package) -> Path:
         """The package's file, proven to have its sha256: what is in it runs as root."""
         path = self.folder / f"{package.sha256}.deb"
-        with path.open("rb") as deb:
-            found = hashlib.file_digest(deb, "sha256").hexdigest()
-        if found != package.sha256:
-            raise SeedbedError(
-                f"{package.name}={package.version}: expected sha256:{package.sha256}, found sha256:{found} in {path}: "
-                f"delete that file, and it is fetched again"
-            )
+        files.check_sha256(path, package.sha256, f"{package.name}={package.version}")
         return path
 
 
@@ -144,8 +137,11 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     command += [f"--include={','.join(package.name for package in debs.packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
     environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
-    done = subprocess.run(command, env=environment, umask=0o022, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, umask=0o022, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
+        files.check_space(done.stderr, scratch)
         raise SeedbedError(f"mmdebstrap failed: {first_error(done.stderr)}")
     check_installed(debs.packages, installed.read_text(encoding="utf-8").split())
     return tar

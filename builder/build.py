@@ -6,7 +6,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from builder import assemble, base, contents, final, lock, manifest, paths, record, render, wheels, writer
+from builder import (
+    assemble,
+    base,
+    contents,
+    files,
+    final,
+    lock,
+    manifest,
+    paths,
+    record,
+    render,
+    scratch,
+    wheels,
+    writer,
+)
 from builder.assemble import Stage
 from builder.catalog import Catalog, Image
 from builder.console import size, step
@@ -46,7 +60,8 @@ def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log:
     check_space(catalog, image, engine)
     began = time.monotonic()
     made = made_stages(catalog, image, options, log)
-    with step(f"{image.name}: the engine takes it over"):
+    checks = [check for stage in made.values() for check in stage.checks]
+    with step(f"{image.name}: the engine takes it over"), files.suspecting(*checks):
         digests = handed_over(catalog, image, engine, made, cached=options.cached)
     built = Record(
         image=image.name,
@@ -84,7 +99,7 @@ def inputs_of(catalog: Catalog, image: Image, options: Options = Options()) -> s
     """The hex sha256 of all that decides what a build makes: its record is found by it."""
     inputs = {
         "image": image.name,
-        "dockerfile": image.dockerfile_path.read_text(encoding="utf-8") if image.dockerfile_path.exists() else "",
+        "dockerfile": render.committed(image),
         "lock": lock.digest(catalog, image),
         "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in contents.runtime_files(image)},
         "epoch": catalog.base_of(image).source_date_epoch,
@@ -113,7 +128,8 @@ def handed_over(catalog: Catalog, image: Image, engine: Engine, made: Mapping[st
     Raises `SeedbedError` where `final` added a layer to those of `env`.
     """
     before = engine.digests()
-    digests = final.run(catalog, image, engine, made, cached=cached)
+    with scratch.folder(paths.cache()) as folder:
+        digests = final.run(catalog, image, engine, made, folder, cached=cached)
     if "env" not in made:
         return digests
     if engine.diff_ids(digests.manifest) != [layer.diff_id for layer in made["env"].layers]:

@@ -9,16 +9,19 @@ import marshal
 import posixpath
 import subprocess
 import tarfile
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 import zstandard
 
+from builder import scratch
 from builder.errors import SeedbedError
+from builder.files import check_sha256
 from builder.install import Target, Wheel, installed_files
 from builder.layers import PREFIX, PYTHON, cpus
 from builder.oci import Layer, Store
@@ -50,7 +53,7 @@ def bytecode_layers(
     Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
     """
     target = Target(prefix, python)
-    with _Interpreter(store, base, python) as interpreter:
+    with _interpreter_of(base, store, python) as interpreter:
 
         def make(wheels: Sequence[Wheel], what: str) -> Layer:
             return write_layer(
@@ -65,7 +68,7 @@ def bytecode_layers(
 
 def bytecode(files: Iterable[Entry], *, store: Store, base: Layer, python: str = PYTHON) -> list[Entry]:
     """The `__pycache__` entries of `files`, for a layer that holds more; raises as `bytecode_layers` does."""
-    with _Interpreter(store, base, python) as interpreter:
+    with _interpreter_of(base, store, python) as interpreter:
         return _compiled(files, interpreter)
 
 
@@ -74,41 +77,45 @@ def compiler_key() -> list[object]:
     return [hashlib.sha256(COMPILER.read_bytes()).hexdigest(), FILES_A_PROCESS]
 
 
+@contextmanager
+def _interpreter_of(base: Layer, store: Store, python: str) -> Iterator["_Interpreter"]:
+    # Not in /tmp, from which hardened machines let nobody run a program.
+    with scratch.folder(store.root) as folder:
+        yield _Interpreter(store.blob(base.descriptor.digest), python, folder)
+
+
+@dataclass(frozen=True)
 class _Interpreter:
-    """The Python of a base layer, unpacked into a temporary folder as soon as it is needed."""
+    """The Python of a base layer, unpacked into the folder as soon as it is needed."""
 
-    def __init__(self, store: Store, base: Layer, python: str) -> None:
-        self._layer, self._python = store.blob(base.descriptor.digest), python
-        # Not in /tmp, from which hardened machines let nobody run a program.
-        self._scratch = tempfile.TemporaryDirectory(dir=store.root, prefix="python-")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._scratch.cleanup()
+    layer: Path
+    python: str
+    folder: Path
 
     @cached_property
     def root(self) -> Path:
-        """The folder with the interpreter, its standard library and the libraries it is linked with."""
-        root = Path(self._scratch.name)
+        """The folder with the interpreter, its standard library and the libraries it is linked with.
+
+        Raises SeedbedError if the layer is not what its digest says: what is in it runs here.
+        """
+        check_sha256(self.layer, self.layer.name, "the base's layer")
         with (
-            self._layer.open("rb") as blob,
+            self.layer.open("rb") as blob,
             zstandard.ZstdDecompressor().stream_reader(blob) as stream,
             tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", encoding="utf-8") as tar,
         ):
-            tar.extractall(root, (member for member in tar if self._needs(member)), filter="tar")
-        return root
+            tar.extractall(self.folder, (member for member in tar if self._needs(member)), filter="tar")
+        return self.folder
 
     @cached_property
     def command(self) -> list[str]:
         """What runs the interpreter with nothing of the host's but its kernel."""
-        binary = self.root / "usr" / "bin" / f"python{self._python}"
+        binary = self.root / "usr" / "bin" / f"python{self.python}"
         loader = next(self.root.glob("usr/lib/*-linux-gnu/ld-linux*.so.*"), None)
         if loader is None or not binary.exists():
             raise SeedbedError(
-                f"expected /usr/bin/python{self._python} in the base layer, found none in {self._layer}: "
-                f"add python{self._python} to the base's packages"
+                f"expected /usr/bin/python{self.python} in the base layer, found none in {self.layer}: "
+                f"add python{self.python} to the base's packages"
             )
         return [str(loader), "--library-path", str(loader.parent), str(binary), "-I", "-S", "-B", "-W", "ignore"]
 
@@ -116,8 +123,8 @@ class _Interpreter:
         """The interpreter and its libraries: files, and links to a neighbour, since no other link is among them."""
         folder, base = posixpath.split(member.name)
         return (
-            member.name == f"usr/bin/python{self._python}"
-            or folder.startswith(f"usr/lib/python{self._python}")
+            member.name == f"usr/bin/python{self.python}"
+            or folder.startswith(f"usr/lib/python{self.python}")
             or (posixpath.dirname(folder) == "usr/lib" and folder.endswith("-linux-gnu") and ".so" in base)
         ) and (member.isreg() or (member.issym() and "/" not in member.linkname))
 

@@ -8,16 +8,45 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+from packaging.utils import canonicalize_name, is_normalized_name
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+)
 
 from builder import source
 from builder.errors import UsageError
 from builder.source import Source
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+NAME = r"^[a-z][a-z0-9-]*$"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
+
+
+def one_line(value: str) -> str:
+    """What ends up in a Dockerfile must not make a line of its own there, nor move a terminal's cursor."""
+    if not value.isprintable():
+        raise ValueError(f"expected one line without control characters, found {value!r}")
+    return value
+
+
+Value = Annotated[str, AfterValidator(one_line)]
+Text = Annotated[Value, StringConstraints(min_length=1, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")]
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Python = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
+DebianPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+Command = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+Script = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+\.py$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$")]
+TagTemplate = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]|\{[a-z0-9_]+\})+$")]
+Size = Annotated[ByteSize, Field(gt=0)]
 
 
 class Strict(BaseModel):
@@ -48,7 +77,7 @@ class LayerGroup(Strict):
     name: Name
     packages: tuple[Text, ...] = Field(min_length=1)
     split: tuple[Text, ...] = ()
-    remove_commands: tuple[Text, ...] = ()
+    remove_commands: tuple[Command, ...] = ()
 
     def holds(self, package: str) -> bool:
         return any(fnmatchcase(package, pattern) for pattern in self.packages)
@@ -57,9 +86,9 @@ class LayerGroup(Strict):
 class SizeBudget(Strict):
     """The most an image may weigh, and each of its layers unpacked, in bytes (`3.5GB` in the file)."""
 
-    compressed: ByteSize
-    unpacked: ByteSize
-    layer: ByteSize = ByteSize(1_500_000_000)
+    compressed: Size
+    unpacked: Size
+    layer: Size = ByteSize(1_500_000_000)
 
 
 class Located(Strict):
@@ -84,15 +113,15 @@ class Base(Located):
 
     kind: Literal["base"]
     suite: Name
-    python: Version
-    epoch: date
+    python: Python
+    epoch: Annotated[date, Field(ge=date(1980, 1, 1), lt=date(2100, 1, 1))]
     registry: str
-    packages: tuple[Text, ...] = Field(min_length=1)
+    packages: tuple[DebianPackage, ...] = Field(min_length=1)
 
     @field_validator("registry")
     @classmethod
     def pinned_by_digest(cls, reference: str) -> str:
-        if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", reference):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}", reference):
             raise ValueError(f"expected NAME@sha256: and exactly 64 hex digits, found {reference!r}")
         return reference
 
@@ -113,28 +142,36 @@ class Image(Located):
     title: Text
     description: Text
     base: Name
-    python: Version
+    python: Python
     frameworks: tuple[Name, ...]
     versions: dict[str, Version] = Field(min_length=1)
     cuda: Version | None = None
     cudnn: Version | None = None
-    tag: Text
+    tag: TagTemplate
     end_of_life: EndOfLife | None = None
     licenses: Text
     shared: Shared | None = None
     layers: tuple[LayerGroup, ...] = Field(min_length=1)
-    environment: dict[str, str] = {}
-    labels: dict[str, str] = {}
-    example: Text
+    environment: dict[Variable, Value] = {}
+    labels: dict[Label, Value] = {}
+    example: Script
     size_budget: SizeBudget
 
     @field_validator("versions")
     @classmethod
     def canonical_names(cls, versions: dict[str, str]) -> dict[str, str]:
         for name in versions:
-            if name != canonicalize_name(name):
-                raise ValueError(f"expected the normalised name {canonicalize_name(name)!r}, found {name!r}")
+            if not is_normalized_name(name):
+                raise ValueError(f"expected a normalised name, such as {canonicalize_name(name)!r}, found {name!r}")
         return versions
+
+    @field_validator("labels")
+    @classmethod
+    def labels_of_others(cls, labels: dict[str, str]) -> dict[str, str]:
+        """Those of Seedbed say what the image was made from, and have to be true."""
+        if own := [name for name in labels if name.startswith("io.seedbed.")]:
+            raise ValueError(f"expected labels of your own, found {own[0]!r}, which Seedbed sets")
+        return labels
 
     @property
     def requirements_path(self) -> Path:
@@ -156,10 +193,13 @@ class Image(Located):
         facts |= {"cuda": self.cuda} if self.cuda else {}
         facts |= {"cudnn": self.cudnn.partition(".")[0]} if self.cudnn else {}
         try:
-            return self.tag.format(**facts)
-        except (KeyError, ValueError, IndexError) as error:
+            tag = self.tag.format(**facts)
+        except (KeyError, IndexError) as error:
             known = ", ".join(sorted(facts))
             raise UsageError(f"{self.where('tag')}: {error} is not among the known names: {known}") from None
+        if not re.fullmatch(TAG, tag):
+            raise UsageError(f"{self.where('tag')}: expected a tag of 1 to 115 characters, found {tag!r}")
+        return tag
 
 
 @dataclass(frozen=True)
@@ -204,6 +244,8 @@ def load(root: Path) -> Catalog:
     images: dict[str, Image] = {}
     bases: dict[str, Base] = {}
     for path in sorted(root.glob("*/image.yaml")):
+        if not re.fullmatch(NAME, path.parent.name):
+            raise UsageError(f"{source.shown(path.parent)}: expected a name of small letters, digits and '-'")
         read = source.read(path)
         if read.data.get("kind") == "base":
             bases[path.parent.name] = locate(read, Base)

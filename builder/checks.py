@@ -11,7 +11,9 @@ from pathlib import Path
 from re import MULTILINE, search
 from typing import Any, Literal, Protocol
 
-from builder.errors import SeedbedError
+from builder import reading
+from builder.errors import SeedbedError, UsageError
+from builder.text import printable
 
 SKIPPED = 77
 BYPASSED = [""]  # what `docker run --entrypoint ""` sends
@@ -20,6 +22,7 @@ OFF = {"SEEDBED_MODE": "off"}
 OTHER_SEED = {"SEEDBED_SEED": "7"}
 CLAIM = "repeats: "  # how the checks that run a program begin
 LONGEST_RUN = 600  # seconds
+TIMED_OUT = 124  # as timeout(1) has it
 PROGRAMS_AT_ONCE = 2
 # Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
@@ -186,8 +189,11 @@ def repeats(script: Path) -> Check:
 
 def side_by_side(train: Callable[[dict[str, str]], str], environments: list[dict[str, str]]) -> list[str]:
     """What a program ends with in each of these environments, some runs at a time."""
-    with ThreadPoolExecutor(PROGRAMS_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(PROGRAMS_AT_ONCE)
+    try:
         return list(pool.map(train, environments))
+    finally:  # whoever is interrupted ends the programs, and does not wait for them
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def expect(status: int, command: Sequence[str], finished: Finished) -> Finished:
@@ -212,7 +218,10 @@ def brief(digests: tuple[str, ...]) -> str:
 
 
 def title_of(script: Path) -> str:
-    return script.read_text(encoding="utf-8").split('"""')[1].splitlines()[0].rstrip(".")
+    _, _, docstring = reading.text(script).partition('"""')
+    if title := first_line(docstring.partition('"""')[0]).rstrip("."):
+        return title
+    raise UsageError(f"{script}: expected a docstring in triple quotes, whose first line is the title of the check")
 
 
 def first_line(text: str) -> str:
@@ -220,4 +229,5 @@ def first_line(text: str) -> str:
 
 
 def last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    """The last thing a program said, fit for a message: it may have meant its escapes for a terminal."""
+    return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))

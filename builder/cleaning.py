@@ -1,12 +1,13 @@
 """The cache folder as a whole: marked as Seedbed's, held while it is in use, and cleaned of what Seedbed put there."""
 
 import fcntl
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder import engine, paths, scratch
+from builder import engine, files, leases, paths, scratch
 from builder.console import size
 from builder.errors import SeedbedError
 
@@ -15,9 +16,13 @@ MARK_TEXT = """\
 Signature: 8a477f597d28d172789f06886806bc55
 # This folder is Seedbed's cache, and `./build.py clean` deletes what is in it.
 """
+UNFIT = re.compile(r'[:;%"\\\x00-\x1f]')
+"""To the dynamic linker, apt or mmdebstrap these are punctuation, and they know no quotes."""
+
 REMEDY = "name another folder in SEEDBED_CACHE"
 MADE = ("layers", "blobs", "records", scratch.NAME)
 FETCHED = ("apt", "packages", "registry", "wheels", "engine", ".engine.lock")
+KEPT = (leases.NAME,)  # without them the next run could not tell which containers a killed one has left
 
 
 @contextmanager
@@ -58,7 +63,7 @@ def _held(how: int) -> Iterator[None]:
     cache = paths.cache()
     try:
         claim(cache)
-        with (cache / MARK).open() as mark:
+        with (cache / MARK).open() as mark, files.in_one_line(cache, *files.OF_DISKS):
             fcntl.flock(mark, how)
             yield
     except BlockingIOError:
@@ -67,13 +72,17 @@ def _held(how: int) -> Iterator[None]:
 
 def claim(cache: Path) -> None:
     """Mark the folder as Seedbed's, if it is new, or holds nothing that Seedbed does not make."""
+    if unfit := UNFIT.search(str(cache)):
+        raise SeedbedError(f"{str(cache)!r}: programs that builds need cannot handle {unfit[0]!r} in a path; {REMEDY}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        if (mark := cache / MARK).is_file():
-            if "Seedbed" not in mark.read_text(encoding="utf-8", errors="replace"):
+        mark = cache / MARK
+        if marked := mark.is_file() and mark.read_text(encoding="utf-8", errors="replace"):
+            if "Seedbed" not in marked:
                 raise SeedbedError(f"{mark}: made by another program; {REMEDY}")
             return
-        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED}):
+        # An empty mark is another process's that is about to fill it. Nobody replaces it: it is what holds the lock.
+        if foreign := sorted({path.name for path in cache.iterdir()} - {*MADE, *FETCHED, *KEPT, MARK}):
             raise SeedbedError(f"{cache}: holds {foreign[0]}, which Seedbed did not make; {REMEDY}")
         mark.write_text(MARK_TEXT, encoding="utf-8")
     except OSError as error:

@@ -1,11 +1,18 @@
 """What every verb's command line has in common: an example in its help, errors of one line, exit status 0, 1 or 2."""
 
+import io
+import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
+from docker.errors import DockerException
+from requests import RequestException
 
 from builder.errors import SeedbedError
+from builder.interrupts import Interrupted
+from builder.text import one_line
 
 images_argument = click.argument("images", nargs=-1, metavar="[IMAGE…]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
@@ -19,7 +26,7 @@ class Verb(click.Command):
 
 
 class VerbGroup(click.Group):
-    """Verbs; a `SeedbedError` in one of them is said in one line and becomes the exit status."""
+    """Verbs; what ends one of them early is said in one line and becomes the exit status."""
 
     command_class = Verb
     group_class = type
@@ -27,12 +34,56 @@ class VerbGroup(click.Group):
     def __init__(self, *arguments: Any, example: str = "", **options: Any) -> None:
         super().__init__(*arguments, epilog=f"Example: {example}" if example else None, **options)
 
-    def invoke(self, context: click.Context) -> Any:
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        open_streams()
         try:
-            return super().invoke(context)
+            try:
+                super().main(*arguments, **options)  # ends in SystemExit
+            finally:
+                sys.stdout.flush()
         except SeedbedError as error:
-            click.echo(f"seedbed: {error}", err=True)
-            sys.exit(error.exit_status)
-        except KeyboardInterrupt:
-            click.echo("seedbed: interrupted", err=True)
-            sys.exit(130)
+            fail(str(error), error.exit_status)
+        except Interrupted as interrupted:
+            fail(f"interrupted ({interrupted.signal})", interrupted.code)
+        except BrokenPipeError:  # `./build.py list | head -1`
+            fail("")
+        except (DockerException, RequestException) as error:
+            fail(f"the container engine: {error}")
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+
+
+def open_streams() -> None:
+    """Make do with standard streams as they come: closed, or in an encoding that lacks most characters.
+
+    No other file takes the number of one that is closed; writing to a closed stdout fails.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    buffer = io.BufferedWriter(Output(1, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=buffer.isatty())
+
+
+class Output(io.FileIO):
+    """Standard output; what keeps it from being written is said to be about it, and about no file."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise SeedbedError(f"output: {error.strerror}") from error
+
+
+def fail(reason: str, status: Any = SeedbedError.exit_status) -> NoReturn:
+    """End with one line on stderr, if it can be written. What stdout still holds is dropped."""
+    with suppress(OSError):
+        if reason:
+            click.echo(f"seedbed: {one_line(reason)}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)

@@ -9,7 +9,10 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
+import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -20,13 +23,27 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import zstandard
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic_core import from_json
 
-from builder.console import print_table
+from builder import reading
+from builder.console import print_line, print_table
 from builder.engine import Engine
 from builder.errors import SeedbedError
+from builder.oci import DIGEST, Digest
+from builder.source import first_problem
 from builder.tar import CHUNK
 
 INDEX = "index.json"
+DEEPEST = 4
+"""Indexes in each other on the way to an image; two are usual."""
+
+UNREADABLE = (
+    tarfile.TarError, zstandard.ZstdError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError,
+    ArithmeticError, RecursionError,
+)  # fmt: skip
+"""What the readers of tars raise for those that are none: they were not written for the hostile."""
+
 MISSING = "missing"
 XATTR = "SCHILY.xattr."
 KINDS = {
@@ -56,7 +73,7 @@ class Image:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        return self.config.get("config", {}).get("Labels") or {}
+        return (self.config.get("config") or {}).get("Labels") or {}
 
     @property
     def diff_ids(self) -> list[str]:
@@ -68,7 +85,7 @@ class Image:
 
     def layer_name(self, index: int) -> str:
         """A layer's place, counted from 1, and the step that made it, as the history tells it."""
-        steps = [step for step in self.config.get("history", ()) if not step.get("empty_layer")]
+        steps = [step for step in self.config.get("history") or () if not step.get("empty_layer")]
         step = steps[index].get("created_by") if index < len(steps) else None
         return f"layer {index + 1} ({step})" if step else f"layer {index + 1}"
 
@@ -78,9 +95,7 @@ class Image:
         layer = self.manifest["layers"][index]
         with (
             self.source(blob_path(layer["digest"])) as blob,
-            tarfile.open(
-                fileobj=decompressed(blob, layer["mediaType"]), mode="r|", encoding="utf-8", errors="surrogateescape"
-            ) as tar,
+            tar_in(decompressed(blob, layer["mediaType"]), "r|") as tar,
         ):
             yield tar
 
@@ -148,7 +163,59 @@ def print_comparison(comparison: Comparison) -> None:
         rows.append((rung, f"{len(pairs) - len(differing)} of {len(pairs)} the same", *(differing or pairs)[0]))
     print_table(("", "", "first", "second"), rows)
     for difference in comparison.differences:
-        print(difference)
+        print_line(str(difference))
+
+
+# ---- what documents are like -------------------------------------------------------------------------------------
+
+
+class Document(BaseModel):
+    """What is read of a document; it may say more."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Part(Document):
+    mediaType: str
+    digest: Digest
+    size: NonNegativeInt
+
+
+class Platform(Document):
+    architecture: str = "amd64"
+
+
+class Entry(Document):
+    digest: str  # of those for other platforms nothing is read
+    platform: Platform | None = None
+
+
+class Index(Document):
+    manifests: list[Entry]
+
+
+class Manifest(Document):
+    config: Part
+    layers: list[Part]
+
+
+class RootFS(Document):
+    diff_ids: list[Digest]
+
+
+class Step(Document):
+    created_by: str | None = None
+    empty_layer: bool = False
+
+
+class Container(Document):
+    Labels: dict[str, str] | None = None
+
+
+class Config(Document):
+    rootfs: RootFS
+    history: list[Step] | None = None
+    config: Container | None = None
 
 
 # ---- where images are read from ------------------------------------------------------------------------------------
@@ -181,37 +248,63 @@ def of_engine(name: str, engine: Engine) -> Image:
 def read_image(name: str, source: Source) -> Image:
     """Follow the index to the one image for linux/amd64; raises SeedbedError where there are none or several."""
     try:
-        digest, document = "", document_in(source, INDEX)
-        while "manifests" in document:
+        document = document_in(source, INDEX, Index)
+        for _ in range(DEEPEST):
             choices = {entry["digest"] for entry in document["manifests"] if is_image(entry)}
             if len(choices) != 1:
                 raise SeedbedError(f"{name}: expected one image for linux/amd64, found {len(choices)}")
             [digest] = choices
             document = document_in(source, blob_path(digest))
-        config = document_in(source, blob_path(document["config"]["digest"]))
-    except (KeyError, ValueError) as error:
-        raise SeedbedError(f"{name}: expected an OCI image, found one that is damaged: {error!r}") from None
+            if "manifests" not in document:
+                break
+        else:
+            raise ValueError("an index in an index in an index")
+        config = document_in(source, blob_path(document["config"]["digest"]), Config)
+        if len(config["rootfs"]["diff_ids"]) != len(document["layers"]):
+            raise ValueError("its config and its manifest differ in their number of layers")
+    except ValueError as error:
+        raise SeedbedError(f"{name}: expected an OCI image, found one that is damaged: {error}") from None
     return Image(name, digest, document, config, source)
 
 
 def is_image(entry: Mapping[str, Any]) -> bool:
     """Not another platform's, and no attestation: those say that their architecture is unknown."""
-    return bool(entry.get("platform", {}).get("architecture", "amd64") == "amd64")
+    return bool((entry.get("platform") or {}).get("architecture", "amd64") == "amd64")
 
 
-def document_in(source: Source, path: str) -> dict[str, Any]:
+def document_in(source: Source, path: str, form: type[Document] | None = None) -> dict[str, Any]:
+    """A document of the image, of that form, else an index or a manifest; raises ValueError for anything else."""
     with source(path) as file:
-        return cast(dict[str, Any], json.load(file))
+        data = file.read(reading.LARGEST + 1)
+    if len(data) > reading.LARGEST:
+        raise ValueError(f"{path}: larger than any document")
+    document = from_json(data)  # refuses what is nested deeply
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: expected an object")
+    try:
+        (form or (Index if "manifests" in document else Manifest)).model_validate(document)
+    except ValidationError as failed:
+        keys, problem = first_problem(failed)
+        raise ValueError(": ".join([path, *filter(None, [".".join(map(str, keys))]), problem])) from None
+    return document
 
 
 def blob_path(digest: str) -> str:
+    """Raises ValueError for what is no digest, and so could lead to any file."""
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"expected sha256: and 64 hex digits, found {digest!r}")
     return f"blobs/{digest.replace(':', '/')}"
 
 
 def intact(image: Image) -> Image:
     """The image, once all its blobs are proven: whoever trusts a digest has to know that it is the blob's."""
-    for digest in (image.digest, image.manifest["config"]["digest"], *image.layers):
+    sizes = {part["digest"]: part["size"] for part in (image.manifest["config"], *image.manifest["layers"])}
+    for digest in (image.digest, *sizes):
         with image.source(blob_path(digest)) as blob:
+            size = blob.seek(0, os.SEEK_END)
+            if size != sizes.get(digest, size):
+                raise SeedbedError(f"{image.name}: damaged: the blob {digest} has {size} bytes, not {sizes[digest]}")
+            blob.seek(0)
             found = f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}"
         if found != digest:
             raise SeedbedError(f"{image.name}: damaged: the blob {digest} has the digest {found}")
@@ -219,10 +312,9 @@ def intact(image: Image) -> Image:
 
 
 def of_layout(folder: Path, path: str) -> BinaryIO:
-    try:
-        return (folder / path).open("rb")
-    except FileNotFoundError:
-        raise SeedbedError(f"{folder}: expected an OCI image layout, found no {path} in it") from None
+    if not (folder / path).exists():
+        raise SeedbedError(f"{folder}: expected an OCI image layout, found no {path} in it")
+    return reading.opened(folder / path)
 
 
 @contextmanager
@@ -230,13 +322,26 @@ def of_archive(archive: Path, path: str) -> Iterator[BinaryIO]:
     expected = f"{archive}: expected an OCI image layout in a tar"
     with ExitStack() as stack:
         try:
-            tar = stack.enter_context(tarfile.open(archive))
+            tar = stack.enter_context(tar_in(stack.enter_context(reading.opened(archive)), "r"))
             member = next((member for member in tar if member.name.removeprefix("./") == path), None)
-        except tarfile.ReadError:
+        except UNREADABLE:
             raise SeedbedError(f"{expected}, found no whole tar") from None
-        if member is None:
+        if member is None or not member.isreg():
             raise SeedbedError(f"{expected}, found no {path} in it")
         yield stack.enter_context(cast(BinaryIO, tar.extractfile(member)))
+
+
+def tar_in(file: BinaryIO, mode: Any) -> tarfile.TarFile:
+    return tarfile.open(fileobj=file, mode=mode, tarinfo=Member, encoding="utf-8", errors="surrogateescape")
+
+
+class Member(tarfile.TarInfo):
+    """A member of a tar whose names and attributes fit into memory: compressed, gigabytes of them take no room."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type not in KINDS and self.size > reading.LARGEST:
+            raise tarfile.ReadError(f"the header of a member has {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]  # tarfile.py: "can be overridden in a subclass"
 
 
 def decompressed(blob: BinaryIO, media_type: str) -> BinaryIO:
@@ -258,7 +363,7 @@ def layer_difference(ours: Image, theirs: Image) -> Difference | None:
             try:
                 with ours.layer(index) as left, theirs.layer(index) as right:
                     found = file_difference(where, left, right)
-            except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+            except UNREADABLE as error:
                 raise SeedbedError(f"{ours.name} and {theirs.name}: {where} cannot be read: {error}") from None
             return found or Difference(where, "headers or padding of the tar", one, other)
     if len(ours.diff_ids) != len(theirs.diff_ids):
@@ -343,11 +448,19 @@ def described(file: tarfile.TarInfo) -> dict[str, str]:
         "mode": f"{file.mode:04o}",
         "owner": f"{file.uid}:{file.gid}",
         "owner's name": f"{file.uname}:{file.gname}",
-        "mtime": datetime.fromtimestamp(file.mtime, UTC).isoformat(),
+        "mtime": moment(file.mtime),
         "size": str(file.size),
         "device": f"{file.devmajor}:{file.devminor}",
         "xattrs": ascii(xattrs),
     }
+
+
+def moment(mtime: float) -> str:
+    """The time in UTC; of times that no calendar has, the seconds."""
+    try:
+        return datetime.fromtimestamp(mtime, UTC).isoformat()
+    except (ValueError, OverflowError):
+        return str(mtime)
 
 
 def content_difference(ours: BinaryIO, theirs: BinaryIO) -> tuple[str, str, str] | None:

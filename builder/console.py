@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from builder.text import printable
+
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def log(message: str) -> None:
     """One line for the person at the terminal, or for the log."""
-    stderr.print(message, markup=False)
+    stderr.print(printable(message), markup=False)
 
 
 @contextmanager
@@ -45,8 +47,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table, markup=False)
+
+
+def print_line(text: str) -> None:
+    """A line of data; what others wrote cannot act on the terminal."""
+    print(printable(text))
 
 
 def size(count: int) -> str:

@@ -187,4 +187,5 @@ def system_packages(image: Image) -> str:
     No other package called seedbed, on PYTHONPATH say, is taken for the hook.
     """
     folder = site_packages(image)
-    return f"{folder}\nimport sys; sys.path.insert(0, '{folder}'); import seedbed.boot; sys.path.remove('{folder}')\n"
+    hook = (paths.RUNTIME / "00_seedbed.pth").read_text(encoding="ascii")
+    return f"{folder}\n{hook.replace('sitedir', repr(folder))}"

@@ -13,13 +13,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from builder import files, network, reading, scratch
 from builder.errors import SeedbedError
 
 APT_CONFIGURATION = Path("/etc/apt")
@@ -79,7 +79,7 @@ class Archive:
         """Read the archive's lists anew; cheap where they have not changed."""
         if shutil.disk_usage(self.directory).free < SPACE_FOR_LISTS:  # on a full disk apt waits for ever
             needed = f"{SPACE_FOR_LISTS // 1_000_000} MB"
-            raise SeedbedError(f"{self.directory} needs {needed} for the lists of {self.suite}: free some disk space")
+            raise SeedbedError(f"the lists of {self.suite} need {needed}: {files.no_space(self.directory)}")
         with _locked(self.directory / "lock"):
             self._apt("apt-get", "update", doing=f"read the lists of {self.suite}")
 
@@ -110,7 +110,8 @@ class Archive:
 
     def _prepare(self) -> None:
         for folder in ("lists/partial", "cache/archives/partial", "sources.d"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+            with files.in_one_line(self.directory):
+                (self.directory / folder).mkdir(parents=True, exist_ok=True)
         _write(self.directory / "status", "")
         _write(self.directory / "sources.d/debian.sources", _sources_file(self.sources))
         _write(self._configuration, APT_CONF.format(directory=self.directory))
@@ -126,8 +127,8 @@ class Archive:
         return [packages[name] for name in sorted(packages)]
 
     def _download(self, packages: Sequence[Package], into: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into) as scratch:
-            targets = {package: Path(scratch, package.sha256) for package in packages}
+        with scratch.folder(into) as partial:
+            targets = {package: partial / package.sha256 for package in packages}
             wanted = [
                 word
                 for package, target in targets.items()
@@ -160,19 +161,23 @@ class Archive:
         return done.stdout
 
     def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             [command, "-c", str(self._configuration), *arguments],
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
+        files.check_space(done.stderr, self.directory)
+        return done
 
 
 def unpack(deb: Path, into: Path) -> None:
     """Write the package's files under `into`, running none of its scripts."""
     into.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, text=True)
+    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
+        files.check_space(done.stderr, into)
         raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")
 
 
@@ -206,8 +211,8 @@ def host_sources() -> list[Source]:
     a key is named, it is one of Debian's. Raises SeedbedError when there is none.
     """
     codename = host_codename()
-    files = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
-    entries = [entry for file in files if file.is_file() for entry in _entries(file)]
+    listed = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
+    entries = [entry for file in listed if file.is_file() for entry in _entries(file)]
     sources = [source for entry in entries for source in _debian_sources(entry, codename)]
     if not any(source.suite == codename for source in sources):
         raise SeedbedError(
@@ -224,7 +229,7 @@ def sources_text(suite: str) -> str:
 
 def host_codename() -> str:
     """The release this host runs, such as bookworm."""
-    for line in OS_RELEASE.read_text().splitlines():
+    for line in reading.text(OS_RELEASE).splitlines():
         if line.startswith("VERSION_CODENAME="):
             return line.partition("=")[2].strip('"')
     raise SeedbedError(f"{OS_RELEASE} names no VERSION_CODENAME: a released Debian is needed")
@@ -280,18 +285,19 @@ def _stanza(source: Source) -> str:
 
 def _entries(file: Path) -> list[dict[str, str]]:
     """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
+    if file.suffix not in (".sources", ".list"):
+        return []  # apt reads no other names either
+    text = reading.data(file).decode(errors="replace")
     if file.suffix == ".sources":
-        return stanzas(file.read_text())
-    if file.suffix == ".list":
-        return [entry for line in file.read_text().splitlines() if (entry := _one_line_entry(line))]
-    return []  # apt reads no other names either
+        return stanzas(text)
+    return [entry for line in text.splitlines() if (entry := _one_line_entry(line))]
 
 
 def _one_line_entry(line: str) -> dict[str, str] | None:
     if not (found := ONE_LINE_ENTRY.match(line)):
         return None
     entry = found.groupdict(default="")
-    options = dict(option.split("=", 1) for option in entry.pop("options").split())
+    options = dict(option.partition("=")[::2] for option in entry.pop("options").split())
     return entry | {name.title(): value for name, value in options.items()}
 
 
@@ -310,7 +316,7 @@ def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
     wanted = (codename, f"{codename}-updates", f"{codename}-security")
     return [
         Source(uris[0], suite, "debian-security" if suite.endswith("-security") else "debian", options)
-        for suite in entry["Suites"].split()
+        for suite in entry.get("Suites", "").split()
         if suite in wanted
     ]
 
@@ -318,7 +324,7 @@ def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
 def _resolved(uri: str) -> str:
     """The address itself, or the first one of the mirror list that cloud images put in its place."""
     if uri.startswith("mirror+file:"):
-        listed = Path(urlsplit(uri).path).read_text().split()
+        listed = reading.text(Path(uri.removeprefix("mirror+file:"))).split()
         uri = listed[0] if listed else ""
     return uri.rstrip("/")
 
@@ -368,11 +374,14 @@ def _first_error(stderr: str) -> str:
 
 
 REMEDIES = (  # what apt complains of, and what to do
-    (r"NO_PUBKEY|Missing key", "upgrade the package debian-archive-keyring: it brings the keys of newer releases"),
+    *network.CLOCK,
+    (
+        r"NO_PUBKEY|EXPKEYSIG|Missing key",
+        "upgrade the package debian-archive-keyring: it brings the keys of newer releases",
+    ),
     (r"Hash Sum mismatch", "the mirror or a proxy sends other bytes than were locked: check both"),
     (r"certificate", "make the host's apt trust the mirror's authority (Acquire::https::CAInfo)"),
     (r"resolve '|connect|Connection", "check the network, and the host's apt mirror and proxy"),
-    (r"No space left", "free some disk space"),
     (r"Unable to locate|no installation candidate|Release file", "check the spelling and the suite"),
     (r"unmet dependencies|broken packages", "these packages do not fit together in this suite"),
 )
@@ -395,9 +404,7 @@ def _write(path: Path, text: str) -> None:
     """Replace the file only where it differs: apt drops its cache when a source is newer than it."""
     if path.exists() and path.read_text() == text:
         return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    files.write(path, text)
 
 
 def _sha256(path: Path) -> str:

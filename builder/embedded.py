@@ -9,6 +9,7 @@ net.ipv4.ip_forward=1.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import json
@@ -19,16 +20,17 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
-from builder import debian
+from builder import debian, files, scratch
 from builder.errors import SeedbedError
 
 COMMANDS = {  # what stands in the engine's own folder for PATH, and the program it is
@@ -52,6 +54,7 @@ OLDEST_RELEASE = 12  # trixie's Docker needs glibc 2.34
 ADDRESS_RANGES = (IPv4Network("198.18.0.0/15"), IPv4Network("10.201.0.0/16"))
 POOLS = "default-address-pools"
 OWN_NAMESPACES = ("unshare", "--mount", "--propagation=slave", "--mount-proc", "--pid", "--fork", "--kill-child")
+NOTING_ITS_PID = ("sh", "-c", 'echo $$ > "$0" && exec "$@"')  # by itself: we could be killed before we have
 BUILD_CACHE_LIMIT = "50GB"
 START_TIMEOUT = 120.0  # seconds; a full data folder takes a while
 STOP_TIMEOUT = 30.0  # seconds; Docker gives a container 10 to end by itself
@@ -85,8 +88,8 @@ class EmbeddedEngine:
         with self._exclusive():
             if self.running():
                 return False
-            self.directory.mkdir(exist_ok=True)
-            if reason := host_supported() or _unsuited(self.directory):
+            self.directory.mkdir(mode=0o755, exist_ok=True)
+            if reason := host_supported() or _unsuited(self.directory) or _open_to_others(self.directory):
                 raise SeedbedError(f"the embedded engine cannot run here: {reason}")
             self._install(log)
             self._stop()
@@ -108,12 +111,29 @@ class EmbeddedEngine:
         return False
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to reach this engine with its own docker, buildx and compose."""
+        """What a shell needs to reach this engine with its own docker, buildx and compose.
+
+        Raises SeedbedError if somebody else could have put other programs there.
+        """
+        if os.geteuid() == 0 and self._programs.exists() and (reason := _open_to_others(self._programs)):
+            raise SeedbedError(f"the embedded engine's programs run as root: {reason}")
         return {
             "DOCKER_HOST": f"unix://{self._socket}",
             "DOCKER_CONFIG": str(self._client),
             "PATH": f"{self._programs / 'commands'}:{os.environ['PATH']}",
         }
+
+    def session(self) -> dict[str, str]:
+        """The same for this process, with the logins that its user has now. They go with the process: a copy that stays
+        would outlive `docker logout`."""
+        environment = self.environment()
+        stack = ExitStack()
+        atexit.register(stack.close)
+        folder = stack.enter_context(scratch.folder(self._state))
+        own = _read_json(self._client / "config.json")
+        logins = (_user_client_configuration().get("auths") or {}) | (own.get("auths") or {})
+        _write_json(folder / "config.json", own | {"auths": logins}, mode=0o600)
+        return environment | {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": str(self._client / "buildx")}
 
     def destroy(self) -> None:
         """Stop the engine and delete its images, its build cache and its programs."""
@@ -123,18 +143,21 @@ class EmbeddedEngine:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        with self.directory.with_name(f".{self.directory.name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with files.in_one_line(self.directory):
+                self.directory.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(self.directory.with_name(f".{self.directory.name}.lock").open("a"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(files.in_one_line(self.directory, *files.FULL))
             yield
 
     def _install(self, log: Log) -> None:
         if self._programs.exists():
             return
         log("fetching the embedded engine: Docker, containerd, buildx and Compose, about 95 MB, once")
-        with tempfile.TemporaryDirectory(prefix=".install-", dir=self.directory) as scratch:
-            programs = Path(scratch, "programs")
-            for deb in _fetch_packages(Path(scratch)):
+        with scratch.folder(self.directory) as folder:
+            programs = folder / "programs"
+            for deb in _fetch_packages(folder):
                 debian.unpack(deb, programs)
             _link_commands(programs)
             programs.rename(self._programs)
@@ -143,8 +166,7 @@ class EmbeddedEngine:
         log("starting the embedded engine")
         self._state.mkdir(mode=0o700)
         self._configure()
-        if not (self._client / "config.json").exists():  # it may hold a login by now
-            _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
+        _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
         _add_bridge(self.name)
         self._open_firewall()
         daemon = self._launch()
@@ -152,15 +174,17 @@ class EmbeddedEngine:
         while not self.running():
             if daemon.poll() is not None or time.monotonic() > deadline:
                 self._stop()
-                raise SeedbedError(f"the embedded engine did not start: {_last_words(self.log_file)}")
+                words = _last_words(self.log_file)
+                files.check_space(words, self.directory)
+                raise SeedbedError(f"the embedded engine did not start: {words}")
             time.sleep(0.1)
         daemon.returncode = 0  # it is meant to outlive this process: Popen would warn of it
 
     def _configure(self) -> None:
         settings, file = self._daemon_configuration(), self.directory / "daemon.json"
-        with suppress(FileNotFoundError, KeyError, json.JSONDecodeError):
-            if json.loads(file.read_text())[POOLS] != settings[POOLS]:  # Docker would keep networks no rule lets out
-                self._networks.unlink()
+        before = _read_json(file)
+        if before.get(POOLS, settings[POOLS]) != settings[POOLS]:  # Docker would keep networks no rule lets out
+            self._networks.unlink(missing_ok=True)
         _write_json(file, settings)
 
     def _launch(self) -> subprocess.Popen[bytes]:
@@ -171,7 +195,7 @@ class EmbeddedEngine:
             # All the engine's processes inherit this lock: while it is held, the pid in the file is right.
             fcntl.flock(alive, fcntl.LOCK_EX)
             daemon = subprocess.Popen(
-                [*_raised_limits(), *OWN_NAMESPACES, *init],
+                [*NOTING_ITS_PID, str(self._alive), *_raised_limits(), *OWN_NAMESPACES, *init],
                 env=self._daemon_environment(),
                 cwd="/",
                 umask=0o022,
@@ -181,13 +205,13 @@ class EmbeddedEngine:
                 start_new_session=True,
                 pass_fds=[alive.fileno()],
             )
-            alive.write(str(daemon.pid))
         return daemon
 
     def _stop(self) -> bool:
         """End the engine, gently where it lets us, then clear what it, or one before it, has left behind."""
         found = self._lives()
         if found:
+            _within(STOP_TIMEOUT, lambda: bool(self._alive.read_text()))  # it may have started a moment ago
             group = int(self._alive.read_text())
             for ending in (signal.SIGTERM, signal.SIGKILL):  # killing unshare kills its child, the init
                 with suppress(ProcessLookupError):
@@ -254,20 +278,19 @@ class EmbeddedEngine:
             "init-path": str(commands / "docker-init"),
         }
 
-    def _client_configuration(self) -> dict[str, object]:
-        """The user's own credentials and proxies, as of the first start, and this engine's plugins."""
-        configuration = _user_client_configuration()
-        kept = ("auths", "credHelpers", "credsStore", "proxies", "HttpHeaders")
+    def _client_configuration(self) -> dict[str, Any]:
+        """The user's proxies and where they keep logins, this engine's plugins, and logins made with its own client."""
+        users, own = _user_client_configuration(), _read_json(self._client / "config.json")
+        kept = {key: users[key] for key in ("credHelpers", "credsStore", "proxies") if key in users}
         plugins = self._programs / "usr/libexec/docker/cli-plugins"
-        return {key: configuration[key] for key in kept if key in configuration} | {
-            "cliPluginsExtraDirs": [str(plugins)]
-        }
+        return {"auths": own.get("auths") or {}} | kept | {"cliPluginsExtraDirs": [str(plugins)]}
 
     def _daemon_environment(self) -> dict[str, str]:
+        path = self.environment()["PATH"]
         (libraries,) = self._programs.glob("usr/lib/*-linux-gnu*")
         return {
             **os.environ,
-            "PATH": self.environment()["PATH"],
+            "PATH": path,
             "LD_LIBRARY_PATH": str(libraries),
             "XTABLES_LIBDIR": str(libraries / "xtables"),
         }
@@ -314,10 +337,27 @@ def host_supported() -> str | None:
 
 
 def _unsuited(folder: Path) -> str | None:
+    if "," in str(folder):
+        return f"containerd cannot mount what is in {folder}, for the comma: set SEEDBED_CACHE to a path without one"
     found = subprocess.run(["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True)
     if found.stdout.strip() != "overlayfs":
         return None
     return f"{folder} is on an overlay file system, which cannot hold containers': set SEEDBED_CACHE to a disk's folder"
+
+
+def _open_to_others(folder: Path) -> str | None:
+    """Why somebody but root could change what is in the folder, or what is called so, and what to do; None: nobody can.
+
+    In a folder with the sticky bit, such as /tmp, nobody can touch what is another's.
+    """
+    for place in (folder, *folder.parents, *folder.resolve().parents):
+        found = place.stat()
+        writers = stat.S_IWOTH | (stat.S_IWGRP if found.st_gid else 0)
+        shared = found.st_mode & writers and (place == folder or not found.st_mode & stat.S_ISVTX)
+        if found.st_uid or shared:
+            whose = "others may write to" if shared else f"user {found.st_uid} owns"
+            return f"{whose} {place}: set SEEDBED_CACHE to a folder of root's, in folders of root's"
+    return None
 
 
 def _part(addresses: IPv4Network, number: int) -> str:
@@ -349,10 +389,15 @@ def _link_commands(programs: Path) -> None:
         (commands / name).symlink_to(next(f"../{place}" for place in places if (programs / place).exists()))
 
 
-def _user_client_configuration() -> dict[str, object]:
-    directory = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        return json.loads((directory / "config.json").read_text())
+def _user_client_configuration() -> dict[str, Any]:
+    return _read_json(Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"), "config.json"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What a file of Docker's says; nothing if it is not there, or is no JSON."""
+    with suppress(FileNotFoundError, ValueError):
+        found = json.loads(path.read_bytes())
+        return found if isinstance(found, dict) else {}
     return {}
 
 
@@ -407,8 +452,12 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCBRADDBR, SIOCBRDELBR, IFF_UP = 0x8913, 0x8914, 0
 
 
 def _add_bridge(name: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, SIOCBRADDBR, name.encode().ljust(16, b"\0"))
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            fcntl.ioctl(control, SIOCBRADDBR, name.encode().ljust(16, b"\0"))
+    except OSError as error:
+        remedy = "give this root CAP_NET_ADMIN, as a privileged container has it, and the kernel its module bridge"
+        raise SeedbedError(f"the embedded engine gets no network bridge: {error.strerror}; {remedy}") from None
 
 
 def _remove_bridge(name: str) -> None:
@@ -420,6 +469,4 @@ def _remove_bridge(name: str) -> None:
 
 
 def _write_json(path: Path, content: object, mode: int = 0o644) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    files.write(path, json.dumps(content, indent=2) + "\n", mode)

@@ -6,26 +6,36 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
-from docker.types import DeviceRequest
+from docker.types import DeviceRequest, LogConfig
 
-from builder import paths
-from builder.checks import Finished
+from builder import leases, paths
+from builder.checks import LONGEST_RUN, TIMED_OUT, Finished
 from builder.embedded import EmbeddedEngine
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
+from builder.registry import Credentials
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
+METADATA = "metadata.json"
 LARGEST_JSON = 1 << 20
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
+LOG = LogConfig(type="local", config={"max-size": "50m", "max-file": "2"})
+"""Of what a container says no more is kept: with Docker's own default a check that talks on and on fills the disk."""
+
+LEASE = "io.seedbed.lease"
+"""The label of every container that is started here; its value is a name in `Engine.leases`."""
+LONGEST_COMMAND = LONGEST_RUN + 60
+"""Seconds that a command in a running container may take; what ends it gently has LONGEST_RUN."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,17 @@ class Engine:
         devices = [device.get("ID", "") for device in info.get("DiscoveredDevices") or []]
         return "nvidia" in info.get("Runtimes", {}) or any(device.startswith("nvidia.com/gpu") for device in devices)
 
-    def docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def docker(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run the engine's own command-line client and keep what it prints."""
-        command = [self.client_path(), *arguments]
-        return subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [self.client_path(), *arguments],
+            env=dict(self.environment),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
 
     def client_path(self) -> str:
         found = shutil.which("docker", path=self.environment.get("PATH"))
@@ -98,16 +115,17 @@ class Engine:
             raise SeedbedError("no docker command on PATH; install Docker's client, or set SEEDBED_ENGINE=embedded")
         return found
 
-    def build(self, arguments: Sequence[str], *, epoch: int) -> Digests:
-        """`docker buildx build` to an image without a name. Progress goes to stderr."""
-        with tempfile.TemporaryDirectory() as scratch:
-            metadata = Path(scratch, "metadata.json")
-            command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", str(metadata)]
-            environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
-            built = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
-            if built.returncode:
-                raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
-            return digests_in(json.loads(metadata.read_text(encoding="utf-8")))
+    def build(self, arguments: Sequence[str], *, folder: Path, epoch: int) -> Digests:
+        """`docker buildx build`, run in `folder`, to an image without a name. Progress goes to stderr.
+
+        Name what is in `folder` without its path: to buildx a comma, a colon or @ in a path is punctuation.
+        """
+        command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", METADATA]
+        environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
+        built = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)
+        if built.returncode:
+            raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
+        return digests_in(json.loads((folder / METADATA).read_text(encoding="utf-8")))
 
     def has(self, image: str) -> bool:
         try:
@@ -131,7 +149,10 @@ class Engine:
 
     def names_registry(self, image: str) -> bool:
         """Whether the name starts with a registry's, other than the one that Docker takes where none is named."""
-        return bool(docker.auth.resolve_repository_name(image)[0] != docker.auth.INDEX_NAME)
+        try:
+            return bool(docker.auth.resolve_repository_name(image)[0] != docker.auth.INDEX_NAME)
+        except DockerException:
+            raise UsageError(f"{image}: expected the name of an image, without a scheme") from None
 
     def pull(self, image: str) -> None:
         pulled = self.docker("pull", "--quiet", image)
@@ -143,7 +164,13 @@ class Engine:
         with subprocess.Popen(["tar", "--create", "--directory", layout, "."], stdout=subprocess.PIPE) as archive:
             command = [self.client_path(), "load", "--quiet"]
             loaded = subprocess.run(
-                command, env=dict(self.environment), stdin=archive.stdout, capture_output=True, text=True, check=False
+                command,
+                env=dict(self.environment),
+                stdin=archive.stdout,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
             )
         if loaded.returncode:
             raise SeedbedError(f"the engine cannot load the image: {' '.join(loaded.stderr.split())}")
@@ -213,8 +240,8 @@ class Engine:
         **options: Any,
     ) -> Finished:
         """Run a container to its end. `files` are put into it before it starts; `options` are the SDK's own."""
-        requests = [ALL_GPUS] if gpus else None
-        options |= {"environment": dict(environment or {}), "device_requests": requests}
+        devices = [ALL_GPUS] if gpus else None
+        options |= {"environment": dict(environment or {}), "device_requests": devices}
         with self.started(image, command, files=files, **options) as running:
             return running.finish()
 
@@ -222,16 +249,40 @@ class Engine:
     def started(
         self, image: str, command: Sequence[str], *, files: Mapping[str, Path] | None = None, **options: Any
     ) -> Iterator["Running"]:
-        """A container that is removed when the block ends, whatever it does by then; otherwise like `run`."""
-        try:
-            container = self.client.containers.create(image, list(command), **options)
-        except APIError as error:
-            raise SeedbedError(f"the engine cannot create a container: {error.explanation}") from None
-        try:
-            start(container, files or {})
-            yield Running(self, container)
-        finally:
-            container.remove(force=True, v=True)
+        """A container that is removed when the block ends, whatever it does by then; otherwise like `run`.
+
+        If this process is killed first, `sweep` in the next run removes it.
+        """
+        with leases.lease(self.leases()) as lease:
+            try:
+                container = self.client.containers.create(
+                    image, list(command), labels={LEASE: lease}, log_config=LOG, **options
+                )
+            except APIError as error:
+                raise SeedbedError(f"the engine cannot create a container: {error.explanation}") from None
+            try:
+                start(container, files or {})
+                yield Running(self, container)
+            finally:
+                remove(container)
+
+    def sweep(self) -> None:
+        """Remove the containers that runs with this cache started and, killed, did not remove."""
+
+        def end(lease: str) -> None:
+            for container in self.client.containers.list(all=True, filters={"label": f"{LEASE}={lease}"}):
+                remove(container)
+
+        leases.settle(self.leases(), end)
+
+    def leases(self) -> Path:
+        """One folder for each engine: a container is asked for where it was started."""
+        return paths.cache() / leases.NAME / self.client.info()["ID"]
+
+
+def remove(container: Container) -> None:
+    with suppress(NotFound):
+        container.remove(force=True, v=True)
 
 
 def start(container: Container, files: Mapping[str, Path]) -> None:
@@ -251,19 +302,34 @@ class Running:
     container: Container
 
     def run(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, user: str = "") -> Finished:
-        """Run one more command in it, as `docker exec` does: in the image's environment, not in that of the first."""
+        """Run one more command in it, as `docker exec` does: in the image's environment, not in that of the first.
+
+        Status 124: it took too long, and the container is killed, for the engine ends no single command.
+        """
         options = [f"--env={name}={value}" for name, value in (environment or {}).items()]
         options += [f"--user={user}"] if user else []
-        done = self.engine.docker("exec", *options, str(self.container.id), *command)
+        try:
+            done = self.engine.docker("exec", *options, str(self.container.id), *command, timeout=LONGEST_COMMAND)
+        except subprocess.TimeoutExpired:
+            self.container.kill()
+            return too_long(LONGEST_COMMAND)
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def finish(self) -> Finished:
-        """Wait for its own command to end."""
-        status = self.container.wait()["StatusCode"]
-        stdout, stderr = (
-            self.container.logs(stdout=out, stderr=not out).decode(errors="replace") for out in (True, False)
-        )
-        return Finished(status, stdout, stderr)
+    def finish(self, limit: float = LONGEST_RUN) -> Finished:
+        """Wait for its own command to end; status 124: it took more than `limit` seconds, and was killed."""
+        try:
+            status = self.container.wait(timeout=limit)["StatusCode"]
+        except (requests.ReadTimeout, requests.ConnectionError):  # the second if it had begun to answer
+            self.container.kill()
+            return too_long(limit, self.output(stdout=True))
+        return Finished(status, self.output(stdout=True), self.output(stderr=True))
+
+    def output(self, stdout: bool = False, stderr: bool = False) -> str:
+        return str(self.container.logs(stdout=stdout, stderr=stderr).decode(errors="replace"))
+
+
+def too_long(limit: float, stdout: str = "") -> Finished:
+    return Finished(TIMED_OUT, stdout, f"not done after {limit:.0f} s")
 
 
 def digests_in(metadata: Mapping[str, Any]) -> Digests:
@@ -321,7 +387,7 @@ def connect(log: Callable[[str], None]) -> Engine:
     """The engine to work with: the one Docker's client would reach, else the embedded one, started if need be.
 
     `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second. Raises `SeedbedError` with a remedy
-    where there is none or where it lacks what builds need.
+    where there is none or where it lacks what builds need. What killed runs have left in it is removed.
     """
     choice = os.environ.get("SEEDBED_ENGINE", "")
     engine = None if choice == "embedded" else of_host()
@@ -331,21 +397,32 @@ def connect(log: Callable[[str], None]) -> Engine:
     for requirement in engine.requirements():
         if requirement.remedy:
             raise SeedbedError(f"{requirement.name}: found {requirement.found}; {requirement.remedy}")
+    engine.sweep()
     return engine
 
 
 def of_host() -> Engine | None:
     try:
-        client = docker.from_env(timeout=600)
+        # The SDK asks for the version before it can be told, with a password of ~/.netrc.
+        version = without_netrc(OLDEST_VERSION).api.version(api_version=False)["ApiVersion"]
+        client = without_netrc(version)
         client.ping()
-    except DockerException:
+    except (DockerException, requests.RequestException, KeyError):
         return None
     return Engine(client, dict(os.environ), embedded=False)
+
+
+def without_netrc(version: str) -> docker.DockerClient:
+    """A client that speaks this version of the API, and sends the engine no password of ~/.netrc."""
+    client = docker.from_env(version=version, timeout=600)
+    client.api.auth = Credentials("", None)
+    return client
 
 
 def of_embedded(log: Callable[[str], None]) -> Engine:
     engine = embedded()
     if not engine.running():
         engine.up(log)
-    environment = {**os.environ, **engine.environment()}
-    return Engine(docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600), environment, embedded=True)
+    environment = {**os.environ, **engine.session()}
+    client = docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600)
+    return Engine(client, environment, embedded=True)

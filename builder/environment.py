@@ -1,16 +1,22 @@
-"""Seedbed's own virtual environment, made from requirements.lock the first time a verb runs. Standard library only."""
+"""Seedbed's own virtual environment, made from requirements.lock the first time a command runs.
 
+Standard library only, and a syntax that Python 3.8 reads too, so that an old one is told what to do.
+"""
+
+import errno
 import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv"
+PYTHON = HOME / "bin" / "python"
+STAMP = HOME / "requirements.sha256"
 LOCK = ROOT / "requirements.lock"
+OLDEST = (3, 11)
 
 
 def enter() -> None:
@@ -19,34 +25,76 @@ def enter() -> None:
     `smoke --host` does without, and goes no further: it has to work where no package can be fetched.
     """
     if "smoke" in sys.argv and "--host" in sys.argv:
+        refuse_an_old_python()
         from builder import host
 
         sys.exit(host.main(sys.argv[1:]))
+    try:
+        make_unless_ready()
+        if Path(sys.prefix) != HOME:
+            os.execv(PYTHON, [str(PYTHON), *sys.argv])
+    except OSError as error:
+        sys.exit(f"seedbed: {error.filename or PYTHON}: {error.strerror}; {remedy(error)}")
+
+
+def remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some disk space"
+    return "put the checkout into a folder that you can write to, on a disk that lets programs run"
+
+
+def make_unless_ready() -> None:
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    stamp = HOME / "requirements.sha256"
-    if not matches(stamp, wanted):
-        with (ROOT / ".venv.lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            if not matches(stamp, wanted):
-                make()
-                stamp.write_text(wanted)
-    if Path(sys.prefix) != HOME:
-        python = HOME / "bin" / "python"
-        os.execv(python, [str(python), *sys.argv])
+    if ready(wanted):
+        return
+    refuse_an_old_python()
+    with (ROOT / ".venv.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not ready(wanted):
+            make()
+            STAMP.write_text(f"{wanted}\n{interpreter()}\n")
 
 
-def matches(stamp: Path, wanted: str) -> bool:
-    return stamp.exists() and stamp.read_text() == wanted
+def ready(wanted: str) -> bool:
+    """Whether the environment is that of this lock, and the Python that it was made of is still there."""
+    if not (STAMP.exists() and PYTHON.exists()):
+        return False
+    lock, _, python = STAMP.read_text().partition("\n")
+    return lock == wanted and Path(python.rstrip("\n")).is_file()
+
+
+def interpreter() -> str:
+    """The file of the Python that environments are made of here; an upgrade to another version takes it away."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def refuse_an_old_python() -> None:
+    if sys.version_info < OLDEST:
+        found, oldest = (".".join(map(str, version[:3])) for version in (sys.version_info, OLDEST))
+        sys.exit(f"seedbed: {sys.executable} is Python {found}; expected {oldest} or newer, as in: python3.12 build.py")
 
 
 def make() -> None:
     """Install the locked packages into a fresh environment; ends the process with one line where that fails."""
+    from builder import network  # an old Python could not read it
+
     print("seedbed: preparing .venv from requirements.lock", file=sys.stderr)
     try:
-        venv.create(HOME, clear=True, with_pip=True)
-    except subprocess.CalledProcessError:
-        sys.exit("seedbed: this Python cannot make virtual environments; on Debian: apt-get install python3-venv")
-    install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    done = subprocess.run([HOME / "bin" / "python", *install, "-r", LOCK], check=False)
+        import venv
+
+        venv.create(HOME, clear=True, symlinks=True, with_pip=True)
+    except ImportError:
+        sys.exit(f"seedbed: {NO_VENV}")
+    except subprocess.CalledProcessError as error:
+        said = (error.output or b"").decode(errors="replace")
+        sys.exit(f"seedbed: {HOME}: {NO_VENV if 'No module named ensurepip' in said else network.pip_reason(said)}")
+    install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    done = subprocess.run([PYTHON, *install, "-r", LOCK], stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        sys.exit("seedbed: pip could not install requirements.lock (its message stands above)")
+        sys.exit(
+            f"seedbed: pip could not install requirements.lock: {network.pip_reason(done.stderr)}; "
+            "check the disk, the network, and pip's own settings (pip config list)"
+        )
+
+
+NO_VENV = "this Python cannot make virtual environments; on Debian: apt-get install python3-venv"

@@ -7,6 +7,7 @@ only an image can promise (its lock, its users) is skipped, aloud.
 
 import argparse
 import ast
+import errno
 import json
 import os
 import re
@@ -16,19 +17,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from builder import checks, paths
+from builder import checks, interrupts, paths
 from builder.checks import CLAIM, LONGEST_RUN, Check, Finished, Outcome, last_line
 from builder.errors import SeedbedError, UsageError
+from builder.interrupts import Interrupted
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed import environment
 from seedbed.settings import GPU
 
 OLDEST = (3, 11)
+ANOTHER_TMPDIR = "name another folder in TMPDIR"
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
 
@@ -67,6 +70,17 @@ import json, site, sys
 sites = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
 print(json.dumps([sys.version_info[:3], getattr(sys, "_base_executable", sys.executable), sites]))
 """
+
+COMMAND = """\
+#!/bin/sh
+'''exec' "${0%/*}/python" "$0" "$@"
+' '''
+from seedbed.cli import main
+
+raise SystemExit(main())
+"""
+"""The command `seedbed`, as pip writes commands whose path has a space, which `#!` does not take: to a shell it is one
+line, to Python a string and what follows."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,8 @@ class Host:
                 timeout=timeout,
                 check=False,
             )
+        except OSError as error:  # 127 and 126 are what a shell says
+            return Finished(127 if error.errno == errno.ENOENT else 126, "", f"{program}: {error.strerror}")
         except subprocess.TimeoutExpired as expired:
             return Finished(124, (expired.stdout or b"").decode(errors="replace"), f"not done after {timeout:.0f} s")
         return Finished(done.returncode, *(text.decode(errors="replace") for text in (done.stdout, done.stderr)))
@@ -172,8 +188,14 @@ class Host:
 @contextmanager
 def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
     """A host with the layer, gone at the end. `UsageError`: this Python will not do."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-") as folder:
-        yield install(python, Path(folder), gpu)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-"))
+            made = install(python, Path(folder), gpu)
+        except OSError as error:
+            why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror
+            raise SeedbedError(f"{error.filename or tempfile.tempdir}: {why}; {ANOTHER_TMPDIR}") from None
+        yield made
 
 
 def install(python: Path, folder: Path, gpu: str) -> Host:
@@ -189,8 +211,10 @@ def install(python: Path, folder: Path, gpu: str) -> Host:
     shutil.copy(paths.RUNTIME / "00_seedbed.pth", packages)
     (packages / "host.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in sites))
     command = folder / "bin" / "seedbed"
-    command.write_text(f"#!{folder}/bin/python\nfrom seedbed.cli import main\n\nraise SystemExit(main())\n")
+    command.write_text(COMMAND)
     command.chmod(0o755)
+    if not os.access(command, os.X_OK):
+        raise SeedbedError(f"{folder}: nothing can be run from its disk (noexec); {ANOTHER_TMPDIR}")
     (folder / "tmp").mkdir()
     return Host(python, tuple(version), folder, gpu)
 
@@ -203,6 +227,8 @@ def ask(command: list[str], python: Path) -> str:
         raise UsageError(f"{python}: {error.strerror}; name a Python by --python") from None
     if done.returncode:
         said = last_line(done.stderr) or last_line(done.stdout)
+        if "No space left" in said:
+            raise SeedbedError(f"{tempfile.tempdir}: no space left on its disk; {ANOTHER_TMPDIR}")
         raise UsageError(f"{python}: cannot make a virtual environment of it: {said}; name another by --python")
     return done.stdout
 
@@ -320,9 +346,9 @@ def main(arguments: Sequence[str]) -> int:
     except SeedbedError as error:
         say(f"seedbed: {error}")
         return error.exit_status
-    except KeyboardInterrupt:
-        say("seedbed: interrupted")
-        return 130
+    except Interrupted as interrupted:
+        say(f"seedbed: interrupted ({interrupted.signal})")
+        raise
     print_results(host, results, options.json)
     computing = {checks.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
     if complaint := complaint_about(results, computing if options.gpu == "require" else None):
@@ -359,4 +385,5 @@ def say(message: str) -> None:
 
 
 if __name__ == "__main__":
+    interrupts.handle()
     sys.exit(main(["smoke", "--host", *sys.argv[1:]]))

@@ -8,9 +8,11 @@ Source: PyPA binary distribution format; recording installed projects.
 """
 
 import configparser
+import csv
 import hashlib
 import io
 import posixpath
+import struct
 import zipfile
 import zlib
 from base64 import urlsafe_b64encode
@@ -40,6 +42,12 @@ except ImportError:  # inflating has one right answer, and zlib has it too, at h
 
 HASHES = {"sha256", "sha384", "sha512"}
 """What RECORD may use; the specification rules out anything weaker."""
+
+LARGEST_IN_MEMORY = 32 << 20
+"""Bytes of a file that is read as a whole: a RECORD, a script."""
+
+MOST_DEFLATED = 1032
+"""Bytes that one byte of deflated data can stand for (RFC 1951: 258 in two bits)."""
 
 _LOCAL_HEADER = 30
 
@@ -108,8 +116,10 @@ def installed_files(wheel: Wheel, target: Target) -> list[InstalledFile]:
 
 
 _MALFORMED = (
-    InstallerError, InvalidRecordEntry, zipfile.BadZipFile, configparser.Error, KeyError, ValueError, AssertionError,
+    InstallerError, InvalidRecordEntry, zipfile.BadZipFile, configparser.Error, csv.Error, struct.error, zlib.error,
+    EOFError, OSError, LookupError, ValueError, RuntimeError, AssertionError,
 )  # fmt: skip
+"""What zipfile and installer raise for what is no wheel; RuntimeError for encryption and for compressions unknown."""
 
 
 class _Source(WheelSource):
@@ -137,16 +147,32 @@ class _Source(WheelSource):
         return [name.removeprefix(base) for name in self._archive.namelist() if name.startswith(base)]
 
     def read_dist_info(self, filename: str) -> str:
-        return self._archive.read(f"{self.dist_info_dir}/{filename}").decode()
+        info = self._archive.getinfo(f"{self.dist_info_dir}/{filename}")
+        if info.file_size > LARGEST_IN_MEMORY:
+            raise ValueError(f"{info.file_size} bytes of {info.filename}")
+        return self._archive.read(info).decode()
 
     def get_contents(self) -> Iterator[WheelContentElement]:
+        self._refuse_overlap()
         records = {row[0]: row for row in parse_record_file(self.read_dist_info("RECORD").splitlines())}
         for info in self._archive.infolist():
             if not self._is_installed(info.filename):
                 continue
+            self._refuse_name(info.filename)
             row = records.get(info.filename, (info.filename, "", ""))
             member = _Member(self._wheel, info, RecordEntry.from_elements(*row))
             yield row, cast(BinaryIO, member), bool(info.external_attr >> 16 & 0o111)
+
+    def _refuse_overlap(self) -> None:
+        """Entries that share their data make petabytes of a file of megabytes (Fifield 2019)."""
+        content = sum(info.file_size for info in self._archive.infolist())
+        if content > MOST_DEFLATED * self._wheel.path.stat().st_size:
+            raise ValueError(f"{content} bytes of content, more than a file of its size can hold,")
+
+    def _refuse_name(self, name: str) -> None:
+        """One that is not in its shortest form; of some, `installer` looks for the folder for ever."""
+        if posixpath.normpath(name) != name or name == self.data_dir or not name.isprintable():
+            raise ValueError(f"a file with the name {name!r}")
 
     def _is_installed(self, name: str) -> bool:
         """Not folders, RECORD (written anew), signatures of it, foreign bytecode, and old-style launchers."""
@@ -232,6 +258,8 @@ class _Destination(WheelDestination):
     def _add_script(self, path: str, member: _Member) -> RecordEntry:
         if not next(member.chunks(), b"").startswith(b"#!python"):
             return self._add("scripts", replace(member.record, path=path), True, member.chunks)
+        if member.info.file_size > LARGEST_IN_MEMORY:
+            raise ValueError(f"{member.info.file_size} bytes of {member.info.filename}")
         with fix_shebang(io.BytesIO(b"".join(member.chunks())), self.target.interpreter) as stream:
             return self._add_bytes("scripts", path, stream.read(), executable=True)
 

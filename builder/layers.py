@@ -4,17 +4,18 @@ A layer is a function of what goes into it, so each is kept in the store under t
 again without any work. Layers do not depend on each other: images that share a group of wheels share its layer.
 """
 
-import hashlib
 import multiprocessing
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 
+from builder import files
 from builder.errors import SeedbedError
 from builder.install import InstalledFile, Target, Wheel, installed_files
 from builder.oci import Layer, Store
@@ -89,7 +90,7 @@ def wheel_layer(
 
     def make() -> Layer:
         for wheel in part.wheels:
-            _refuse_altered(wheel)
+            refuse_altered(wheel)
         return write_layer(store, _entries(part, target), epoch=epoch, level=level, what=what)
 
     return store.layer(_key("wheels", part, target, epoch, level), make, what=what)
@@ -130,14 +131,8 @@ def _together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
     return [file.entry for file in files.values()]
 
 
-def _refuse_altered(wheel: Wheel) -> None:
-    with wheel.path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != wheel.sha256:
-        raise SeedbedError(
-            f"{wheel}: expected sha256 {wheel.sha256}, as locked, found {found} in {wheel.path}: "
-            "delete that file and build again"
-        )
+def refuse_altered(wheel: Wheel) -> None:
+    files.check_sha256(wheel.path, wheel.sha256, str(wheel))
 
 
 def _key(kind: str, part: Part, target: Target, *settings: int) -> str:
@@ -159,7 +154,12 @@ def _in_parallel(tasks: Sequence[Callable[[], object]], processes: int) -> None:
         return
     # Not by fork: the caller may run threads (for its progress bars), whose locks a forked child would inherit.
     with ProcessPoolExecutor(min(len(tasks), processes), multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(_call, tasks))
+        try:
+            list(pool.map(_call, tasks))
+        except BrokenProcessPool:
+            raise SeedbedError(
+                "a process that wrote a layer was killed: see whether memory is short, and run again"
+            ) from None
 
 
 def _call(task: Callable[[], object]) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from urllib.parse import unquote, urlsplit
 
 import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from builder import network
+from builder import files, network, paths, reading, scratch
 from builder.catalog import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
 from builder.source import shown
+from builder.text import one_line
 
 FORMAT = 1
 PLATFORM = "x86_64-manylinux_2_28"
@@ -30,7 +30,7 @@ LEGACY = {
     "manylinux_2_12_x86_64": "manylinux2010_x86_64",
     "manylinux_2_5_x86_64": "manylinux1_x86_64",
 }
-PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
+PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9A-Za-z.!+_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
 
 
 class Locked(Protocol):
@@ -93,19 +93,15 @@ def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
 
 
 def write(what: Locked, lock: Lock) -> None:
-    partial = what.lock_path.with_suffix(".partial")
-    partial.write_text(lock.render(what.name), encoding="utf-8")
-    partial.replace(what.lock_path)
+    files.write(what.lock_path, lock.render(what.name))
 
 
 def read(what: Locked) -> Lock:
     """The lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
     remedy = f"run ./build.py lock {what.name}"
-    if not what.lock_path.exists():
-        raise SeedbedError(f"{shown(what.lock_path)}: missing; {remedy}")
     head: dict[str, str] = {}
     wheels = []
-    for number, line in enumerate(what.lock_path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(reading.text(what.lock_path, remedy).splitlines(), start=1):
         if line.startswith("#"):
             key, _, value = line.removeprefix("#").partition(":")
             head[key.strip()] = value.strip()
@@ -137,8 +133,8 @@ def check(catalog: Catalog, image: Image) -> Lock:
 
 def digest(catalog: Catalog, image: Image) -> str:
     """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
-    files = (catalog.base_of(image).lock_path, image.lock_path)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).hexdigest()
+    locks = (catalog.base_of(image).lock_path, image.lock_path)
+    return hashlib.sha256(b"".join(reading.data(path) for path in locks if path.exists())).hexdigest()
 
 
 def moment(cutoff: str | None) -> str:
@@ -191,8 +187,8 @@ def inputs_of(catalog: Catalog, image: Image) -> str:
 
 def requirements_in(what: Locked) -> list[str]:
     """The lines of requirements.in that ask for something."""
-    text = what.requirements_path.read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = reading.text(what.requirements_path, "write the packages to install into it, one a line").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def versions(image: Image) -> list[str]:
@@ -210,17 +206,21 @@ def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
 
 def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
     """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
-    with tempfile.TemporaryDirectory() as scratch:
-        limits, answer = Path(scratch, "constraints.txt"), Path(scratch, "pylock.toml")
+    with scratch.folder(paths.cache()) as folder:
+        limits, answer = folder / "constraints.txt", folder / "pylock.toml"
         limits.write_text("\n".join(constraints), encoding="utf-8")
         options = ["--python-version", what.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
         if index := network.index_url():
             options += ["--default-index", index]
         command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
-        asked = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), check=False)
+        asked = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=uv_environment(), check=False
+        )
         if asked.returncode:
-            raise SeedbedError(f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}")
+            files.check_space(asked.stderr, folder)
+            complaint = f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}"
+            raise SeedbedError(network.with_clock_remedy(complaint, asked.stderr))
         return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
 
 
@@ -234,10 +234,15 @@ def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
     ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
     found = []
     for package in packages:
-        choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        try:
+            choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        except (InvalidWheelFilename, KeyError) as error:
+            raise SeedbedError(f"{package['name']}: the index lists what is no wheel: {error}") from None
         rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
         if rank[0] == len(ranks):
             raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
+        if "sha256" not in best["hashes"]:
+            raise SeedbedError(f"{package['name']} {package['version']}: the index gives no sha256 for {rank[1]}")
         found.append(Pin(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
     return sorted(found, key=lambda wheel: wheel.name)
 
@@ -256,7 +261,3 @@ def supported_tags(python: str) -> list[Tag]:
     platforms = [name for platform in platforms for name in (platform, LEGACY.get(platform)) if name]
     version = tuple(map(int, python.split(".")))
     return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())

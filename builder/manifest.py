@@ -6,7 +6,6 @@ what is in them. So it gets a tiny layer in the place of each, and their digests
 
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,8 @@ from builder.engine import Digests, Engine
 from builder.errors import SeedbedError
 from builder.oci import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layer, Layout
 from builder.tar import file, layer_key, write_layer
+
+SAVED = "image.tar"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,10 @@ def final_image(catalog: Catalog, image: Image, engine: Engine, made: Mapping[st
     """What `final.run` would put into an empty engine, byte for byte. `made` holds the stages `base` and `env`."""
     outlines = {name: outline(stage) for name, stage in made.items()}
     layers = made["env"].layers
-    with tempfile.TemporaryDirectory() as scratch:
-        saved = Path(scratch, "image.tar")
-        output = f"type=oci,dest={saved},oci-mediatypes=true,compression=zstd"
-        digests = final.run(catalog, image, engine, outlines, output=output)
-        manifest, config = blobs_in(saved, digests.manifest, digests.config)
+    with scratch.folder(paths.cache()) as folder:
+        output = f"type=oci,dest={SAVED},oci-mediatypes=true,compression=zstd"
+        digests = final.run(catalog, image, engine, outlines, folder, output=output)
+        manifest, config = blobs_in(folder / SAVED, digests.manifest, digests.config)
     for outlined, layer in zip(outlines["env"].layers, layers, strict=True):
         config = config.replace(outlined.diff_id.encode(), layer.diff_id.encode())
     return FinalImage(with_real_blobs(manifest, config, layers), config, layers)

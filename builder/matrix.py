@@ -1,5 +1,6 @@
 """The whole catalog for tools that run many jobs: a job matrix for CI, and a file for `docker buildx bake`."""
 
+import os
 from typing import Any
 
 from builder import network
@@ -28,7 +29,7 @@ def target(catalog: Catalog, image: Image) -> dict[str, Any]:
     bundle = network.ca_bundle()
     return {
         "context": ".",
-        "dockerfile": str(image.dockerfile_path.relative_to(ROOT)),
+        "dockerfile": os.path.relpath(image.dockerfile_path, ROOT),
         "target": "final",
         "platforms": ["linux/amd64"],
         "args": {"SOURCE_DATE_EPOCH": str(catalog.base_of(image).source_date_epoch)},

@@ -1,6 +1,7 @@
 """How this host reaches packages: its certificate authorities and its Python index, from its own configuration."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -25,6 +26,43 @@ def index_url() -> str | None:
 def pip_setting(name: str) -> str | None:
     """One value of pip's `[global]` configuration, None where it is not set."""
     asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", f"global.{name}"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pip", "config", "get", f"global.{name}"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     return asked.stdout.strip() or None
+
+
+def pip_reason(stderr: str) -> str:
+    """Why pip failed, in one line: to pip, an index that does not answer is one that lacks the package."""
+    lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    reason = (errors or lines or ["it gave no reason"])[-1]
+    if broken := re.findall(r"after connection broken by '(.+)': /", stderr):
+        reason = f"the index does not answer: {re.sub(r'^.*object at 0x[0-9a-f]+>: ', '', broken[-1])}".rstrip("')")
+    return with_clock_remedy(reason, stderr)
+
+
+CLOCK = (
+    (
+        r"[Nn]ot (yet valid|valid yet|live until)|seconds in the future|time warp",
+        "this machine's clock is behind: set it",
+    ),
+    (
+        r"certificate (has )?expired|expired certificate|is expired \(invalid since",
+        "it has expired, or this machine's clock is ahead: check the clock first",
+    ),
+)
+"""What programs complain of if the clock is wrong (apt and GnuTLS, gpgv and sqv, OpenSSL, rustls), and what to do."""
+
+
+def clock_remedy(said: str) -> str | None:
+    """What to do if the clock is what a program complains of; None if it is not."""
+    return next((remedy for sign, remedy in CLOCK if re.search(sign, said)), None)
+
+
+def with_clock_remedy(complaint: str, said: str) -> str:
+    """The complaint, with what to do if the clock is the cause of what the program `said`."""
+    return "; ".join(filter(None, [complaint, clock_remedy(said)]))

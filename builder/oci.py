@@ -7,19 +7,21 @@ same layers and config give the same bytes: JSON is canonical, and every date is
 Source: OCI image specification 1.1, image-layout.md, manifest.md, config.md.
 """
 
-import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError
+
+from builder import files, reading
 from builder.errors import SeedbedError
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -27,7 +29,9 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
 
-_WRITING = ".writing-"
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+Digest = Annotated[str, StringConstraints(pattern=f"^{DIGEST.pattern}$")]
+"""The only kind there is here: other algorithms are allowed by the specification and made by nobody."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Descriptor:
     """What a blob is (`media_type`), its `digest` ("sha256:" and 64 hex digits) and its `size` in bytes."""
 
     media_type: str
-    digest: str
-    size: int
+    digest: Digest
+    size: NonNegativeInt
 
     def to_json(self) -> dict[str, Any]:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
@@ -55,9 +59,12 @@ class Layer:
     """A compressed layer: its blob, the digest and bytes of the tar inside, and one line on what it is."""
 
     descriptor: Descriptor
-    diff_id: str
-    raw_size: int
+    diff_id: Digest
+    raw_size: NonNegativeInt
     what: str
+
+
+_NOTE = TypeAdapter(Layer)
 
 
 @dataclass(frozen=True)
@@ -73,19 +80,24 @@ class Store:
     def blob(self, digest: str) -> Path:
         return _blob(self.root, digest)
 
+    def proven(self, digest: str) -> Path:
+        """The blob's file, if it is what its digest says; raises SeedbedError otherwise."""
+        path = self.blob(digest)
+        files.check_sha256(path, digest.removeprefix("sha256:"), "a layer")
+        return path
+
     def find(self, key: str, *, what: str) -> Layer | None:
         """The layer remembered under `key`, described as `what`; None if its note or its blob is gone."""
         try:
-            note = json.loads(self._note(key).read_bytes())
-            layer = Layer(Descriptor(**note.pop("descriptor")), **note)
+            layer = _NOTE.validate_json(reading.data(self._note(key)))
             # ext4 and XFS commit a new file's size after its data: a blob torn by a power cut is too short.
             intact = self.blob(layer.descriptor.digest).stat().st_size == layer.descriptor.size
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (SeedbedError, OSError, ValidationError):
             return None
         return replace(layer, what=what) if intact else None
 
     def remember(self, key: str, layer: Layer) -> Layer:
-        write_atomically(self._note(key), canonical_json(asdict(layer)))
+        files.write(self._note(key), canonical_json(asdict(layer)))
         return layer
 
     def layer(self, key: str, make: Callable[[], Layer], *, what: str) -> Layer:
@@ -96,13 +108,12 @@ class Store:
         """Run `check` unless it has passed before under `key`."""
         if not self._note(key).exists():
             check()
-            write_atomically(self._note(key), b"{}")
+            files.write(self._note(key), b"{}")
 
     @contextmanager
     def new_blob(self) -> Iterator["BlobWriter"]:
         """A file to write a blob into. On `commit()` it enters the store; otherwise it vanishes."""
-        _sweep(self.root / "blobs" / "sha256")
-        with _temporary(self.root / "blobs" / "sha256") as file:
+        with files.new(self.root / "blobs" / "sha256") as file:
             yield BlobWriter(self, file)
 
     def _note(self, key: str) -> Path:
@@ -139,7 +150,7 @@ class Layout:
 
     def add_blob(self, data: bytes, media_type: str) -> Descriptor:
         descriptor = Descriptor.of(data, media_type)
-        write_atomically(self.blob(descriptor.digest), data)
+        files.write(self.blob(descriptor.digest), data)
         return descriptor
 
     def add_file(self, path: Path, descriptor: Descriptor) -> None:
@@ -188,8 +199,8 @@ class Layout:
             "mediaType": INDEX_TYPE,
             "manifests": [descriptor.to_json() | {"platform": platform}],
         }
-        write_atomically(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
-        write_atomically(self.root / "index.json", canonical_json(index))
+        files.write(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
+        files.write(self.root / "index.json", canonical_json(index))
         return descriptor
 
     def descriptor(self) -> Descriptor:
@@ -217,14 +228,6 @@ def canonical_json(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that no reader ever sees a part of it."""
-    with _temporary(path.parent) as file:
-        file.write(data)
-        file.flush()
-        Path(file.name).replace(path)
-
-
 def _image_config(layers: Sequence[Layer], config: Mapping[str, Any], epoch: int, architecture: str) -> dict[str, Any]:
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -238,37 +241,19 @@ def _image_config(layers: Sequence[Layer], config: Mapping[str, Any], epoch: int
 
 
 def _blob(root: Path, digest: str) -> Path:
+    if not DIGEST.fullmatch(digest):
+        raise SeedbedError(f"expected sha256: and 64 hex digits, found {digest!r}")
     return root / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
 
-@contextmanager
-def _temporary(folder: Path) -> Iterator[IO[bytes]]:
-    """A file in `folder`, locked while it is written, that vanishes at the end unless it was renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=_WRITING, delete=False) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            os.fchmod(file.fileno(), 0o644)
-            yield file
-        finally:
-            Path(file.name).unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Delete what writers that were killed left in `folder`: nobody holds the lock on it any more."""
-    for path in folder.glob(f"{_WRITING}*"):
-        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A file that is empty may be another writer's, born a moment ago and not yet locked.
-            if path.stat().st_size:
-                path.unlink()
-
-
 def _link_or_copy(source: Path, target: Path) -> None:
-    with _temporary(target.parent) as file:
-        Path(file.name).unlink()
-        try:
-            os.link(source, file.name)
-        except OSError:
-            shutil.copyfile(source, file.name)
-        Path(file.name).replace(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return  # its name is its digest
+    except OSError:
+        with source.open("rb") as blob, files.new(target.parent) as file:
+            shutil.copyfileobj(blob, file)
+            file.flush()
+            Path(file.name).replace(target)

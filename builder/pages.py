@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 
-from builder import build, catalog, paths
+from builder import build, catalog, files, paths
 from builder.checks import CLAIM
 from builder.errors import SeedbedError
 from builder.record import SmokeResult
@@ -23,9 +23,7 @@ def main() -> None:
     if missing := [name for name, record in records.items() if record is None or not record.smoke]:
         raise SeedbedError(f"{', '.join(missing)}: not tested; run ./build.py smoke")
     page = PROGRAMS.read_text(encoding="utf-8")
-    PROGRAMS.write_text(
-        with_table(page, {name: record.smoke for name, record in records.items() if record}), encoding="utf-8"
-    )
+    files.write(PROGRAMS, with_table(page, {name: record.smoke for name, record in records.items() if record}))
 
 
 def with_table(page: str, results: Mapping[str, Iterable[SmokeResult]]) -> str:

@@ -131,5 +131,5 @@ def run(container: Running, script: Path, environments: list[dict[str, str]]) ->
 
 def train(container: Running, script: Path, asked: dict[str, str]) -> str:
     """One run, as `docker run` would start it; returns the sha256 it prints."""
-    command = ["timeout", str(LONGEST_RUN), ENTRYPOINT[-1], "python", f"{SCRIPTS}/{script.name}"]
+    command = ["timeout", "--kill-after=10", str(LONGEST_RUN), ENTRYPOINT[-1], "python", f"{SCRIPTS}/{script.name}"]
     return parameters(script, container.run(command, environment=ENVIRONMENT | asked))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from builder import assemble, build, smoke
+from builder import assemble, build, files, smoke
 from builder.build import Options
 from builder.catalog import Catalog, Image
 from builder.console import size, step
@@ -33,7 +33,7 @@ def push(catalog: Catalog, image: Image, engine: Engine, log: Log) -> str:
     tags = tags_of(catalog, image, final)
     repository = Repository.of(f"{smoke.repository()}/{image.name}", logins(engine))
     refuse_to_move(repository, tags, final.digest)
-    with step(f"{image.name}: pushed to {repository}"):
+    with step(f"{image.name}: pushed to {repository}"), files.suspecting(*made["env"].checks):
         sent = repository.push(blob(final.manifest, MANIFEST_TYPE), blobs_of(final), tags)
     log(f"{image.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
     return f"{repository}@{final.digest}"

@@ -60,7 +60,7 @@ def shuffled_entries(entries: Iterable[tar.Entry]) -> list[tar.Entry]:
 if SHUFFLED in os.environ:
     shuffle_inputs()
 
-from builder import bootstrap, build, bytecode, catalog, engine  # noqa: E402
+from builder import bootstrap, build, bytecode, catalog, engine, interrupts  # noqa: E402
 from builder.console import log  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
 
@@ -83,10 +83,9 @@ def pass_clock_on(library: str, offset: str) -> None:
 
 
 if __name__ == "__main__":
+    interrupts.handle()
     try:
         main(*sys.argv[1:])
     except SeedbedError as error:
         print(error)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)

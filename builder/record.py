@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
-from builder import paths
+from builder import files, paths, reading
+from builder.errors import SeedbedError
+from builder.oci import Digest
 
 
 class Frozen(BaseModel):
@@ -15,10 +17,10 @@ class Frozen(BaseModel):
 class LayerRecord(Frozen):
     """A layer as the manifest lists it; `size` is compressed, `raw_size` is not, and is known of assembled ones."""
 
-    digest: str
-    size: int
+    digest: Digest
+    size: NonNegativeInt
     what: str
-    raw_size: int | None = None
+    raw_size: NonNegativeInt | None = None
 
 
 class SmokeResult(Frozen):
@@ -39,10 +41,10 @@ class Record(Frozen):
     image: str
     inputs: str
     lock: str
-    digest: str
-    config: str
-    layers: tuple[LayerRecord, ...]
-    unpacked: int
+    digest: Digest
+    config: Digest
+    layers: tuple[LayerRecord, ...] = Field(min_length=1)
+    unpacked: NonNegativeInt
     moved: tuple[str, ...] = ()
     seconds: float
     smoke: tuple[SmokeResult, ...] = ()
@@ -62,19 +64,14 @@ class Record(Frozen):
         return bool(self.smoke) and all(result.outcome != "failed" for result in self.smoke)
 
     def save(self) -> None:
-        path = path_of(self.inputs)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(self.model_dump_json(indent=2), encoding="utf-8")
-        partial.replace(path)
+        files.write(path_of(self.inputs), self.model_dump_json(indent=2))
 
 
 def find(inputs: str) -> Record | None:
     """The record of the build that had these inputs, None where there was none or another version wrote it."""
-    path = path_of(inputs)
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValidationError:
+        return Record.model_validate_json(reading.data(path_of(inputs)))
+    except (SeedbedError, ValidationError):
         return None
 
 

@@ -14,17 +14,22 @@ from urllib.parse import urljoin, urlsplit
 
 import docker.auth
 import requests
+from docker.errors import DockerException
+from docker.utils.config import find_config_file
+from pydantic_core import from_json
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
-from builder.errors import SeedbedError
-from builder.oci import INDEX_TYPE, MANIFEST_TYPE, Descriptor
+from builder.errors import SeedbedError, UsageError
+from builder.oci import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Descriptor
+from builder.reading import LARGEST
 
 UPLOADS_AT_ONCE = 4
+CHUNK = 1 << 16  # bytes
 HUB = f"registry-1.{docker.auth.INDEX_NAME}"
 """Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""
 
-LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+)(:\d+)?")
+LOOPBACK = re.compile(r"(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+)(:[0-9]+)?")
 MANIFEST_TYPES = ", ".join(
     (
         MANIFEST_TYPE,
@@ -39,10 +44,10 @@ TIMEOUT = (20, 600)
 """Seconds to connect, and to wait for an answer."""
 
 
-ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False}
-"""How to ask for what is never to be asked of anybody else."""
+ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False, "stream": True}
+"""How to ask for what is never to be asked of anybody else; `body` reads the answer."""
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+TOKEN = re.compile("[ -~]+")
 
 
 class Session(requests.Session):
@@ -90,6 +95,23 @@ def origin(address: str) -> str:
         return address
 
 
+def well_formed(address: str) -> bool:
+    try:
+        return bool(urlsplit(address))
+    except ValueError:
+        return False
+
+
+def body(answer: requests.Response) -> bytes:
+    """What the answer says, up to 1 MiB of it: some answers never end."""
+    said = b""
+    for chunk in answer.iter_content(CHUNK):
+        said += chunk
+        if len(said) > LARGEST:
+            break
+    return said[:LARGEST]
+
+
 @dataclass(frozen=True)
 class Blob:
     """What a registry is to hold, and how to read it."""
@@ -111,7 +133,11 @@ class Repository:
 
     @classmethod
     def of(cls, reference: str, logins: Path | None = None) -> "Repository":
-        registry, name = docker.auth.resolve_repository_name(reference)
+        try:
+            registry, name = docker.auth.resolve_repository_name(reference)
+        except DockerException:
+            form = "REGISTRY/NAME, such as registry.example.org/team"
+            raise UsageError(f"SEEDBED_REPOSITORY: expected {form}, found {reference!r}") from None
         return cls(registry, name, logins)
 
     def __str__(self) -> str:
@@ -162,9 +188,10 @@ class Repository:
 
     def _upload_address(self, opened: requests.Response) -> str:
         """Where a blob is to be sent; never from https to a plain connection."""
-        address = urljoin(opened.url, opened.headers.get("Location", ""))
-        if urlsplit(opened.url).scheme == "https" != urlsplit(address).scheme:
-            raise SeedbedError(f"{self}: expected an upload over https, found Location: {address[:200]}")
+        location = opened.headers.get("Location", "")
+        address = urljoin(opened.url, location) if well_formed(location) else ""
+        if urlsplit(address).scheme not in ("https", urlsplit(opened.url).scheme):
+            raise SeedbedError(f"{self}: expected an upload over https, found Location: {location[:200]!r}")
         return address
 
     def _push_manifest(self, manifest: Blob, name: str) -> None:
@@ -185,13 +212,12 @@ class Repository:
                     self._expect(200, asked)
                 yield session
             except requests.RequestException as error:
-                raise SeedbedError(f"{self.registry}: no answer: {error}") from error
+                complaint = f"{self.registry}: no answer: {error}"
+                raise SeedbedError(network.with_clock_remedy(complaint, complaint)) from error
 
     def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
         """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""
-        login = docker.auth.load_config(self.logins and str(self.logins)).resolve_authconfig(self.registry) or {}
-        login = {key.lower(): value for key, value in login.items()}
-        user = HTTPBasicAuth(login["username"], login["password"]) if "username" in login else None
+        user = self._login()
         if challenge.lower().startswith("basic"):
             return Credentials(origin(self._root()), user)
         asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
@@ -200,9 +226,26 @@ class Repository:
         answer = session.get(realm, params=query, auth=Credentials(origin(realm), user), **ONE_ANSWER)
         return Credentials(origin(self._root()), Bearer(self._token_in(self._expect(200, answer))))
 
+    def _login(self) -> HTTPBasicAuth | None:
+        """What `docker login` has left for this registry; raises SeedbedError if Docker did not write the file."""
+        file = find_config_file(self.logins and str(self.logins))
+        try:
+            if file and not Path(file).is_file():
+                raise ValueError("it is no plain file")
+            login = docker.auth.load_config(file).resolve_authconfig(self.registry) or {}
+            login = {key.lower(): value for key, value in login.items()}
+            return (
+                HTTPBasicAuth(login["username"].encode(), login["password"].encode()) if "username" in login else None
+            )
+        except (DockerException, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            remedy = f"mend it, or delete it and run docker login {self.registry}"
+            raise SeedbedError(
+                f"{file}: expected Docker's logins: {' '.join(str(error).split())!r}; {remedy}"
+            ) from None
+
     def _token_server(self, realm: str) -> str:
         """The address that tokens come from. It gets the password, so it is https unless all happens on loopback."""
-        address = urlsplit(realm)
+        address = urlsplit(realm if well_formed(realm) else "")
         local = LOOPBACK.fullmatch(self.registry) and LOOPBACK.fullmatch(address.netloc)
         if address.scheme == "https" or (address.scheme == "http" and local):
             return realm
@@ -210,14 +253,17 @@ class Repository:
 
     def _token_in(self, answer: requests.Response) -> str:
         try:
-            document = answer.json()
-            return str(document.get("token") or document["access_token"])
-        except (ValueError, KeyError, AttributeError):
-            raise SeedbedError(f"{self.registry}: expected a token from {origin(answer.url)}, found none") from None
+            document = from_json(body(answer))
+            token = document.get("token") or document["access_token"]
+            if TOKEN.fullmatch(token):
+                return str(token)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            pass
+        raise SeedbedError(f"{self.registry}: expected a token from {origin(answer.url)}, found none")
 
     def _expect(self, status: int, answer: requests.Response) -> requests.Response:
         if answer.status_code != status:
-            said = " ".join(answer.text.split())[:200] or answer.reason
+            said = " ".join(body(answer).decode(errors="replace").split())[:200] or answer.reason
             remedy = f"; run docker login {self.registry}" if answer.status_code in (401, 403) else ""
             raise SeedbedError(f"{self}: refused with status {answer.status_code}: {said}{remedy}")
         return answer

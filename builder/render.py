@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from builder import base, contents, lock, paths
+from builder import base, contents, files, lock, paths, reading
 from builder.catalog import Catalog, Image
 from builder.source import shown
 
@@ -22,22 +22,21 @@ class Rendered:
 
     def write(self) -> bool:
         """Put the text in place; True where that changed the file."""
-        if self.committed() == self.text:
+        if committed(self.image) == self.text:
             return False
-        partial = self.image.dockerfile_path.with_suffix(".partial")
-        partial.write_text(self.text, encoding="utf-8")
-        partial.replace(self.image.dockerfile_path)
+        files.write(self.image.dockerfile_path, self.text)
         return True
 
     def diff(self) -> str:
         """What a render would change in the committed file, as a unified diff; empty where nothing."""
         name = str(shown(self.image.dockerfile_path))
-        before, after = self.committed().splitlines(keepends=True), self.text.splitlines(keepends=True)
+        before, after = committed(self.image).splitlines(keepends=True), self.text.splitlines(keepends=True)
         return "".join(difflib.unified_diff(before, after, f"{name} (committed)", f"{name} (rendered)"))
 
-    def committed(self) -> str:
-        path = self.image.dockerfile_path
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+def committed(image: Image) -> str:
+    """The Dockerfile as it is; empty where there is none."""
+    return reading.text(image.dockerfile_path) if image.dockerfile_path.exists() else ""
 
 
 def render(catalog: Catalog, image: Image) -> Rendered:

@@ -4,7 +4,7 @@ from typing import Any
 
 from builder import build, lock, smoke
 from builder.catalog import Catalog, Image
-from builder.console import print_table, size
+from builder.console import print_line, print_table, size
 from builder.record import Record, SmokeResult
 
 COLUMNS = ("image", "tag", "digest", "pull", "unpacked", "layers", "smoke tests")
@@ -40,9 +40,9 @@ def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
     for name, summary in summaries.items():
         for result in summary.get("smoke", ()):
             if result["outcome"] != "passed":
-                print(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
+                print_line(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
         for moved in summary.get("moved", ()):
-            print(f"{name}: unlocked: {moved}")
+            print_line(f"{name}: unlocked: {moved}")
 
 
 def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from builder import files
+
 NAME = "scratch"
 
 
@@ -15,19 +17,22 @@ NAME = "scratch"
 def folder(cache: Path) -> Iterator[Path]:
     """A folder that is gone at the end; one that a killed process left behind goes with the next that is made."""
     home = cache / NAME
-    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with held(home):
-            sweep(home)
-            made = Path(tempfile.mkdtemp(dir=home))
-            stack.enter_context(held(made))
-            stack.callback(shutil.rmtree, made)
+        with files.in_one_line(home):
+            home.mkdir(parents=True, exist_ok=True)
+            with held(home):
+                sweep(home)
+                made = Path(tempfile.mkdtemp(dir=home))
+                stack.enter_context(held(made))
+                stack.callback(shutil.rmtree, made, ignore_errors=True)
+        stack.enter_context(files.in_one_line(made, *files.FULL))
         yield made
 
 
 def sweep(home: Path) -> None:
-    for left in home.iterdir():
-        with suppress(BlockingIOError), held(left, fcntl.LOCK_NB):
+    """Delete the folders that nobody holds. One that goes meanwhile, and what is no folder, is no obstacle."""
+    for left in (path for path in home.iterdir() if not path.is_symlink()):
+        with suppress(OSError), held(left, fcntl.LOCK_NB):
             shutil.rmtree(left, ignore_errors=True)
 
 

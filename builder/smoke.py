@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from packaging.utils import canonicalize_name
+
 from builder import build, checks, contents, lock, paths, programs
 from builder.catalog import Catalog, Image
 from builder.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
@@ -70,8 +72,11 @@ class Subject:
 
 
 def holds_its_lock(subject: Subject) -> None:
-    listed = json.loads(subject.run("pip", "list", "--format", "json").stdout)
-    found = {package["name"].lower().replace("_", "-").replace(".", "-"): package["version"] for package in listed}
+    printed = subject.run("pip", "list", "--format", "json").stdout
+    try:
+        found = {canonicalize_name(package["name"]): package["version"] for package in json.loads(printed)}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Failed(f"expected a list of packages from pip list, found {printed[:80]!r}") from None
     locked = {wheel.name: wheel.version for wheel in subject.lock.wheels}
     found.pop("seedbed", None)
     for name in sorted(found.keys() | locked.keys()):

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from builder import reading
 from builder.errors import UsageError
+from builder.reading import shown
+
+LONGEST_VALUE = 80  # characters of one that an error shows
 
 Key = str | int
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,35 +36,66 @@ class Source:
         try:
             return model.model_validate(self.data)
         except ValidationError as failed:
-            first, *others = failed.errors(include_url=False)
-            more = f" (and {len(others)} more)" if others else ""
-            raise UsageError(f"{self.where(*first['loc'])}: {explain(first)}{more}") from None
+            keys, problem = first_problem(failed)
+            raise UsageError(f"{self.where(*keys)}: {problem}") from None
 
 
 def read(path: Path) -> Source:
     """Read a YAML mapping; raises `UsageError` for bad syntax, a repeated key, or anything but a mapping."""
+    text = reading.text(path)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UsageError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+        loader = Loader(text)
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise UsageError(f"{shown(path)}:1: expected a mapping of keys to values")
+        return Source(path, loader.construct_document(root), lines_of(root, path))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{shown(path)}:{line}: not YAML: {error.problem}") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise UsageError(f"{shown(path)}:1: expected a mapping of keys to values")
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UsageError(f"{shown(path)}:{line}: not YAML: the character {chr(error.character)!r}") from None
+    except RecursionError:
+        raise UsageError(f"{shown(path)}:1: nested too deeply") from None
+
+
+class Loader(yaml.SafeLoader):
+    """Reads plain data. A few bytes of anchors and aliases can stand for more than a memory holds, or for no end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if getattr(event, "anchor", None):
+            refuse("anchors and aliases are not read here; write the value out", event)
+        if getattr(event, "tag", None):
+            refuse(f"the tag {event.tag} is not read here; write the value alone", event)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # 2026-13-45
+            refuse(str(error), node)
+
+
+def refuse(problem: str, place: yaml.Event | yaml.Node) -> NoReturn:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+
+
+def lines_of(root: yaml.MappingNode, path: Path) -> dict[tuple[Key, ...], int]:
+    """The line of every key, by the keys that lead to it."""
     lines: dict[tuple[Key, ...], int] = {(): 1}
     for keys, line in walk(root):
         if keys in lines:
             dotted = ".".join(map(str, keys))
             raise UsageError(f"{shown(path)}:{line}: {dotted}: given twice; the first is on line {lines[keys]}")
         lines[keys] = line
-    return Source(path, yaml.SafeLoader("").construct_document(root), lines)
+    return lines
 
 
 def walk(node: yaml.Node, keys: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Key, ...], int]]:
     """Every key below `node` with its line, counted from 1; list items are numbered from 0."""
     if isinstance(node, yaml.MappingNode):
-        children = [(key.value, key, value) for key, value in node.value]
+        children = [(name_of(key), key, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
         children = [(index, value, value) for index, value in enumerate(node.value)]
     else:
@@ -68,6 +103,18 @@ def walk(node: yaml.Node, keys: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Ke
     for name, marked, value in children:
         yield (*keys, name), marked.start_mark.line + 1
         yield from walk(value, (*keys, name))
+
+
+def name_of(key: yaml.Node) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        refuse("expected a word as a key", key)
+    return str(key.value)
+
+
+def first_problem(failed: ValidationError) -> tuple[tuple[Key, ...], str]:
+    """The keys of the first thing wrong, and what it is."""
+    first, *others = failed.errors(include_url=False)
+    return first["loc"], explain(first) + (f" (and {len(others)} more)" if others else "")
 
 
 def explain(error: Any) -> str:
@@ -79,14 +126,14 @@ def explain(error: Any) -> str:
             return "missing; it is required"
         case "string_type":
             found = error["input"]
-            return f"expected text, found {type(found).__name__} {found!r}; put it in quotes"
+            return f"expected text, found {type(found).__name__} {brief(found)}; put it in quotes"
         case "value_error":
             return str(error["ctx"]["error"])
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, found {error['input']!r}"
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, found {brief(error['input'])}"
 
 
-def shown(path: Path) -> Path:
-    """The path as a person would type it: relative to the working directory where it is below it."""
-    working = Path.cwd()
-    return path.relative_to(working) if path.is_relative_to(working) else path
+def brief(value: object) -> str:
+    """The value as Python writes it, or how that begins."""
+    written = repr(value)
+    return written if len(written) <= LONGEST_VALUE else f"{written[:LONGEST_VALUE]}…"

@@ -10,9 +10,10 @@ import hashlib
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import zstandard
 
@@ -102,6 +103,20 @@ def tar_to_layer(
         members = {path: member for member in _members(stream) if (path := _relative(member.name)) and keep(path)}
         entries = [_entry(path, member, stream) for path, member in members.items()]
         return write_layer(store, _links_behind_files(entries), epoch=epoch, level=level, what=what, threads=threads)
+
+
+@contextmanager
+def opened(layer: Path) -> Iterator[tarfile.TarFile]:
+    """The tar in a layer's blob, to be read once from front to back; raises SeedbedError if it is broken."""
+    try:
+        with (
+            layer.open("rb") as blob,
+            zstandard.ZstdDecompressor().stream_reader(blob) as stream,
+            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", encoding="utf-8") as tar,
+        ):
+            yield tar
+    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
+        raise SeedbedError(f"{layer}: broken ({error}): delete that file and build again") from error
 
 
 def layer_key(kind: str, inputs: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builder import debian, paths
+from builder import debian, files, paths
 from builder.catalog import Base
 from builder.errors import SeedbedError
 
@@ -48,10 +48,15 @@ def prepare(scratch: Path, base: Base) -> tuple[dict[str, Change], dict[str, str
 
 def another_checkout(scratch: Path, base: Base) -> Change:
     """Another path, and files as `git clone` writes them: with the umask's modes, and dated now."""
-    checkout = scratch / "another checkout"
+    checkout = scratch / "another checkout, @"
     checkout.mkdir()
     sources = [path for path in paths.ROOT.iterdir() if not path.name.startswith(".")]
-    subprocess.run(["cp", "--recursive", *sources, checkout], umask=0o077, check=True)
+    copied = subprocess.run(
+        ["cp", "--recursive", *sources, checkout], umask=0o077, capture_output=True, text=True, check=False
+    )
+    if copied.returncode:
+        files.check_space(copied.stderr, scratch)
+        raise SeedbedError(f"the checkout cannot be copied: {copied.stderr}")
     return lambda machine: replace(machine, checkout=checkout)
 
 

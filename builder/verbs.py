@@ -18,7 +18,7 @@ from builder import render as rendering
 from builder import smoke as testing
 from builder import verify as verifying
 from builder.build import Options
-from builder.console import log, print_json, print_table
+from builder.console import log, print_json, print_line, print_table
 from builder.errors import SeedbedError
 from builder.source import shown
 
@@ -85,7 +85,8 @@ def render(root: Path, names: Sequence[str], check: bool) -> None:
     for image in catalog.select(names):
         rendered = rendering.render(catalog, image)
         if check and (diff := rendered.diff()):
-            print(diff, end="")
+            for line in diff.splitlines():
+                print_line(line)
             drifted.append(image.name)
         elif not check and rendered.write():
             log(f"{image.name}: rendered")
@@ -143,7 +144,7 @@ def push(root: Path, names: Sequence[str]) -> None:
     images = catalog.select(names)
     engine = engines.connect(log)
     for image in images:
-        print(publish.push(catalog, image, engine, log))
+        print_line(publish.push(catalog, image, engine, log))
 
 
 def matrix(root: Path, kind: str) -> None:

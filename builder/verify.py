@@ -215,7 +215,7 @@ class Trial:
     @contextmanager
     def empty_cache(self) -> Iterator[Path]:
         """A cache folder that holds downloads alone, until the end of the trial."""
-        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="cache-") as folder:
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="cache, @-") as folder:
             cache = Path(folder, paths.cache().name)
             cache.mkdir()
             for name in DOWNLOADS:

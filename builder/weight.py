@@ -6,7 +6,7 @@ from typing import Any
 
 from builder import assemble, contents, debian, lock, wheels
 from builder.catalog import Catalog, Image
-from builder.console import print_table, size
+from builder.console import print_line, print_table, size
 from builder.install import Target, Wheel, installed_files
 from builder.record import LayerRecord, Record
 
@@ -41,7 +41,7 @@ def weigh(catalog: Catalog, image: Image, records: dict[str, Record]) -> dict[st
 def print_weight(name: str, weight: dict[str, Any]) -> None:
     """The image as a page for a terminal."""
     budget = weight["budget"]
-    print(f"{name} {weight['digest']}")
+    print_line(f"{name} {weight['digest']}")
     print(f"pull {size(weight['compressed'])} of {size(budget['compressed'])} allowed")
     print(f"unpacked {size(weight['unpacked'])} of {size(budget['unpacked'])} allowed\n")
     print_table(("pull", "unpacked", "shared with", "layer"), [layer_row(layer) for layer in weight["layers"]])
@@ -83,5 +83,5 @@ def of_debian(base_layer: str) -> list[Package]:
     status = assemble.files_in(base_layer, {DPKG_STATUS}).get(DPKG_STATUS, b"")
     return [
         Package(entry["Package"], entry["Version"], "debian", 1024 * int(entry.get("Installed-Size", 0)))
-        for entry in debian.stanzas(status.decode())
+        for entry in debian.stanzas(status.decode(errors="replace"))
     ]

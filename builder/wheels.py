@@ -1,6 +1,7 @@
 """Locked wheels on disk, content addressed: `<cache>/wheels/<sha256>/<file name>`."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -8,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder import paths, scratch
+from builder import files, network, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.install import Wheel
-from builder.lock import Pin, one_line, supported_tags
+from builder.lock import Pin, supported_tags
 
 DOWNLOADS_AT_ONCE = 4
 
@@ -54,8 +55,13 @@ def download(pin: Pin, python: str) -> None:
         options += [option for platform in platforms for option in ("--platform", platform)]
         command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", *options]
         command += ["--no-deps", "--require-hashes", "--requirement", str(requirement), "--dest", str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # In TMPDIR pip unpacks what it downloads: here it goes with the folder, whatever ends pip.
+        environment = {**os.environ, "TMPDIR": str(partial)}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if done.returncode:
+            files.check_space(done.stderr, partial)
             raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))
         check(pin, path)
@@ -67,8 +73,7 @@ def reason(pin: Pin, stderr: str) -> str:
     """Why pip did not fetch the wheel, in one line."""
     if other := re.search(r"Got\s+([0-9a-f]{64})", stderr):
         return f"the index serves a file with sha256 {other[1]}, the lock says {pin.sha256}; it was not used"
-    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    return f"not fetched: {errors[-1] if errors else one_line(stderr)}"
+    return f"not fetched: {network.pip_reason(stderr)}"
 
 
 def check(pin: Pin, path: Path) -> None:

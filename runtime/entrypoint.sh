@@ -26,6 +26,7 @@ main() {
     # `seedbed` checks for itself, and `seedbed info` has to tell what is wrong rather than not start.
     if [ "${1-}" != seedbed ]; then
         check
+        [ "$mode" = off ] || check_hook "$@"
         announce
     fi
     if needs_a_shell "$@"; then supervise "$@"; fi
@@ -99,7 +100,7 @@ started_by() {
         *) return 0 ;;
     esac
     for each in $(pgrep -P "$1"); do
-        echo "$each"
+        printf '%s\n' "$each"
         started_by "$each"
     done
 }
@@ -156,7 +157,7 @@ new_home() {
     home=${TMPDIR:-/tmp}/home-$(id -u)
     # Somebody else may have made it: a user takes only what is their own.
     # shellcheck disable=SC3067 # dash, which is Debian's sh, has test -O
-    mkdir -m 0700 "$home" 2>/dev/null || { [ -O "$home" ] && [ ! -L "$home" ]; } ||
+    mkdir -m 0700 "$home" 2>/dev/null || { [ -d "$home" ] && [ -O "$home" ] && [ ! -L "$home" ]; } ||
         home=$(mktemp -d 2>/dev/null) || home=${HOME:-/} # nothing can be written at all
     export HOME="$home"
 }
@@ -184,7 +185,7 @@ available_cpus() {
         allowed=$(((quota + period - 1) / period))
         [ "$allowed" -ge "$cpus" ] || cpus=$allowed
     fi
-    echo "$cpus"
+    printf '%s\n' "$cpus"
 }
 
 check() {
@@ -199,6 +200,32 @@ check() {
     esac
 }
 
+# Whether the startup hook acts in the Python that is started. Those that a shell or a program starts cannot be asked.
+check_hook() {
+    program=${1-}
+    case ${program##*/} in
+        python | python[0-9]*) program=$(command -v "$program") || return 0 ;;
+        *) return 0 ;;
+    esac
+    shift
+    while getopts :bBc:dEhiIJm:OPqRsStuvVW:xX: flag; do # Python's own
+        case $flag in
+            S) without_hook "python -S loads no startup hook" ;;
+            c | m) break ;;
+            *) ;;
+        esac
+    done
+    case $program in /opt/venv/bin/*) return 0 ;; esac
+    status=0
+    "$program" -c 'import sys; sys.exit(3 * ("seedbed.boot" not in sys.modules))' >/dev/null 2>&1 </dev/null || status=$?
+    [ "$status" != 3 ] || without_hook "$program loads no startup hook (another Python, or a sitecustomize.py hides it)"
+}
+
+without_hook() {
+    [ "$mode" = warn ] || wrong "$1, so nothing would be seeded: use the image's python, or SEEDBED_MODE=off"
+    say "$1: nothing is seeded"
+}
+
 announce() {
     [ "${SEEDBED_QUIET-}" != 1 ] || return 0
     case $mode in
@@ -206,7 +233,7 @@ announce() {
         warn) line="seed $seed, mode warn (attention's backward stays nondeterministic), threads $OMP_NUM_THREADS" ;;
         off) line="mode off (nothing is seeded)" ;;
     esac
-    echo "seedbed: $line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}" >&2
+    say "$line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}"
 }
 
 is_seed() {
@@ -217,8 +244,17 @@ is_seed() {
 }
 
 wrong() {
-    echo "seedbed: $1" >&2
+    say "$1"
     exit 2
+}
+
+# One line on stderr, as it is (dash's echo interprets backslashes) but for codes that move a terminal's cursor. A stderr
+# that is closed or full is no reason not to start.
+say() {
+    case $1 in
+        *[[:cntrl:]]*) set -- "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
+    esac
+    printf 'seedbed: %s\n' "$1" >&2 || true
 }
 
 main "$@"

@@ -20,7 +20,7 @@ def set_home() -> None:
     try:
         os.mkdir(home, 0o700)  # noqa: PTH102 - pathlib would cost every Python process milliseconds
     except FileExistsError:
-        if os.lstat(home).st_uid != os.getuid() or os.path.islink(home):  # noqa: PTH114
+        if os.lstat(home).st_uid != os.getuid() or os.path.islink(home) or not os.path.isdir(home):  # noqa: PTH112, PTH114
             return
     except OSError:
         return
@@ -48,8 +48,6 @@ def use_packages_of_home() -> None:
         site.addusersitepackages(None)
 
 
-set_home()
-
 if "seedbed.boot" not in sys.modules:
     packages = f"/opt/venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     sys.path.insert(0, packages)  # for `seedbed` alone, whose modules import only what is loaded already
@@ -63,3 +61,5 @@ if "seedbed.boot" not in sys.modules:
                 os._exit(78)  # EX_CONFIG of sysexits.h, as in seedbed.boot
     finally:
         sys.path.remove(packages)
+
+set_home()  # last: the hook is there whatever happens in it

@@ -253,4 +253,4 @@ def show(rows: list[str], rest: list[str]) -> None:
     """The report, on stderr."""
     boot.say(f"audit: places to look at: {len(rows) or 'none'}")
     for row in [*rows, *rest]:
-        print(f"  {row}", file=sys.stderr)
+        boot.say(row, prefix="  ")

@@ -4,6 +4,7 @@ It leaves a finder behind that has each library configured the moment it is impo
 that needs no library pays for this one file and not even for `import random`.
 """
 
+import atexit
 import os
 import sys
 
@@ -152,6 +153,7 @@ namers = tuple(filter(None, os.environ.get("SEEDBED_NAMERS", "").replace(" ", ""
 thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
 watchers = []  # each is called with the name and the module when one of these libraries is ready
 starts_worker = ""  # "w" while a pool starts one
+_met = set()  # those that the finder has found, and those that were there before it
 _forks = 0
 
 
@@ -180,8 +182,10 @@ def start() -> None:
 
         tools.start(program)
     os.register_at_fork(before=_count_fork, after_in_child=_become_child)
+    atexit.register(_refuse_missed)
     sys.meta_path.insert(0, Finder())
-    for name in [name for name in WAITED_FOR if name in sys.modules]:
+    _met.update(loaded := [name for name in WAITED_FOR if name in sys.modules])
+    for name in loaded:
         _prepare(name)
         _configure(name, sys.modules[name])
 
@@ -216,10 +220,11 @@ def is_program() -> bool:
     return lineage.rpartition("/")[2][:1] in ("x", "")
 
 
-def say(message: str) -> None:
-    """One line on stderr; nowhere if Python was started without one, since stdout is the program's own."""
-    if sys.stderr is not None:
-        print(f"seedbed: {message}", file=sys.stderr, flush=True)
+def say(message: str, prefix: str = "seedbed: ") -> None:
+    """One line on stderr; nowhere if there is none (stdout is the program's own), or if it takes no more."""
+    from seedbed import terminal  # most processes have nothing to say
+
+    terminal.say(message, prefix=prefix, keep="")
 
 
 class Finder:
@@ -240,6 +245,8 @@ class Finder:
 
 
 def _configure_after(loader, name: str) -> None:
+    _met.add(name)
+
     def exec_module(module) -> None:
         loader.__dict__.pop("exec_module", None)
         if name in WAITED_FOR:
@@ -257,10 +264,14 @@ def _prepare(name: str) -> None:
     """Before the library runs: what it reads from the environment."""
     if off:
         return
+    _refuse_missed()
     try:
-        from seedbed import libraries
+        from seedbed import shadows
 
-        libraries.prepare(name)
+        with shadows.Unshadowed():
+            from seedbed import libraries
+
+            libraries.prepare(name)
     except Exception as error:
         _fail(f"cannot prepare for {name}", error)
 
@@ -268,14 +279,28 @@ def _prepare(name: str) -> None:
 def _configure(name: str, module) -> None:
     """After the library has run, before the code that imported it goes on."""
     try:
-        from seedbed import libraries
+        from seedbed import shadows
 
-        if WAITED_FOR[name] and not off:
-            libraries.configure(WAITED_FOR[name], module)
-        for watch in watchers:
-            watch(name, module)
+        with shadows.Unshadowed():
+            from seedbed import libraries
+
+            if WAITED_FOR[name] and not off:
+                libraries.configure(WAITED_FOR[name], module)
+            for watch in watchers:
+                watch(name, module)
     except Exception as error:
-        _fail(f"cannot configure {name}", error)
+        if file := _another(name):
+            say(f"{name} is not seeded: {file} is another module of that name; rename it if you want the library")
+        else:
+            _fail(f"cannot configure {name}", error)
+
+
+def _another(name: str) -> str:
+    """The user's file that has no more than the library's name, which plain Python would run too; empty: none."""
+    try:
+        return sys.modules["seedbed.shadows"].file_of_another(name)
+    except Exception:
+        return ""
 
 
 def _separate(module) -> None:
@@ -283,17 +308,38 @@ def _separate(module) -> None:
     if off:
         return
     try:
-        from seedbed import names
+        from seedbed import shadows
 
-        names.separate(module)
+        with shadows.Unshadowed():
+            from seedbed import names
+
+            names.separate(module)
     except Exception as error:
         _fail(f"cannot give {module.__name__} a generator of its own", error)
 
 
-def _fail(what: str, error: Exception) -> None:
+def _refuse_missed() -> None:
+    """End the process if a library was imported past the finder: nothing has seeded it.
+
+    Asked whenever another library is imported, and at exit.
+    """
+    missed = [name for name, library in WAITED_FOR.items() if library and name not in _met and _was_imported(name)]
+    if missed and not off:
+        _met.update(missed)
+        _fail(f"cannot seed {', '.join(missed)}", "not imported by Python's import, or by a finder before Seedbed's")
+
+
+def _was_imported(name: str) -> bool:
+    """Whether it is a library that has run: no stand-in of a test's, and none that waits for LazyLoader."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None) if type(module) is type(sys) else None
+    return getattr(spec, "has_location", False) and spec.name == name
+
+
+def _fail(what: str, error: Exception | str) -> None:
     """Say so and, unless the mode is warn, end the process: a bare `except:` would swallow an exception."""
     try:
-        say(f"{what}: {error}")
+        say(f"{what}: {str(error) or type(error).__name__}")
         if sys.stdout is not None:
             sys.stdout.flush()
     finally:  # a stream may be closed or full

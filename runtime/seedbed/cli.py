@@ -11,17 +11,28 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from seedbed import environment
+from seedbed import environment, terminal
 from seedbed.settings import GPU, PORTABLE
 
+MOST = 100_000  # runs
 UNKNOWN = 77  # what test harnesses take for "skipped"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 done, 1 the promise does not hold, 2 wrong use; `run` ends with its command's."""
+    """Exit status: 0 done, 1 the promise does not hold, 2 wrong use, 74 a file or stream fails, 130 or 143
+    interrupted; `run` ends with its command's."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seedbed info | head` ends quietly
-    options = parser().parse_args(arguments)
-    return options.verb(options)
+    terminal.prepare()
+    try:
+        options = parser().parse_args(arguments)
+        return options.verb(options)
+    except KeyboardInterrupt as interrupt:
+        return wrong("interrupted", 128 + next(iter(interrupt.args), signal.SIGINT))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return wrong(f"{place}{error.strerror}", terminal.EX_IOERR)
+    finally:
+        terminal.flush()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -160,8 +171,8 @@ def add_command(verb: argparse.ArgumentParser) -> None:
 
 def at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, found {text!r}")
+        if not environment.is_number(text) or not least <= int(text) <= MOST:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {MOST}, found {text!r}")
         return int(text)
 
     return number
@@ -190,7 +201,7 @@ def show_info(options: argparse.Namespace) -> int:
     from seedbed import info
 
     rows = info.findings(loaded_at_start)
-    print(info.as_json(rows) if options.json else info.as_text(rows))
+    terminal.show(info.as_json(rows) if options.json else info.as_text(rows))
     return 0 if all(row.holds for row in rows) else 1
 
 
@@ -209,15 +220,21 @@ def run_command(options: argparse.Namespace) -> int:
     if options.audit:
         environ["SEEDBED_AUDIT"] = "1"
     announce(environ)
-    if options.audit:
-        from seedbed.native import run
+    if options.audit or options.record:
+        from seedbed import leftovers
 
-        if options.record:
-            return run.audited(environ, partial(run_recorded, command, options.record))
-        return run.audited(environ, partial(run.as_child, program, command))
-    if options.record:
-        return run_recorded(command, options.record, environ)
+        with leftovers.Ended():
+            return run_watched(options, program, command, environ)
     os.execve(program, command, environ)
+
+
+def run_watched(options: argparse.Namespace, program: str, command: list[str], environ: dict[str, str]) -> int:
+    if not options.audit:
+        return run_recorded(command, options.record, environ)
+    from seedbed.native import run
+
+    recorded = partial(run_recorded, command, options.record)
+    return run.audited(environ, recorded if options.record else partial(run.as_child, program, command))
 
 
 def portable(options: argparse.Namespace) -> dict[str, str]:
@@ -228,7 +245,7 @@ def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> i
     from seedbed.recording import launch
 
     try:
-        status = launch.run(command, folder, environ, echo=True).status
+        status = launch.record_run(command, folder, environ, echo=True)
     except ValueError as error:
         return wrong(str(error))
     return status if status >= 0 else 128 - status  # as a shell tells a signal
@@ -246,12 +263,10 @@ def verify_command(options: argparse.Namespace) -> int:
         environ(None)
     except ValueError as error:
         return wrong(f"verify: {error}")
-    import tempfile  # not at the top: it imports random, which cannot be configured in a mode that there is not
-
-    from seedbed import verify
+    from seedbed import leftovers, verify
     from seedbed.native import preload
 
-    with tempfile.TemporaryDirectory(prefix="seedbed-") as temporary, preload.watch() as native:
+    with leftovers.Ended(), leftovers.temporary("seedbed-") as temporary, preload.watch() as native:
         plan = verify.Plan(
             command,
             environ,
@@ -271,7 +286,7 @@ def verify_command(options: argparse.Namespace) -> int:
             return wrong(f"verify: {error}")
         except verify.Unfit as unfit:
             return wrong(f"verify: {unfit}", 1)
-        print(verify.as_json(report) if options.json else verify.as_text(plan, report))
+        terminal.show(verify.as_json(report) if options.json else verify.as_text(plan, report))
         return 0 if report.verdict.outcome in ("equal", "within") else 1
 
 
@@ -285,7 +300,7 @@ def compare_records(options: argparse.Namespace) -> int:
     except ValueError as error:
         return wrong(f"compare: {error}")
     verdict = compare.judge([a, b], options.tolerance, options.lines)
-    print(compare.as_json(a, b, verdict) if options.json else compare.as_text(a, b, verdict))
+    terminal.show(compare.as_json(a, b, verdict) if options.json else compare.as_text(a, b, verdict))
     return 0 if verdict.outcome in ("equal", "within") else 1
 
 
@@ -297,12 +312,13 @@ def replay_record(options: argparse.Namespace) -> int:
 
         recorded = record.read(options.record)
         command = replay.docker_run(recorded, options.image)
+        warnings = list(replay.warnings(recorded))
     except ValueError as error:
         return wrong(f"replay: {error}")
-    for warning in replay.warnings(recorded):
+    for warning in warnings:
         log(f"warning: {warning}")
     if not options.run:
-        print(replay.as_shell(command))
+        terminal.show(replay.as_shell(command))
         return 0
     program = shutil.which(command[0])
     if program is None:
@@ -314,6 +330,7 @@ def sweep_command(options: argparse.Namespace) -> int:
     command = command_of(options)
     if complaint := complaint_about(command, "sweep"):
         return wrong(complaint)
+    from seedbed import leftovers
     from seedbed.sweep import verb
 
     def environ(seed: int, threads: str | None) -> dict[str, str]:
@@ -321,28 +338,35 @@ def sweep_command(options: argparse.Namespace) -> int:
         return environment_for({**os.environ, **limits}, str(seed), options.mode)
 
     try:
-        return verb.sweep(options, command, environ, log)
-    except (ValueError, OSError) as error:
+        metrics, plan = verb.metrics_of(options), verb.plan_of(options, command, environ)
+        with leftovers.Ended():
+            return verb.sweep(metrics, plan, log, as_json=options.json)
+    except ValueError as error:
         return wrong(f"sweep: {error}")
     except KeyboardInterrupt:
-        return wrong("sweep: interrupted; the same command goes on where it stopped", 130)
+        log("sweep: the same command goes on where it stopped")
+        raise
 
 
 def trace_command(options: argparse.Namespace) -> int:
     command = command_of(options)
     if complaint := complaint_about(command, "trace"):
         return wrong(complaint)
+    try:
+        environ = environment_for(dict(os.environ), options.seed, options.mode)
+    except ValueError as error:
+        return wrong(f"trace: {error}")
+    from seedbed import leftovers
     from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
 
     try:
-        environ = environment_for(dict(os.environ), options.seed, options.mode)
-        with search.scratch(options.keep) as folder, preload.watch() as native:
+        with leftovers.Ended(), search.scratch(options.keep) as folder, preload.watch() as native:
             tracer = search.Tracer(command, environ, folder, log, native)
             finding = search.search(tracer, options.n)
             trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
-            print((report.as_json if options.json else report.as_text)(finding, trials))
+            terminal.show((report.as_json if options.json else report.as_text)(finding, trials))
     except ValueError as error:
         return wrong(f"trace: {error}")
     except search.Failed as failed:
@@ -358,13 +382,14 @@ def golden_command(options: argparse.Namespace) -> int:
         environ = environment_for(dict(os.environ), None, None)
     except ValueError as error:
         return wrong(f"golden: {error}")
-    import tempfile  # not at the top: see verify_command
-
-    from seedbed import golden
+    from seedbed import files, golden, leftovers
     from seedbed.recording import launch
 
-    with tempfile.TemporaryDirectory(prefix="seedbed-") as folder:
+    with leftovers.Ended(), leftovers.temporary("seedbed-") as folder:
         try:
+            golden.read(options.file)
+            if options.record:
+                files.check_writable(options.file)
             record = launch.run(command, Path(folder), environ)
             if options.record:
                 golden.write(options.file, record)
@@ -373,7 +398,7 @@ def golden_command(options: argparse.Namespace) -> int:
             return wrong(f"golden: {error}")
         except OSError as error:
             return wrong(f"golden: {options.file}: {error.strerror}")
-    print(answer.text)
+    terminal.show(terminal.printable(answer.text))
     return {True: 0, False: 1, None: UNKNOWN}[answer.holds]
 
 
@@ -389,7 +414,7 @@ def complaint_about(command: list[str], verb: str) -> str | None:
 
 
 def log(message: str) -> None:
-    print(f"seedbed: {message}", file=sys.stderr, flush=True)
+    terminal.say(terminal.printable(message))
 
 
 def environment_for(environ: dict[str, str], seed: str | None, mode: str | None) -> dict[str, str]:
@@ -414,9 +439,8 @@ def announce(environ: dict[str, str]) -> None:
         "off": "mode off (nothing is seeded)",
     }[mode]
     image = f", image {environ['SEEDBED_IMAGE']}" if "SEEDBED_IMAGE" in environ else ""
-    print(f"seedbed: {line}{image}", file=sys.stderr, flush=True)
+    log(f"{line}{image}")
 
 
 def wrong(message: str, status: int = 2) -> int:
-    print(f"seedbed: {message}", file=sys.stderr)
-    return status
+    return terminal.say(message, status)

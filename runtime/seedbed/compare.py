@@ -13,6 +13,7 @@ from seedbed import crash, disclosure
 from seedbed.info import table
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
+from seedbed.terminal import printable
 
 Outcome = Literal["equal", "within", "diverged", "incomparable", "crashed"]
 NAMES = {
@@ -50,7 +51,7 @@ class Difference:
     def __str__(self) -> str:
         where = "" if self.step is None else f" {self.step}" if self.kind == "output" else f", step {self.step}"
         of_rank = f" of rank {self.rank}" if self.rank else ""
-        return NAMES[self.kind] + where + of_rank + (f" of thread {self.thread}" if self.thread else "")
+        return NAMES[self.kind] + where + of_rank + (f" of thread {printable(self.thread)}" if self.thread else "")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def printed(record: Record, pattern: str | None = None) -> list[str]:
     if pattern is None:
         return [VARIES.sub("...", line) for line in record.output]
     return [
-        " ".join(match.groups() or match.group().split())
+        " ".join(group or "" for group in match.groups() or match.group().split())
         for line in record.output
         if (match := re.search(pattern, line))
     ]
@@ -220,7 +221,7 @@ def as_text(a: Record, b: Record, verdict: Verdict) -> str:
     rows = changed_facts(a, b)
     same = sorted({name.split(" ")[0] for name in flat(a.facts)} - {row[0].split(" ")[0] for row in rows} - {"started"})
     environment = [table([("differs", "A", "B"), *map(shortened, rows)])] if rows else []
-    environment.append(f"the same: {', '.join(same)}")
+    environment.append(f"the same: {printable(', '.join(same))}")
     return "\n\n".join([runs, "\n".join(environment), curves(a, b, verdict), judgement(a, b, verdict)])
 
 
@@ -288,7 +289,8 @@ def sentence(verdict: Verdict, names: tuple[str, str] = ("A", "B")) -> str:
     """The verdict in a line or two, with both values where something differs."""
     where = f"First difference: {verdict.difference}." if verdict.difference else "All bits agree."
     if verdict.difference:
-        where += "".join(f"\n  {name}  {value}" for name, value in zip(names, verdict.difference.values, strict=True))
+        values = map(printable, verdict.difference.values)
+        where += "".join(f"\n  {name}  {value}" for name, value in zip(names, values, strict=True))
     if verdict.outcome == "incomparable":
         return f"NOT COMPARABLE: other hardware ({', '.join(verdict.hardware)}). {where}"
     if verdict.outcome == "within":

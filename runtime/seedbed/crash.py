@@ -5,6 +5,8 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
+from seedbed import files
+
 SAID_LAST = 3  # lines
 CRASH_SIGNALS = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (too little shared memory? see --shm-size)"}
 TAKEN = re.compile(  # what somebody says who finds a port or a lock taken
@@ -38,10 +40,7 @@ def last_words(file: Path, count: int = 1, printed: Iterable[str] = ()) -> str:
 
     The reason is the last exception that is not one of Python's own end: lines often follow it that say less.
     """
-    try:
-        lines = with_words(file.read_text(errors="replace").splitlines())
-    except OSError:
-        lines = []
+    lines = with_words(files.tail(file).splitlines())
     said = lines[-count:] or with_words(printed)[-count:]
     why = reason(lines)
     if why and why not in said:

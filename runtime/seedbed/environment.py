@@ -40,7 +40,7 @@ def seed(environ: dict[str, str]) -> int:
 
 
 def is_seed(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST_SEED
+    return is_number(text) and int(text) <= LARGEST_SEED
 
 
 def rank_offset(environ: dict[str, str]) -> int:
@@ -70,7 +70,8 @@ def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
 
 
 def is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    """Whether it is a whole number from 0 on, in ASCII digits, and no longer than any that is meant seriously."""
+    return text.isascii() and text.isdecimal() and len(text) <= 10
 
 
 def is_lightnings(environ: dict[str, str]) -> bool:
@@ -97,7 +98,7 @@ def tensorflow_rank(config: str) -> int | None:
         cluster, kind, index = document.get("cluster", {}), document["task"]["type"], int(document["task"]["index"])
         kinds = ("chief", "master", "worker", "ps", "evaluator")
         return sum(len(cluster.get(earlier, ())) for earlier in kinds[: kinds.index(kind)]) + index
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -159,7 +160,7 @@ def our_words(environ: dict[str, str]) -> tuple[dict[str, str], ...]:
 def threads(environ: dict[str, str]) -> int:
     """The user's OMP_NUM_THREADS, otherwise this process's share of the CPUs."""
     asked = environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) != available_cpus():
+    if is_number(asked) and int(asked) != available_cpus():
         return int(asked)
     return share_of_cpus(environ)
 
@@ -172,7 +173,7 @@ def threads_are_ours(environ: dict[str, str]) -> bool:
 def share_of_cpus(environ: dict[str, str]) -> int:
     """The CPUs, divided among the ranks that torchrun has started on this machine; at least 1."""
     ranks_here = environ.get("LOCAL_WORLD_SIZE", "1")
-    return max(1, available_cpus() // max(1, int(ranks_here) if ranks_here.isdigit() else 1))
+    return max(1, available_cpus() // max(1, int(ranks_here) if is_number(ranks_here) else 1))
 
 
 def available_cpus() -> int:
@@ -210,5 +211,5 @@ def shared_memory_is_small() -> bool:
 
 def read_words(path: str) -> list[str]:
     """The words of a small file."""
-    with open(path) as file:  # noqa: PTH123 - pathlib would cost every Python process milliseconds
+    with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib would cost every Python process milliseconds
         return file.read().split()

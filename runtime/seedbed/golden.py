@@ -6,11 +6,12 @@ the image it was made in: a lock that changes numbers shows as changed lines.
 
 import hashlib
 import json
+import os
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from seedbed import crash
+from seedbed import crash, files
 from seedbed.recording import launch
 from seedbed.recording.record import Record
 
@@ -72,13 +73,26 @@ def device_class(facts: dict) -> str:
 
 def read(path: Path) -> dict[str, dict[str, Golden]]:
     """By command, then by class of devices; empty where there is no file. ValueError: it is not of that form."""
+    if not os.path.lexists(path):
+        return {}
+    content = files.read(path)
     try:
-        document = json.loads(path.read_text()) if path.exists() else {}
-        return {command: {name: Golden(**found) for name, found in of.items()} for command, of in document.items()}
+        document = files.parsed(content)
+        return {command: {name: checked(found) for name, found in of.items()} for command, of in document.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected golden fingerprints as seedbed golden --record writes them: {error}"
         ) from error
+
+
+def checked(found: dict) -> Golden:
+    """ValueError or TypeError: a field is missing, unknown, or not of its type."""
+    one = Golden(**found)
+    for known in fields(Golden):
+        value = getattr(one, known.name)
+        if type(value) is not known.type:
+            raise ValueError(f"{known.name}: expected {known.type.__name__}, found {type(value).__name__}")
+    return one
 
 
 def write(path: Path, record: Record) -> None:
@@ -88,9 +102,7 @@ def write(path: Path, record: Record) -> None:
     document = {
         command: {name: asdict(one) for name, one in sorted(of.items())} for command, of in sorted(found.items())
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n")
-    partial.replace(path)
+    files.write(path, (json.dumps(document, indent=2) + "\n").encode())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import shutil
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -11,6 +13,7 @@ from pathlib import Path
 import seedbed
 from seedbed import boot, environment, libraries, process
 from seedbed.settings import CALLS, CONTRARY, VARIABLES, Setting
+from seedbed.terminal import printable
 
 STATES = {  # a library in the table -> the module whose state is read
     "random": "random",
@@ -22,6 +25,7 @@ STATES = {  # a library in the table -> the module whose state is read
     "jax": "jax",
 }
 IMAGE = Path("/etc/seedbed/image.json")  # written by the build; not there outside containers
+ASK = "import sys; sys.exit('seedbed.boot' not in sys.modules)"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ def findings(loaded_at_start: bool) -> list[Finding]:
         *(finding(setting, variable(setting.name), variable_holds) for setting in variables),
         *(finding(setting, state.get(setting.name, "not set"), call_holds) for setting in calls),
         *(Finding(name, "", os.environ[name], False, why) for name, why in CONTRARY.items() if name in os.environ),
+        *pythons_without_hook(),
+    ]
+
+
+def pythons_without_hook() -> list[Finding]:
+    """What `python` and `python3` are here if they do not load the startup hook; outside an image that is not asked."""
+    others = {shutil.which(name): name for name in ("python", "python3")} if IMAGE.exists() else {}
+    return [
+        Finding(name, "with the startup hook", path, False, "another Python, or a sitecustomize.py hides the hook")
+        for path, name in others.items()
+        if path and subprocess.run([path, "-c", ASK], capture_output=True, check=False).returncode
     ]
 
 
@@ -70,7 +85,7 @@ def variable(name: str) -> str:
 def variable_holds(setting: Setting, found: str) -> bool:
     """Whether a value of the user's own keeps the promise too."""
     wanted = setting.values[process.mode]
-    return found.isdigit() if "{" in wanted else found in setting.legal or wanted in found.split()
+    return environment.is_number(found) if "{" in wanted else found in setting.legal or wanted in found.split()
 
 
 def call_holds(setting: Setting, found: str) -> bool:
@@ -162,6 +177,7 @@ def verdict(rows: list[Finding]) -> str:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

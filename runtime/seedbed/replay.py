@@ -1,5 +1,7 @@
 """`seedbed replay RECORD`: the `docker run` that repeats a recorded run."""
 
+import os
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from seedbed.recording.record import Record
 from seedbed.settings import GPU
 
 WORKSPACE = Path("/workspace")
+IMAGE = re.compile(r"seedbed/[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*-[0-9a-f]{12}")
 FROM_IMAGE = ("LANG", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PYTHONUNBUFFERED")
 
 
@@ -23,13 +26,15 @@ def docker_run(record: Record, image: str | None = None) -> list[str]:
     if image is None and not found.get("image"):
         raise ValueError(f"{record.path} was not recorded in an image of Seedbed: name one with --image")
     folder = Path(found["folder"])
+    if not folder.is_absolute() or ":" in found["folder"]:
+        raise ValueError(f"{record.path}: folder: expected an absolute path without a colon, found {found['folder']!r}")
     root = WORKSPACE if folder.is_relative_to(WORKSPACE) else folder
     return [
         *("docker", "run", "--rm"),
         *(("--gpus", "all") if found["gpus"] else ()),
         *(word for name, value in variables(found).items() for word in ("-e", f"{name}={value}")),
         *("-v", f"{Path.cwd()}:{root}", "-w", str(folder)),
-        image or name_of(found["image"]),
+        image or name_of(record),
         *found["command"],
     ]
 
@@ -38,7 +43,23 @@ def as_shell(command: list[str]) -> str:
     """To be pasted into a shell: what is mounted is the folder that the shell is in by then."""
     at = command.index("-v") + 1
     root = command[at].rpartition(":")[2]
-    return f'{shlex.join(command[:at])} "$PWD":{shlex.quote(root)} {shlex.join(command[at + 1 :])}'
+    return f'{joined(command[:at])} "$PWD":{quoted(root)} {joined(command[at + 1 :])}'
+
+
+def joined(words: list[str]) -> str:
+    return " ".join(map(quoted, words))
+
+
+def quoted(word: str) -> str:
+    r"""As one word of a shell, in printable characters alone: `$'\x1b'` is that of POSIX.1-2024, bash and zsh."""
+    if word.isprintable():
+        return shlex.quote(word)
+    safe = (letter if letter.isprintable() and letter not in "'\\" else bytes_of(letter) for letter in word)
+    return f"$'{''.join(safe)}'"
+
+
+def bytes_of(letter: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
 
 
 def variables(found: dict) -> dict[str, str]:
@@ -54,9 +75,13 @@ def variables(found: dict) -> dict[str, str]:
     return others | asked
 
 
-def name_of(image: dict) -> str:
-    """The name that keeps: the tag with the first 12 digits of the lock."""
-    return f"seedbed/{image['name']}:{image['tag']}-{image['lock'].removeprefix('sha256:')[:12]}"
+def name_of(record: Record) -> str:
+    """The name that keeps: the tag with the first 12 digits of the lock. ValueError: it is none."""
+    image = record.facts["image"]
+    name = f"seedbed/{image.get('name')}:{image.get('tag')}-{image.get('lock', '').removeprefix('sha256:')[:12]}"
+    if not IMAGE.fullmatch(name):
+        raise ValueError(f"{record.path}: image: expected name, tag and lock, found {name!r}; name one with --image")
+    return name
 
 
 def warnings(record: Record) -> Iterator[str]:

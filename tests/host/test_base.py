@@ -165,7 +165,8 @@ def test_a_package_with_other_bytes_is_refused_and_named(
     deb.write_bytes(genuine[:-1] + bytes([genuine[-1] ^ 1]))
     try:
         with pytest.raises(
-            SeedbedError, match=rf"{name}=\S+: expected sha256:{package.sha256}, found .* delete that file"
+            SeedbedError,
+            match=rf"{name}=\S+: expected sha256 {package.sha256}, found .* is now deleted: run the command again",
         ):
             base.write_layer(model, lock, Store(cache), 1)
     finally:

@@ -140,7 +140,7 @@ def output(containers) -> Callable[..., str]:
 
     def output(name: str, code: str, *flags: str, **variables: str) -> str:
         # In a file, which the processes that multiprocessing spawns read once more.
-        python = f"{ENTRYPOINT[-1]} python {' '.join(flags)}"
+        python = f"{ENTRYPOINT[-1]} env python {' '.join(flags)}"  # env: the entrypoint refuses python -S
         script = f"printf %s {shlex.quote(code)} >/tmp/snippet.py; exec {python} /tmp/snippet.py"
         done = containers[name].run(["sh", "-c", script], environment=variables)
         assert done.status == 0, done.stderr

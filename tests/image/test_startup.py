@@ -73,11 +73,6 @@ def test_docker_exec_is_seeded(record_of, docker, drawn, name: str) -> None:
         assert container.run(PYTHON, environment=UNSEEDED).stdout != drawn(name)
 
 
-def test_python_S_loads_no_layer(run) -> None:
-    code = ["python", "-S", "-c", "import random; print(random.random())"]
-    assert run("pytorch", code).stdout != run("pytorch", code).stdout
-
-
 @pytest.mark.parametrize("flag", ["-I", "-E"])
 def test_python_that_ignores_the_hash_seed_says_so_and_has_the_rest(run, flag: str) -> None:
     code = "import random, numpy; print(random.random(), numpy.random.rand())"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import loopback
-from builder import assemble, base, build, catalog, debian, engine, network, paths, scratch, smoke, verify
+from builder import assemble, build, catalog, debian, engine, network, paths, scratch, smoke, verify
 from builder.build import Options
 from builder.engine import Engine
 from builder.record import Record
 from builder.verify import Trial
-from builder.writer import LEVEL
+from tests.bases import base_files
 from tests.conftest import TINY
 
 
@@ -54,11 +54,10 @@ def bring_base(trial) -> Callable[[Path], None]:
     """Put the base's layer into an empty cache: to make it takes most of a rebuild."""
 
     def bring_base(cache: Path) -> None:
-        model, store = trial.catalog.base_of(trial.image), assemble.store()
-        key = base.key_of(model, base.read(model), LEVEL)
-        layer = store.find(key, what="")
-        assert layer
-        for path in (store.blob(layer.descriptor.digest), store.root / "layers" / f"{key}.json"):
+        store = assemble.store()
+        files = base_files(trial.catalog, trial.image, store)
+        assert files
+        for path in files:
             target = cache / path.relative_to(store.root)
             target.parent.mkdir(parents=True)
             target.hardlink_to(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths, scratch
+from builder.engine import LEASE
 from builder.record import Record
 from builder.verify import Trial
 
@@ -49,3 +50,39 @@ def test_two_builds_at_once_make_one_image(trial, cache):
     records = [Record.model_validate_json(build.communicate()[0]) for build in builds]
     assert [record.digest for record in records] == [trial.reference.digest] * 2
     assert not [*half_written(cache), *cache.glob(f"{scratch.NAME}/*")]
+
+
+HOLD = """
+import sys
+from builder import engine, interrupts
+interrupts.handle()
+with engine.connect(print).started(sys.argv[1], ["sleep", "infinity"]):
+    print("started", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_leaves_no_container(docker, tiny, number):
+    """Of a process that is killed the next run removes it; before that it is there (control)."""
+
+    def containers() -> int:
+        return len(docker.client.containers.list(all=True, filters={"label": LEASE, "ancestor": tiny.digest}))
+
+    command = [sys.executable, "-c", HOLD, tiny.digest]
+    owner = subprocess.Popen(command, cwd=paths.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while owner.stdout and owner.stdout.readline() != "started\n":
+        assert owner.poll() is None
+    before = containers()
+    docker.sweep()
+    assert containers() == before
+    owner.send_signal(number)
+    owner.wait(60)
+    assert containers() == before - (number != signal.SIGKILL)
+    docker.sweep()
+    assert containers() == before - 1
+
+
+def test_a_check_that_hangs_is_ended(docker, tiny):
+    with docker.started(tiny.digest, ["sleep", "infinity"]) as container:
+        assert container.finish(limit=1).status == 124

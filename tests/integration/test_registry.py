@@ -14,16 +14,9 @@ def debian_reference(registry, load, docker, log, run, tmp_path: Path) -> str:
     """Debian with its packages, pushed to the registry, as NAME@DIGEST."""
     base = next(iter(load().bases.values()))
     (tmp_path / "Dockerfile").write_text("FROM base\n")
-    with assemble.base(base, locked=False, log=log).context() as context:
-        arguments = [
-            "--build-context",
-            f"base={context}",
-            "--provenance=false",
-            "--output",
-            final.OUTPUT,
-            str(tmp_path),
-        ]
-        digest = docker.build(arguments, epoch=base.source_date_epoch).manifest
+    context = assemble.base(base, locked=False, log=log).context("base", tmp_path)
+    arguments = ["--build-context", context, "--provenance=false", "--output", final.OUTPUT, "."]
+    digest = docker.build(arguments, folder=tmp_path, epoch=base.source_date_epoch).manifest
     name = f"{registry}/debian:bookworm"
     docker.tag(digest, name)
     pushed = run("docker", "push", "--quiet", name)

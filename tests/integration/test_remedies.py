@@ -123,7 +123,7 @@ def compared(trial: Trial, bring_base: Callable[[Path], None], removal: Removal)
 def another_checkout(scratch: Path, removal: Removal) -> Change:
     """Somebody else's copy of this one, readable by nobody else, without the remedy."""
     change = VARIATIONS["another checkout"](scratch, None)
-    [checkout] = scratch.glob("another checkout")
+    [checkout] = scratch.glob("another checkout*")
     for path in (checkout / "runtime").rglob("*"):
         os.chown(path, SOMEBODY, 0)
     text = (checkout / removal.file).read_text()

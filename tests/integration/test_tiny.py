@@ -62,14 +62,16 @@ def test_a_final_stage_that_adds_a_file_stops_the_build(load, docker, log, monke
         build.build(loaded, image, docker, Options(cached=False), log)
 
 
-def test_layers_that_the_engine_has_compressed_otherwise_are_not_taken_for_these(tiny, docker, load, log, monkeypatch):
+def test_layers_that_the_engine_has_compressed_otherwise_are_not_taken_for_these(
+    tiny, docker, load, log, monkeypatch, tmp_path
+):
     """Control: left to itself, BuildKit takes them, so that the digest would depend on what was built here before."""
     loaded = load()
     image = loaded.image("tiny")
     base = assemble.base(loaded.base_of(image), locked=True, log=log)
     monkeypatch.setattr(assemble, "LEVEL", 1)
     made = {"base": base, "env": assemble.env(loaded, image, base)}
-    assert final.run(loaded, image, docker, made).manifest == tiny.digest
+    assert final.run(loaded, image, docker, made, tmp_path).manifest == tiny.digest
     digests = build.handed_over(loaded, image, docker, made, cached=True)
     found = [layer.digest for layer in docker.layers(digests.manifest)]
     docker.remove(digests.manifest)

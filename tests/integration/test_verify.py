@@ -54,7 +54,7 @@ def without_remedy(tmp_path):
         (checkout / ".venv").symlink_to(paths.ROOT / ".venv")
         text = (checkout / file).read_text()
         assert text.count(before) == 1
-        text = text.replace(before, after).replace("\nimport ", "\nimport time\nimport ", 1)
+        text = re.sub(r"\n(import|from) ", r"\nimport time\n\1 ", text.replace(before, after), count=1)
         (checkout / file).write_text(text)
         return checkout
 

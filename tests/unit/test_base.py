@@ -179,7 +179,9 @@ def test_a_lock_outlives_what_does_not_decide_its_packages(tmp_path: Path, lock:
 
 
 def test_a_missing_lock_is_said_to_be_missing(model: Base) -> None:
-    with pytest.raises(SeedbedError, match=r"packages\.lock: missing; run \./build\.py lock debian"):
+    with pytest.raises(
+        SeedbedError, match=r"packages\.lock: cannot be read: No such file or directory; run \./build\.py lock debian"
+    ):
         base.check(model)
 
 
@@ -469,3 +471,18 @@ def test_packages_other_than_the_locked_ones_are_named() -> None:
 )
 def test_a_failed_installation_is_told_in_one_line(output: str, said: str) -> None:
     assert bootstrap.first_error(output) == said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tzdata=1;curl sha256:{} 1 pool/t_1_all.deb",
+        "tzdata=$(curl) sha256:{} 1 pool/t_1_all.deb",
+        "tzdata=1 sha256:{} " + "9" * 5000 + " pool/t_1_all.deb",
+        "tzdata=1 sha256:{} \u00b2 pool/t_1_all.deb",
+        "tzdata=1 sha256:{} 1 pool/\x1b[2J_all.deb",
+    ],
+)
+def test_nothing_but_a_package_gets_from_a_lock_into_the_dockerfile(model: Base, line: str) -> None:
+    with pytest.raises(SeedbedError, match=r"^place: expected NAME=VERSION sha256:<64 hex digits> SIZE pool/PATH\.deb"):
+        base.parse(line.format("a" * 64), "place", model)

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from builder import bytecode as module
+from builder import scratch
 from builder.bytecode import bytecode, bytecode_layers
 from builder.errors import SeedbedError
 from builder.install import Wheel
@@ -181,7 +182,7 @@ def test_an_interpreter_that_fails_is_an_error_and_leaves_no_layer(store, base, 
     before = sorted(store.root.rglob("*"))
     with pytest.raises(SeedbedError, match=r"could not compile \S+/demo/one\.py to \S+/demo/one\.py .*: out of luck"):
         layer(store, base, wheel)
-    assert sorted(store.root.rglob("*")) == before
+    assert sorted(path for path in store.root.rglob("*") if path.name != scratch.NAME) == before
 
 
 def test_bytecode_that_is_known_takes_no_work(store, base, wheel):
@@ -222,3 +223,12 @@ def test_sources_are_compiled_in_the_order_of_their_paths(compiled, tmp_path, mo
     for files in (SOURCES, SOURCES[::-1]):
         with pytest.raises(SeedbedError, match=r": \['/opt/app/one\.py', '/opt/app/two\.py'\]"):
             compiled(files)
+
+
+def test_an_interpreter_that_is_not_what_its_digest_says_does_not_run(store, base, compiled, interpreter):
+    other = write_layer(store, [*interpreter, file("planted", b"")], epoch=EPOCH, level=1, what="another")
+    store.blob(other.descriptor.digest).replace(store.blob(base.descriptor.digest))
+    with pytest.raises(
+        SeedbedError, match=rf"expected sha256 {base.descriptor.digest[7:]}, found .*, which is now deleted: run"
+    ):
+        compiled(SOURCES, base)

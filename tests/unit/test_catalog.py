@@ -1,5 +1,7 @@
 """What image.yaml may say, and how an error in it reads."""
 
+import json
+import re
 from datetime import date
 
 import pytest
@@ -97,7 +99,7 @@ def test_a_tag_of_unknown_facts_is_refused(edit, complaint):
 
 def test_a_name_that_packages_do_not_have_is_refused(edit, complaint):
     edit(YAML, 'numpy: "2.4.6"', 'NumPy: "2.4.6"')
-    assert "expected the normalised name 'numpy'" in complaint()
+    assert "expected a normalised name, such as 'numpy'" in complaint()
 
 
 def test_sharing_layers_with_an_image_that_lacks_them_is_refused(edit, complaint):
@@ -113,3 +115,118 @@ def test_an_empty_catalog_is_refused(tmp_path):
 def test_an_unknown_image_is_named_with_those_there_are(load):
     with pytest.raises(UsageError, match=r"no image 'tinny'.*there are: tiny"):
         load().image("tinny")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("", 1, "expected a mapping of keys to values"),
+        ("- a", 1, "expected a mapping of keys to values"),
+        ("title: a\ntitle: b", 2, "title: given twice; the first is on line 1"),
+        ("title: a\x00", 1, r"not YAML: the character '\x00'"),
+        ("x: 1\ntitle: a\x1b", 2, r"not YAML: the character '\x1b'"),
+        ("x: 1\n\ttitle: a", 2, "not YAML: found character '\\t' that cannot start any token"),
+        ("x: &a 1\ny: *a", 1, "not YAML: anchors and aliases are not read here; write the value out"),
+        ("x: &a [*a]", 1, "not YAML: anchors and aliases are not read here; write the value out"),
+        ("\nx: !!python/object:os.system ls", 2, "is not read here; write the value alone"),
+        ("x: !!timestamp yesterday", 1, "is not read here; write the value alone"),
+        ("x: 2026-13-45", 1, "not YAML: month must be in 1..12"),
+        ("x: 0b_", 1, "not YAML: invalid literal for int"),
+        (f"x: {'9' * 5000}", 1, "not YAML: Exceeds the limit"),
+        (f"x: {'[' * 5000}", 1, "nested too deeply"),
+        ("? [a]\n: b", 1, "not YAML: found unhashable key"),
+        ("? {a: b}\n: b", 1, "not YAML: found unhashable key"),
+        ("x: =", 1, "not YAML: could not determine a constructor"),
+        ("x: 'a", 1, "not YAML: found unexpected end of stream"),
+        ("--- \nx: 1\n---\ny: 2", 3, "not YAML: but found another document"),
+        ("title: 1.0e+999", 1, "title: expected text, found float inf; put it in quotes"),
+        (f"title: {['x' * 1000] * 1000}", 1, "xxxxx…; put it in quotes"),
+        ("? \n: 1", 1, ""),
+    ],
+)
+def test_odd_yaml_is_one_line_with_its_place(folder, complaint, text, line, problem):
+    (folder / YAML).write_text(text)
+    assert f"tiny/image.yaml:{line}: " in complaint() and problem in complaint()
+    assert len(complaint()) < 400
+
+
+def test_a_file_with_a_byte_order_mark_is_read(folder, load):
+    (folder / YAML).write_text(f"\ufeff{(folder / YAML).read_text()}")
+    assert load().image("tiny").title == "Tiny"
+
+
+TEXTS = {
+    "title: Tiny": "title: {}",
+    "description: numpy": "description: {}\nlabels: {{}} #",
+    "licenses: BSD-3-Clause": "licenses: {}",
+    "title: Tiny\n": "title: Tiny\nenvironment:\n  A: {}\n",
+    "title: Tiny\nd": "title: Tiny\nlabels:\n  a: {}\nd",
+    "layers:\n  - name: numpy\n": "layers:\n  - name: numpy\n    split: [{}]\n",
+}
+
+
+@pytest.mark.parametrize("before", TEXTS)
+@pytest.mark.parametrize("text", ["a\nRUN b", "a\rRUN b", "a\x1b[2J", "a\u2028b", "a\u202eb", "\x85"])
+def test_no_text_makes_a_line_of_its_own_or_acts_on_a_terminal(edit, complaint, before, text):
+    edit(YAML, before, TEXTS[before].format(json.dumps(text)))
+    assert "expected one line without control characters" in complaint()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ('python: "3.11"', 'python: "3.11 && b"', "python"),
+        ('python: "3.11"', 'python: "3.99999999999999999999"', "python"),
+        ('python: "3.11"', 'python: "3.\u00b2"', "python"),
+        ('numpy: "2.4.6"', 'numpy: "2.\u00b2"', "versions.numpy"),
+        ('numpy: "2.4.6"', '"a b": "2.4.6"', "versions"),
+        ('"{numpy}-py', '"{numpy.__class__}-py', "tag"),
+        ('"{numpy}-py', '"{numpy:>999999999}-py', "tag"),
+        ('"{numpy}-py', '"{numpy!r}-py', "tag"),
+        ('"{numpy}-py', '"a b-py', "tag"),
+        ('"{numpy}-py', f'"{"a" * 115}-py', "tag"),
+        ('"{numpy}-py', '"-', "tag"),
+        ("title: Tiny", "title: Tiny\nenvironment: {'A B': c}", "environment.A B"),
+        ("title: Tiny", "title: Tiny\nenvironment: {'A=1 B': c}", "environment.A=1 B"),
+        ("title: Tiny", "title: Tiny\nenvironment: {A: 1}", "environment.A"),
+        ("title: Tiny", "title: Tiny\nlabels: {'a b': c}", "labels.a b"),
+        ("title: Tiny", "title: Tiny\nlabels: {'$a': c}", "labels.$a"),
+        ("title: Tiny", "title: Tiny\nlabels: {io.seedbed.lock: c}", "labels"),
+        ("- name: numpy\n", "- name: numpy\n    remove_commands: [a; curl b]\n", "layers.0.remove_commands.0"),
+        ("- name: numpy\n", "- name: numpy\n    remove_commands: [../../bin/sh]\n", "layers.0.remove_commands.0"),
+        ("- name: numpy\n", "- name: $(b)\n", "layers.0.name"),
+        ("example: digits_numpy.py", "example: ../../x.py", "example"),
+        ("example: digits_numpy.py", "example: /etc/passwd", "example"),
+        ("compressed: 200MB", "compressed: -1", "size_budget.compressed"),
+        ("compressed: 200MB", "compressed: .inf", "size_budget.compressed"),
+        ("compressed: 200MB", "compressed: .nan", "size_budget.compressed"),
+        ("compressed: 200MB", "compressed: 1e999MB", "size_budget.compressed"),
+        ("compressed: 200MB", "compressed: 2026-01-01", "size_budget.compressed"),
+    ],
+)
+def test_a_value_that_could_be_more_than_a_value_is_refused_with_its_key(edit, complaint, before, after, key):
+    edit(YAML, before, after)
+    assert re.search(rf"tiny/image.yaml:\d+: {re.escape(key)}(\.\[key\])?: ", complaint())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ("registry: debian:bookworm-slim@", "registry: debian:$X@", "registry"),
+        ("registry: debian:bookworm-slim@", "registry: '--platform=x@", "registry"),
+        ("- less ", "- less=1;b ", "packages.4"),
+        ("- less ", "- --allow-unauthenticated ", "packages.4"),
+        ("epoch: 2025-01-01", "epoch: 1969-12-31", "epoch"),
+        ("epoch: 2025-01-01", "epoch: 9999-12-31", "epoch"),
+        ("suite: bookworm", "suite: ../x", "suite"),
+    ],
+)
+def test_of_a_base_too(edit, complaint, before, after, key):
+    edit("base/image.yaml", before, after)
+    assert re.search(rf"base/image.yaml:\d+: ({key}: |not YAML)", complaint())
+
+
+@pytest.mark.parametrize("name", ["a b", "$(b)", "a\nRUN b", "²", "Tiny", "-x"])
+def test_the_name_of_a_folder_is_refused_like_any_other(folder, complaint, name):
+    (folder / "tiny").rename(folder / name)
+    assert "expected a name of small letters, digits and '-'" in complaint()

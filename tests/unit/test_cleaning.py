@@ -1,5 +1,7 @@
 """`clean` deletes what Seedbed made, in the folder that is marked as Seedbed's, while nobody uses it; nothing else."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,33 @@ def test_a_cache_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "file"))
     with pytest.raises(SeedbedError, match=r"cannot be the cache: Not a directory; name another folder"):
         used()
+
+
+@pytest.mark.parametrize("name", ["a:b", "a;b", "a%20b", 'a"b', "a\\b", "a\nb"])
+def test_a_path_that_programs_would_misread_is_refused_in_one_line(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / name))
+    with pytest.raises(SeedbedError, match=r"cannot handle '.+' in a path; name another folder") as caught:
+        used()
+    assert "\n" not in str(caught.value) and not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "a,b", "a@b", "a'b", "a$b", "é"])
+def test_any_other_path_will_do(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / name))
+    used()
+    assert (paths.cache() / cleaning.MARK).exists()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_a_command_is_one_line(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    file = str(paths.cache() / "layers" / "x")
+    with pytest.raises(SeedbedError, match=rf"^{file}: .*SEEDBED_CACHE") as caught, cleaning.in_use():
+        raise OSError(number, os.strerror(number), file)
+    assert "\n" not in str(caught.value)
+
+
+def test_any_other_error_is_no_disks(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError), cleaning.in_use():
+        (tmp_path / "missing").read_text()

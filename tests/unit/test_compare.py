@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import re
 import tarfile
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ from builder.oci import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Layo
 
 EPOCH = 1_700_000_000
 File = tuple[tarfile.TarInfo, bytes]
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def file(path: str, data: bytes = b"", **fields: Any) -> File:
@@ -57,21 +60,23 @@ def image(tmp_path: Path) -> Callable[..., Path]:
         compressed: Callable[[bytes], bytes] = zstd,
         media_type: str = LAYER_TYPE,
         entries: Callable[[dict[str, Any]], list[dict[str, Any]]] = lambda entry: [entry],
+        manifest: Change = lambda document: document,
+        described: Change = lambda document: document,
     ) -> Path:
         layout = Layout(tmp_path / f"image-{next(folders)}")
         tars = [layer if isinstance(layer, bytes) else tar_of(layer, form) for layer in layers or (BASE, TOP)]
-        described = {
+        content = {
             "architecture": "amd64",
             "config": {"Env": ["A=1", "B=2"], "Labels": {"io.seedbed.lock": "one"}} | (config or {}),
             "rootfs": {"diff_ids": [layout.add_blob(tar, "").digest for tar in tars]},
             "history": [{"created_by": f"step {at}"} for at in range(len(tars))],
         }
-        manifest = {
+        listed = {
             "mediaType": MANIFEST_TYPE,
-            "config": layout.add_blob(canonical_json(described), CONFIG_TYPE).to_json(),
+            "config": layout.add_blob(canonical_json(described(content)), CONFIG_TYPE).to_json(),
             "layers": [layout.add_blob(compressed(tar), media_type).to_json() for tar in tars],
         }
-        entry = layout.add_blob(canonical_json(manifest), MANIFEST_TYPE).to_json()
+        entry = layout.add_blob(canonical_json(manifest(listed)), MANIFEST_TYPE).to_json()
         (layout.root / "index.json").write_bytes(canonical_json({"manifests": entries(entry)}))
         return layout.root
 
@@ -316,7 +321,8 @@ def test_a_damaged_blob_is_never_taken_for_what_its_digest_says(image, keep):
     blob = folder / compare.blob_path(layer)
     data = blob.read_bytes()
     blob.write_bytes(data[:keep] if keep is not None else data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(SeedbedError, match=f"damaged: the blob {layer} has the digest sha256:"):
+    found = "the digest sha256:" if keep is None else f"{keep} bytes, not {len(data)}"
+    with pytest.raises(SeedbedError, match=f"damaged: the blob {layer} has {found}"):
         compared(image(), folder)
 
 
@@ -338,3 +344,184 @@ def test_a_damaged_manifest_is_one_line(image):
 def test_a_layer_that_is_no_tar_is_one_line(image):
     with pytest.raises(SeedbedError, match=r"layer 1 \(step 0\) cannot be read"):
         compared(image(b"x" * 2000), image())
+
+
+# ---- what was made to mislead ----------------------------------------------------------------------------------------
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "index.json").read_text())
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(SeedbedError) as complaint:
+        compare.open_image(str(path), no_engine)
+    return str(complaint.value)
+
+
+def test_an_index_in_an_index_for_ever_is_refused(image):
+    folder = image()
+    digest = index_of(folder)["manifests"][0]["digest"]
+    (folder / compare.blob_path(digest)).write_text((folder / "index.json").read_text())
+    assert "found one that is damaged: an index in an index" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "null", "1", '"x"', "{}", "{", "\xff", "[" * 100_000, '{"a":' * 100_000, "9" * 1_000_000),
+        *('{"manifests": null}', '{"manifests": {}}', '{"manifests": [1]}', '{"manifests": [null]}'),
+    ],
+)
+def test_an_index_that_is_none_is_one_line(image, text):
+    folder = image()
+    (folder / "index.json").write_bytes(text.encode("latin-1"))
+    assert re.search("found one that is damaged: .", refused(folder))
+
+
+@pytest.mark.parametrize(
+    "digest", ["sha256:../../x", "../../x", "sha256:" + "g" * 64, "sha512:" + "a" * 128, "", 1, None]
+)
+def test_a_digest_that_leads_elsewhere_is_never_followed(image, digest):
+    folder = image()
+    (folder.parent / "x").write_text('{"manifests": []}')
+    entry = index_of(folder)["manifests"][0]
+    (folder / "index.json").write_text(json.dumps({"manifests": [entry | {"digest": digest}]}))
+    assert "found one that is damaged: " in refused(folder)
+
+
+def test_a_document_larger_than_any_is_not_read(image):
+    folder = image()
+    with (folder / "index.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "index.json: larger than any document" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": None},
+        {"config": []},
+        {"config": {"digest": "sha256:../../x"}},
+        {"layers": None},
+        {"layers": {}},
+        {"layers": [[]]},
+        {"layers": [{"mediaType": 7, "digest": f"sha256:{'a' * 64}", "size": 1}]},
+        {"layers": [{"mediaType": "tar", "digest": f"sha256:{'a' * 64}", "size": -1}]},
+        {"layers": [{"mediaType": "tar", "digest": f"sha256:{'a' * 64}", "size": "1"}]},
+        {"layers": [{"mediaType": "tar", "digest": f"sha256:{'a' * 64}", "size": 1e400}]},
+        {"layers": [{"mediaType": "tar", "digest": "sha256:/etc/passwd", "size": 1}]},
+        {"layers": []},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_another_form_is_one_line(image, change):
+    folder = image(manifest=lambda manifest: manifest | change)
+    assert "found one that is damaged: " in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rootfs": None},
+        {"rootfs": {"diff_ids": [1, 2]}},
+        {"rootfs": {"diff_ids": []}},
+        {"history": {}},
+        {"history": [None]},
+        {"history": [{"created_by": 1}]},
+        {"config": []},
+        {"config": {"Labels": []}},
+        {"config": {"Labels": {"io.seedbed.lock": []}}},
+    ],
+    ids=str,
+)
+def test_a_config_of_another_form_is_one_line(image, change):
+    assert "found one that is damaged: " in refused(image(described=lambda described: described | change))
+
+
+@pytest.mark.parametrize("change", [{"history": None}, {"config": None}, {"config": {"Labels": None}}], ids=str)
+def test_what_may_be_missing_may_be_null(image, change):
+    assert compare.open_image(str(image(described=lambda described: described | change)), no_engine).labels == {} or (
+        "history" in change
+    )
+
+
+def test_a_size_that_is_a_lie_is_refused_before_the_blob_is_read(image):
+    def sized(manifest: dict[str, Any]) -> dict[str, Any]:
+        return manifest | {"layers": [layer | {"size": 1 << 62} for layer in manifest["layers"]]}
+
+    assert re.search(
+        r"damaged: the blob sha256:\w+ has \d+ bytes, not 4611686018427387904", refused(image(manifest=sized))
+    )
+
+
+@pytest.mark.parametrize("place", ["index.json", "blob", "archive"])
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder"])
+def test_what_is_no_regular_file_is_not_waited_for(image, place, kind, tmp_path):
+    folder = image()
+    path = {
+        "index.json": folder / "index.json",
+        "blob": folder / compare.blob_path(index_of(folder)["manifests"][0]["digest"]),
+        "archive": tmp_path / "image.tar",
+    }[place]
+    path.unlink(missing_ok=True)
+    make = {"FIFO": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[kind]
+    make(path)
+    assert re.search(
+        "not a regular file|found no index.json", refused(tmp_path / "image.tar" if place == "archive" else folder)
+    )
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_a_document_in_an_archive_is_a_file(tmp_path, kind):
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of([file("index.json", type=kind, linkname="index.json")]))
+    assert refused(path).endswith("found no index.json in it")
+
+
+def pax_header(attributes: bytes, size: int | None = None) -> bytes:
+    """A pax header of its own, which nothing need follow."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, len(attributes) if size is None else size
+    return header.tobuf(tarfile.USTAR_FORMAT) + attributes + bytes(-len(attributes) % 512)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pax_header(b"9 a=bcd\n") * 5000 + tar_of(TOP),
+        pax_header(b"", size=8_000_000_000),
+        tar_of([file("a", b"abc" * 1000)])[:2000],
+    ],
+    ids=["a chain of headers", "a huge header", "cut short"],
+)
+def test_a_tar_that_no_program_writes_is_one_line(image, layer):
+    """None of them takes more memory than it has bytes, either."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(SeedbedError, match=r"layer 1 \(step 0\) cannot be read"):
+            compared(image(), image(layer, TOP))
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_layer_of_broken_deflate_is_one_line(image):
+    def broken(tar: bytes) -> bytes:
+        packed = gzip.compress(tar)
+        return packed[:20] + b"\xff" * 20 + packed[40:]
+
+    with pytest.raises(SeedbedError, match=r"layer 2 \(step 1\) cannot be read"):
+        compared(image(), image(BASE, changed(TOP, "opt/a", b"b"), compressed=broken, media_type="tar+gzip"))
+
+
+@pytest.mark.parametrize("mtime", ["1e30", "-1e30", "inf", "nan", "253402300800"])
+def test_a_time_that_no_calendar_has_is_told_in_seconds(image, mtime):
+    dated = [file("etc/hostname", b"box\n", pax_headers={"mtime": mtime}), *BASE[1:]]
+    first, *_ = compared(image(), image(dated, TOP)).differences
+    assert (first.field, first.theirs) == ("mtime", str(float(mtime)))
+
+
+def test_the_names_of_files_do_not_act_on_the_terminal(image, capsys):
+    compare.print_comparison(compared(image(), image(BASE, [file("opt/\x1b[2J\udcff"), *TOP])))
+    assert r"/opt/\x1b[2J\udcff: presence: missing | there" in capsys.readouterr().out

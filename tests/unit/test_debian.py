@@ -231,6 +231,10 @@ def test_a_package_that_does_not_exist_is_named(archive: Archive, dependencies: 
         archive.resolve(["base", "tol"], dependencies=dependencies)
 
 
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
 @needs_apt
 def test_a_fetched_package_is_kept_under_its_hash_and_not_asked_for_again(
     archive: Archive, mirror: Path, tmp_path: Path
@@ -251,7 +255,7 @@ def test_a_tampered_package_is_refused_and_named(archive: Archive, mirror: Path,
     deb.write_bytes(deb.read_bytes()[:-1] + b"\0")
     with pytest.raises(SeedbedError, match=r"^tool=1 .*Hash Sum mismatch"):
         archive.fetch(packages, tmp_path / "debs")
-    assert {path.stem for path in (tmp_path / "debs").iterdir()} == {p.sha256 for p in packages[:-1]}
+    assert files_in(tmp_path / "debs") == sorted(f"{package.sha256}.deb" for package in packages[:-1])
 
 
 @needs_apt
@@ -264,7 +268,7 @@ def test_packages_the_archive_has_dropped_are_all_named_and_the_others_are_fetch
     with pytest.raises(PackageGone, match=r"base=1, fresh=1\.1") as caught:
         archive.fetch([base, fresh, tool], tmp_path / "debs")
     assert caught.value.packages == (base, fresh)
-    assert [path.stem for path in (tmp_path / "debs").iterdir()] == [tool.sha256]
+    assert files_in(tmp_path / "debs") == [f"{tool.sha256}.deb"]
 
 
 @needs_apt
@@ -278,7 +282,7 @@ def test_a_full_disk_is_told_before_apt_would_wait_for_ever(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(debian, "SPACE_FOR_LISTS", 2**80)
-    with pytest.raises(SeedbedError, match="free some disk space"):
+    with pytest.raises(SeedbedError, match=r"no space left on the disk at .*; free some"):
         Archive(tmp_path / "view", suite="bookworm").update()
 
 
@@ -317,3 +321,33 @@ def test_a_broken_package_is_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SeedbedError, match=r"^broken\.deb could not be unpacked") as caught:
         debian.unpack(tmp_path / "broken.deb", tmp_path / "root")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"# caf\xe9\n",
+        b"deb [arch trusted] http://x.example/debian bookworm main\n",
+        b"deb [=] http://[x bookworm main\n",
+        b"deb http://x.example/debian\n",
+        b"\0" * 100,
+    ],
+)
+def test_odd_lines_in_other_files_do_no_harm(host: Path, text: bytes) -> None:
+    (host / "sources.list").write_text(ONE_LINE)
+    (host / "sources.list.d/vendors.list").write_bytes(text)
+    (host / "sources.list.d/vendors.sources").write_bytes(b"Types: deb\nURIs: http://x.example/debian\n\n" + text)
+    assert debian.host_sources()[: len(HOSTS_SOURCES)] == HOSTS_SOURCES
+
+
+def test_a_mirror_list_that_is_not_there_is_one_line(host: Path) -> None:
+    text = DEB822.replace("http://mirror.example/debian/", "mirror+file:///nonexistent/debian.list")
+    (host / "sources.list.d/debian.sources").write_text(text)
+    with pytest.raises(SeedbedError, match=r"/nonexistent/debian\.list: cannot be read: No such file"):
+        debian.host_sources()
+
+
+def test_a_host_that_is_no_linux_is_told_so(host: Path) -> None:
+    debian.OS_RELEASE.unlink()
+    with pytest.raises(SeedbedError, match="os-release: cannot be read: No such file or directory"):
+        debian.host_codename()

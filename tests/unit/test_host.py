@@ -227,3 +227,48 @@ def test_a_training_without_its_last_line_fails():
 def test_runs_have_nothing_to_complain_of_only_where_the_layer_makes_them_equal():
     assert Runs(("a", "a"), "b", ("c", "d")).complaint() is None
     assert "end differently" in Runs(("a", "e"), "b", ("c", "d")).complaint()
+
+
+# The folder for temporary files
+
+
+IN_A_NAMESPACE = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+NO_MOUNTS = subprocess.run([*IN_A_NAMESPACE, "mount -t tmpfs tmpfs /mnt"], capture_output=True, check=False).returncode
+
+
+def test_its_path_may_have_a_space(monkeypatch, tmp_path):
+    for name in ("a b", 'a "b" $c', "a'b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
+        with host.installed(Path(sys.executable)) as spaced:
+            assert spaced.run("python", "-c", DRAW).stdout == spaced.run("python", "-c", DRAW).stdout
+            assert "Runs that repeat" in spaced.run("seedbed", "--help", entrypoint=checks.BYPASSED).stdout
+
+
+@pytest.mark.skipif(NO_MOUNTS, reason="nobody may mount a disk here")
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("noexec", "nothing can be run from its disk (noexec)"),
+        ("size=100k", "No space left on device"),
+        ("size=4k", "no space left on its disk"),
+    ],
+    ids=["noexec", "full", "full at once"],
+)
+def test_one_that_will_not_do_is_one_line(tmp_path, options, complaint):
+    mounted = f'mount -t tmpfs -o {options} tmpfs "$TMPDIR" && exec "$@"'
+    command = [sys.executable, str(paths.ROOT / "build.py"), "--catalog", str(TINY), "smoke", "--host"]
+    done = subprocess.run(
+        [*IN_A_NAMESPACE, mounted, "-", *command],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1 and complaint in line and "in TMPDIR" in line, line
+
+
+def test_a_command_that_is_not_there_ends_as_in_a_shell(here):
+    assert here.finish(["no-such-program"], bypass=True).status == 127
+    assert here.finish([str(paths.ROOT / "README.md")], bypass=True).status == 126

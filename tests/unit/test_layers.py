@@ -5,14 +5,17 @@ import io
 import os
 import random
 import re
+import stat
 import subprocess
 import sys
 import tarfile
 import time
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -279,7 +282,7 @@ def refused(store: Store, match: str, *wheels: Wheel) -> None:
 def test_a_wheel_that_is_not_the_locked_one_is_refused_and_named(store, folder):
     wheel = Recipe().make(folder)
     wheel.path.write_bytes(wheel.path.read_bytes() + b"x")
-    refused(store, rf"demo 1\.0: expected sha256 {wheel.sha256}, as locked, found [0-9a-f]{{64}} in .*demo-1\.0", wheel)
+    refused(store, rf"demo 1\.0: expected sha256 {wheel.sha256}, found [0-9a-f]{{64}} in .*demo-1\.0", wheel)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -425,3 +428,79 @@ def test_however_well_a_file_is_compressed_it_is_inflated_in_small_pieces(folder
     sizes = [len(chunk) for chunk in zeros.entry.content()]
     assert sum(sizes) == 64 << 20
     assert max(sizes) <= CHUNK
+
+
+def test_a_writer_that_is_killed_is_one_line():
+    with pytest.raises(SeedbedError, match="a process that wrote a layer was killed: see whether memory is short"):
+        layers._in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo-1.0.data",
+        "./demo-1.0.data/purelib/a",
+        "./a",
+        "demo-1.0.data//purelib/a",
+        "demo/\x1b[2J",
+        "demo/a\nb",
+        "a/.",
+    ],
+)
+def test_an_odd_name_is_refused_at_once(store, folder, name):
+    """Control: of the first two the installer looked for the folder for ever, and filled the memory with it."""
+    refused(store, r"well-formed wheel, found a file with the name '", Recipe(files={name: b""}).make(folder))
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
+def test_what_a_wheel_calls_a_link_or_a_device_is_a_file(store, folder, kind):
+    """As for pip; so nothing leads out of the image's folders."""
+    wheel = Recipe(files={"demo/a": b"/etc/passwd"}).make(folder)
+    with zipfile.ZipFile(wheel.path, "a") as archive:
+        archive.getinfo("demo/a").external_attr = (kind | 0o777) << 16
+        archive.writestr("demo/__pycache__/a", b"")  # not installed; it has the zip's directory written anew
+    assert contents(store, layer(store, wheel_at(wheel.path)))[f"{SITE}/demo/a"] == (0o755, b"/etc/passwd")
+
+
+def bomb(folder: Path, name: str, size: int) -> Wheel:
+    """A wheel that says of one of its files that it has so many bytes."""
+    wheel = Recipe(files={"demo/a": b"x"}, entry_points="[console_scripts]\na = demo:main\n").make(folder)
+    data = bytearray(wheel.path.read_bytes())
+    entry = data.rindex(name.encode()) - 46  # in the directory at the end
+    assert data[entry : entry + 4] == b"PK\1\2"
+    data[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    wheel.path.write_bytes(data)
+    return wheel_at(wheel.path)
+
+
+@pytest.mark.parametrize("name", ["demo-1.0.dist-info/WHEEL", "demo-1.0.dist-info/entry_points.txt"])
+def test_a_document_that_would_fill_the_memory_is_not_read(store, folder, name):
+    refused(store, f"well-formed wheel, found 4000000000 bytes of {name} in ", bomb(folder, name, 4_000_000_000))
+
+
+def test_more_content_than_a_file_can_hold_is_refused(store, folder):
+    complaint = "found 400000.... bytes of content, more than a file of its size can hold, in "
+    refused(store, complaint, bomb(folder, "demo/a", 4_000_000_000))
+
+
+def test_no_damage_to_a_wheel_is_more_than_a_line(folder):
+    """Whatever is changed: it is refused in one line, or installed into its folders."""
+    entry_points = "[console_scripts]\nrun = demo:main\n"
+    wheel = Recipe(files={"demo/a.py": b"1" * 99, "demo-1.0.data/scripts/s": b"#!python\n"}, entry_points=entry_points)
+    path = wheel.make(folder).path
+    whole, chance = path.read_bytes(), random.Random(0)
+    outcomes = Counter()
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.choice([0, 1, 8, 47, 255, chance.randrange(256)])
+        path.write_bytes(data[: chance.randrange(len(data))] if chance.random() < 0.1 else data)
+        try:
+            for file in installed_files(wheel_at(path), Target("/opt/venv", "3.11")):
+                assert file.entry.path.startswith("opt/venv/") and ".." not in file.entry.path
+                list(file.entry.content())
+            outcomes["installed"] += 1
+        except SeedbedError as error:
+            assert "\n" not in str(error)
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 100 and outcomes["installed"] > 20

@@ -66,7 +66,7 @@ def test_a_line_that_is_no_pin_is_named(folder, check):
 
 def test_a_missing_lock_says_what_to_type(folder, check):
     (folder / LOCK).unlink()
-    with pytest.raises(SeedbedError, match=r"missing; run ./build.py lock tiny"):
+    with pytest.raises(SeedbedError, match=r"No such file or directory; run ./build.py lock tiny"):
         check()
 
 
@@ -116,3 +116,40 @@ def test_a_cutoff_is_a_day():
     assert lock.moment("2026-11-20") == "2026-11-20T00:00:00Z"
     with pytest.raises(UsageError, match="expected a day such as 2026-11-20, found 'yesterday'"):
         lock.moment("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("wheel", "complaint"),
+    [
+        ({"url": "https://example.org/x.whl", "hashes": {}}, "x: the index lists what is no wheel: "),
+        ({"hashes": {"sha256": "a" * 64}}, "x: the index lists what is no wheel: 'url'"),
+        (
+            {"url": "https://example.org/x-1.0-py3-none-any.whl", "hashes": {"md5": "a"}},
+            "x 1.0: the index gives no sha256",
+        ),
+    ],
+)
+def test_what_an_index_gets_wrong_is_one_line(wheel, complaint):
+    with pytest.raises(SeedbedError, match=complaint):
+        lock.wheels_in([{"name": "x", "version": "1.0", "wheels": [wheel]}], "3.11")
+
+
+HASH = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"numpy==1;curl --hash=sha256:{HASH}",
+        f"numpy==1\x1b[2J --hash=sha256:{HASH}",
+        f"numpy==$(curl) --hash=sha256:{HASH}",
+        f"numpy==\u00b2 --hash=sha256:{HASH}",
+        f"numpy==1 --hash=sha256:{HASH.upper()}",
+        "WHEELS",
+    ],
+)
+def test_nothing_but_a_pin_gets_from_a_lock_into_the_dockerfile(folder, check, line):
+    (folder / LOCK).write_text(f"{line}\n")
+    with pytest.raises(SeedbedError, match=r"requirements.lock:1: expected NAME==VERSION") as refused:
+        check()
+    assert "\x1b" not in str(refused.value)

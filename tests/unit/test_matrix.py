@@ -1,5 +1,7 @@
 """The catalog as a job matrix for CI, and as a file for bake."""
 
+from pathlib import Path
+
 from builder import catalog, matrix, network, paths
 
 REAL = catalog.load(paths.IMAGES)
@@ -26,3 +28,11 @@ def test_bake_gets_the_hosts_certificate_authorities_where_it_has_any(monkeypatc
 
 def test_bake_gives_no_tags_since_nothing_was_tested() -> None:
     assert not any("tags" in target for target in matrix.bake(REAL)["target"].values())
+
+
+def test_a_catalog_may_be_anywhere_for_bake(load, monkeypatch) -> None:
+    """Also where a relative path leads to, as with `--catalog tests/images`."""
+    monkeypatch.chdir(paths.ROOT / "tests")
+    for loaded in (load(), catalog.load(Path("images"))):
+        target = matrix.bake(loaded)["target"]["tiny"]
+        assert (paths.ROOT / target["dockerfile"]).is_file()

@@ -253,3 +253,33 @@ def test_descriptors_have_the_names_the_specification_gives_them():
         "size": 3,
     }
     assert Descriptor.from_json(descriptor.to_json()) == descriptor
+
+
+@pytest.mark.parametrize("digest", ["sha256:../../x", "../x", "sha256:" + "A" * 64, f"sha256:{'a' * 64}\n", ""])
+def test_a_digest_that_is_none_leads_to_no_file(store, digest):
+    with pytest.raises(SeedbedError, match="expected sha256: and 64 hex digits, found"):
+        store.blob(digest)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"size":5', '"size":-1'),
+        ('"size":5', '"size":"large"'),
+        ("sha256:", "sha256:../"),
+        ("{", "["),
+        ('"a layer"', "[]"),
+    ],
+)
+def test_a_note_of_another_form_is_none(store, before, after):
+    store.remember("key", layer(store))
+    [note] = (store.root / "layers").iterdir()
+    assert before in note.read_text()
+    note.write_text(note.read_text().replace(before, after, 1))
+    assert store.find("key", what="a layer") is None
+
+
+def test_a_note_that_is_no_regular_file_is_not_waited_for(store):
+    (store.root / "layers").mkdir(parents=True)
+    os.mkfifo(store.root / "layers" / "key.json")
+    assert store.find("key", what="a layer") is None

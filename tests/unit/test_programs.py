@@ -1,6 +1,7 @@
 """The programs that images run before they are tagged: what their runs are taken for, and what they are."""
 
 import ast
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,19 @@ def test_an_image_without_programs_needs_no_container(load):
     assert not none.scripts
     with programs.installed(None, "sha256:0", none) as container:
         assert container is None
+
+
+def test_who_is_interrupted_does_not_wait_for_the_programs():
+    """Their container is removed next, which ends them."""
+    removed, ended = threading.Event(), []
+
+    def run(asked: dict[str, str]) -> str:
+        if asked:
+            raise SystemExit
+        ended.append(removed.wait(5))
+        return ""
+
+    with pytest.raises(SystemExit):
+        checks.side_by_side(run, [{"interrupted": "yes"}, {}])
+    assert ended == []
+    removed.set()

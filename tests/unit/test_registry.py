@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ import pytest
 import requests
 from docker.auth import INDEX_NAME
 
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 from builder.oci import LAYER_TYPE, MANIFEST_TYPE, Descriptor
 from builder.publish import refuse_to_move
 from builder.registry import Blob, Repository
@@ -282,3 +283,83 @@ def test_no_login_but_dockers_own_is_used(registry, tmp_path, monkeypatch):
     with pytest.raises(SeedbedError, match="refused with status 401"):
         Repository.of(f"{registry.address}/team/tiny", Path("/nonexistent")).push(MANIFEST, LAYERS)
     assert registry.credentials == []
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[x", "file:///etc/passwd", "ftp://127.0.0.1/", ""])
+def test_an_upload_to_nowhere_is_one_line(registry, repository, location):
+    registry.answers["POST", "/uploads/"] = 202, {"Location": location}
+    with pytest.raises(SeedbedError) as refused:
+        repository.push(MANIFEST, LAYERS)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("realm", ["http://[", "https://[x/token", "//[x"])
+def test_a_realm_that_is_no_address_is_one_line(realm, tmp_path):
+    with pytest.raises(SeedbedError, match="expected an https address to log in at"):
+        Repository.of("127.0.0.1:1/team/tiny", tmp_path)._token_server(realm)
+
+
+TOKENS = [b"", b"[]", b"1", b"{", b"{}", b'{"token": []}', b'{"token": "a\\nb"}', '{"token": "é"}'.encode()]
+
+
+@pytest.mark.parametrize("said", [*TOKENS, b"[" * 100_000, b"\xff", b"9" * 10_000], ids=lambda said: repr(said[:20]))
+def test_a_token_that_is_none_is_one_line(said):
+    answer = requests.Response()
+    answer.url, answer.raw = "https://registry.example.org/token", io.BytesIO(said)
+    with pytest.raises(SeedbedError, match=r"expected a token from https://registry\.example\.org:443, found none"):
+        Repository.of("registry.example.org/tiny")._token_in(answer)
+
+
+def test_an_answer_without_an_end_is_read_for_a_while():
+    """What is shown of it does not act on the terminal."""
+
+    class Endless(io.RawIOBase):
+        count = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.count += size
+            return b"\x1b" * size
+
+    answer = requests.Response()
+    answer.status_code, answer.raw = 500, (endless := Endless())
+    with pytest.raises(SeedbedError, match=r"refused with status 500: (\\x1b){200}"):
+        Repository.of("registry.example.org/tiny")._expect(200, answer)
+    assert endless.count < 3_000_000
+
+
+@pytest.mark.parametrize("reference", ["https://registry.example.org/team", "-registry.example.org/y", "http://"])
+def test_a_repository_that_can_be_none_is_one_line(reference):
+    with pytest.raises(UsageError, match="SEEDBED_REPOSITORY: expected REGISTRY/NAME"):
+        Repository.of(reference)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b'{"auths": 5}',
+        b'{"auths": {"ADDRESS": {"auth": "not base64"}}}',
+        b'{"auths": {"ADDRESS": 5}}',
+        b'{"auths": {}, "credHelpers": "x"}',
+        b'{"auths": {}, "credsStore": "../../../bin/sh"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_file_of_logins_that_docker_did_not_write_is_one_line_that_names_it(tmp_path, text):
+    """Control: each of these was a traceback, or a complaint about the engine."""
+    with Registry("basic") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        logins = tmp_path / "config.json"
+        logins.write_bytes(text.replace(b"ADDRESS", server.address.encode()))
+        with pytest.raises(SeedbedError, match=r"^\S+/config\.json: expected Docker's logins: .*docker login .*$"):
+            Repository.of(f"{server.address}/team/tiny", logins).digest("1.0")
+        server.shutdown()
+
+
+def test_a_fifo_in_place_of_the_logins_does_not_hang_a_push(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with Registry("basic") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(SeedbedError, match="no plain file"):
+            Repository.of(f"{server.address}/team/tiny", tmp_path / "config.json").digest("1.0")
+        server.shutdown()

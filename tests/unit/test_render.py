@@ -1,5 +1,6 @@
 """Rendering is pure, checked against what is committed, and strict about names."""
 
+import json
 import re
 
 import jinja2
@@ -82,3 +83,47 @@ def test_certifis_list_is_debians_where_certifi_is_locked():
 
 def test_values_are_quoted_so_that_docker_reads_them_back():
     assert quoted('a "b" $c \\d') == '"a \\"b\\" \\$c \\\\d"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$HOME ${A:-b} $(c)",
+        "`b`",
+        "# b",
+        'a" b="c',
+        "a \\",
+        "\\",
+        "TEXT",
+        "<<TEXT",
+        "{{ 7 * 6 }} {% raw %}",
+        "'",
+        "; b && c",
+    ],
+)
+def test_what_a_value_says_is_never_an_instruction(folder, load, value):
+    """Docker reads the value back, and the file has the very lines that it has with any other value."""
+    plain = folder / "tiny" / "image.yaml"
+    text = plain.read_text()
+
+    def rendered(value: str) -> list[str]:
+        said = json.dumps(value)
+        texts = f"environment: {{A: {said}}}\nlabels: {{a: {said}}}\n"
+        plain.write_text(text.replace("title: Tiny\n", f"title: {said}\n{texts}"))
+        loaded = load()
+        return render.render(loaded, loaded.image("tiny")).text.splitlines()
+
+    def instructions(lines: list[str]) -> list[str]:
+        return [re.split(r"[ =]", line)[0] for line in lines if re.match("[A-Z]+ ", line)]
+
+    lines = rendered(value)
+    assert len(lines) == len(rendered("plain")) and instructions(lines) == instructions(rendered("plain"))
+    assert f"ENV A={quoted(value)}" in lines and f"LABEL a={quoted(value)}" in lines
+
+
+def test_no_title_is_an_order_to_the_parser(edit, load):
+    """BuildKit takes `# syntax=...` in the first lines of a file as one, and fetches what it names."""
+    edit("tiny/image.yaml", "title: Tiny", "title: syntax=docker/dockerfile:evil")
+    loaded = load()
+    first, *_ = render.render(loaded, loaded.image("tiny")).text.splitlines()
+    assert first.startswith("# Rendered by ./build.py")

@@ -7,7 +7,8 @@ import pytest
 from builder import checks, record, smoke
 from builder.checks import Failed, Skipped
 from builder.engine import Finished
-from builder.record import Record, SmokeResult
+from builder.errors import UsageError
+from builder.record import LayerRecord, Record, SmokeResult
 from builder.smoke import Subject
 
 DIGEST = "sha256:" + "d" * 64
@@ -59,7 +60,7 @@ def test_with(load, monkeypatch, tmp_path):
             lock="l" * 64,
             digest=DIGEST,
             config=DIGEST,
-            layers=(),
+            layers=(LayerRecord(digest=DIGEST, size=1, what="a layer"),),
             unpacked=0,
             moved=moved,
             seconds=1,
@@ -181,3 +182,18 @@ def test_a_summary_counts_what_was_skipped():
         SmokeResult(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
     ]
     assert smoke.summary(results) == "1 passed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "[", "{}x", "1", "[1]", '[{"name": "a"}]', '[{"name": 1, "version": 2}]', "\x1b[2J"]
+)
+def test_a_pip_that_lists_no_packages_is_a_failed_check(subject, printed):
+    subject = replace(subject, engine=Engine(Finished(0, printed, "")))
+    with pytest.raises(Failed, match="expected a list of packages from pip list, found "):
+        smoke.holds_its_lock(subject)
+
+
+def test_a_script_without_a_title_is_named(tmp_path):
+    (tmp_path / "x.py").write_text("print(1)\n")
+    with pytest.raises(UsageError, match=r"x\.py: expected a docstring in triple quotes"):
+        checks.title_of(tmp_path / "x.py")

@@ -1,5 +1,6 @@
 """How much disk a build asks for before it begins."""
 
+import hashlib
 from dataclasses import dataclass
 
 import pytest
@@ -38,15 +39,20 @@ def lender(loaded, borrower) -> Record:
     """A build of the image that lends: 1 GB of a shared group, which is 2 GB unpacked, and as much of its own."""
     image = loaded.image(borrower.shared.image)
     layers = [
-        LayerRecord(digest=f"sha256:{name}", size=GB, what=f"{name}: some wheels", raw_size=2 * GB)
+        LayerRecord(
+            digest=f"sha256:{hashlib.sha256(name.encode()).hexdigest()}",
+            size=GB,
+            what=f"{name}: some wheels",
+            raw_size=2 * GB,
+        )
         for name in (borrower.shared.layers[0], "its own")
     ]
     built = Record(
         image=image.name,
         inputs=build.inputs_of(loaded, image),
         lock="",
-        digest="sha256:lender",
-        config="",
+        digest=f"sha256:{'1' * 64}",
+        config=f"sha256:{'2' * 64}",
         layers=layers,
         unpacked=0,
         seconds=1,

@@ -18,7 +18,7 @@ from builder import tar
 from builder.errors import SeedbedError
 from builder.oci import Layer, Store
 from builder.paths import ROOT
-from builder.tar import Entry, directory, file, layer_key, symlink, tar_to_layer, write_layer
+from builder.tar import Entry, directory, file, layer_key, opened, symlink, tar_to_layer, write_layer
 
 EPOCH = 1_700_000_000
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
@@ -322,3 +322,16 @@ def test_the_key_of_a_layer_covers_its_kind_its_inputs_and_what_writes_it(monkey
     monkeypatch.setattr(zstandard, "ZSTD_VERSION", (0, 0, 0))
     others.add(layer_key("wheels", {"a": 1, "b": 2}))
     assert len(others - {key}) == 4
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"x" * len(data), lambda data: b""])
+def test_a_broken_layer_is_named_and_what_to_do(store, damage):
+    made = write_layer(store, [file("a", random.Random(0).randbytes(5000))], epoch=0, level=1, what="a layer")
+    blob = store.blob(made.descriptor.digest)
+    blob.write_bytes(damage(blob.read_bytes()))
+    with (
+        pytest.raises(SeedbedError, match=rf"{blob}: broken \(.*\): delete that file and build again"),
+        opened(blob) as tar,
+    ):
+        for member in tar:
+            tar.extractfile(member).read()

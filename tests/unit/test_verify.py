@@ -17,7 +17,7 @@ from builder.record import LayerRecord, Record
 from builder.variations import SHUFFLED, Machine
 from builder.verify import OTHER, PLAIN, SAME, WARM, Verdict, blamed
 
-OURS, THEIRS = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+OURS, THEIRS, LAYER = (f"sha256:{digit * 64}" for digit in "123")
 
 
 class Engine:
@@ -54,9 +54,9 @@ class Engine:
 
 
 def record_of(digest: str, **fields: Any) -> Record:
-    layer = LayerRecord(digest="sha256:layer", size=1, what="a layer")
+    layer = LayerRecord(digest=LAYER, size=1, what="a layer")
     made = Record(
-        image="tiny", inputs="i" * 64, lock="l" * 64, digest=digest, config="c", layers=(layer,), unpacked=0, seconds=1
+        image="tiny", inputs="i" * 64, lock="l" * 64, digest=digest, config=OURS, layers=(layer,), unpacked=0, seconds=1
     )
     return made.model_copy(update=fields)
 
@@ -126,9 +126,9 @@ def test_a_rebuild_with_the_same_digest_is_equal_and_opens_no_image(catalog, reb
         "equal": True,
         "digests": {
             "manifest": [OURS, OURS],
-            "config": ["c", "c"],
+            "config": [OURS, OURS],
             "diff_ids": [["sha256:tar"], ["sha256:tar"]],
-            "layers": [["sha256:layer"], ["sha256:layer"]],
+            "layers": [[LAYER], [LAYER]],
         },
         "first_difference": None,
         "differences": [],

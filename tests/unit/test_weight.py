@@ -1,5 +1,6 @@
 """What images weigh: each layer with those who share it, the largest packages, and a budget that fails."""
 
+import hashlib
 import json
 
 import pytest
@@ -34,14 +35,18 @@ def built(folder, load, tmp_path, monkeypatch):
     for image in loaded.images.values():
         layers = [
             LayerRecord(digest=debian.descriptor.digest, size=100_000_000, what="Debian", raw_size=300_000_000),
-            LayerRecord(digest=f"sha256:{image.name}", size=50_000_000, what=f"wheels of {image.name}"),
+            LayerRecord(digest=digest(image.name), size=50_000_000, what=f"wheels of {image.name}"),
         ]
         inputs = build.inputs_of(loaded, image)
         Record(
-            image=image.name, inputs=inputs, lock="", digest="sha256:1", config="sha256:2", layers=layers,
+            image=image.name, inputs=inputs, lock="", digest=digest("1"), config=digest("2"), layers=layers,
             unpacked=400_000_000, seconds=1,
         ).save()  # fmt: skip
     return folder
+
+
+def digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def report(root, capsys, *names: str) -> dict:

@@ -42,4 +42,4 @@ def configure(library: str, module: ModuleType) -> None:
 
 def hash_seed_is_fixed() -> bool:
     """Whether sets of strings have the same order in every run."""
-    return boot.hash_seed.isdigit() and not sys.flags.ignore_environment
+    return environment.is_number(boot.hash_seed) and not sys.flags.ignore_environment

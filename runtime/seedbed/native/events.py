@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seedbed import audit
 from seedbed.audit import PACKAGE
+from seedbed.environment import is_number
 
 FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
 THREAD = ("Thread ", "Current thread ")
@@ -183,7 +184,7 @@ def stacks(text: str) -> list[list[Frame]]:
             found.append([])
         if frame := FRAME.fullmatch(line):
             file = re.sub(r"\\(x..|u....|U.{8})", lambda match: chr(int(match[1][1:], 16)), frame[1])
-            found[-1].append(Frame(file, int(frame[2]) if frame[2].isdigit() else 0, frame[3]))
+            found[-1].append(Frame(file, int(frame[2]) if is_number(frame[2]) else 0, frame[3]))
     return [frames for frames in found if frames]
 
 

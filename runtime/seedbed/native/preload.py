@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedbed import leftovers
 from seedbed.native.variables import EVENTS, PRELOAD, with_library
 
 SOURCE = Path(__file__).with_name("entropy.c")
@@ -66,6 +67,7 @@ def private_folders(until: ExitStack) -> Iterator[Path]:
             made = tempfile.TemporaryDirectory(prefix="seedbed-native-", dir=place, ignore_cleanup_errors=True)
         except OSError:
             continue
+        leftovers.remember(made.name)
         yield Path(until.enter_context(made))
 
 

@@ -1,16 +1,13 @@
 """`seedbed run --audit`: runs the command with native generators watched, and reports for all its processes."""
 
-import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from seedbed import audit
+from seedbed import audit, disclosure, signals
 from seedbed.native import events, preload
-
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # reach the command by themselves
+from seedbed.recording import launch
 
 NOT_SEEN = "not seen: clocks as seeds in C++, RDRAND, races inside native threads; seedbed verify finds them"
 
@@ -31,16 +28,12 @@ def place_for(name: str, until: ExitStack) -> Path:
 
 
 def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:
-    """As if it were this process: it has the same terminal, and gets the signals that this process gets.
-
-    Returns its exit status as a shell tells it: 128 and the signal that has ended it.
-    """
-    process = subprocess.Popen(command, executable=program, env=environ)
-    for number in FROM_THE_TERMINAL:
-        signal.signal(number, signal.SIG_IGN)
-    for number in PASSED_ON:
-        signal.signal(number, lambda number, _: process.send_signal(number))
-    status = process.wait()
+    """As if it were this process. Returns its exit status as a shell tells it: 128 and the signal that has ended it."""
+    process = subprocess.Popen(
+        command, executable=program, env=disclosure.with_key(environ), preexec_fn=launch.die_with_parent
+    )
+    with process, signals.handed_on(process):
+        status = process.wait()
     return status if status >= 0 else 128 - status
 
 

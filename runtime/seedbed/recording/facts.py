@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import seedbed
-from seedbed import disclosure, environment, info
+from seedbed import disclosure, environment, files, info
 from seedbed.native.variables import without
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
@@ -20,6 +20,7 @@ INSTRUCTION_SETS = (
     *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
     *("asimd", "sve", "sve2", "bf16"),
 )
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
 OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE", disclosure.KEY}
 SESSION = {  # may differ, and does not matter
@@ -46,7 +47,7 @@ def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ..
         "gpus": gpus,
         "driver": driver,
         "threads": environment.threads(environ),
-        "ranks": int(environ.get("WORLD_SIZE") or 1),
+        "ranks": ranks(environ),
         "environment": variables(environ),
         "commit": commit(Path.cwd()),
         "sources": sources([Path(word) for word in command]),
@@ -60,6 +61,12 @@ def of_process() -> dict:
 
     found = of_command(list(sys.orig_argv), dict(os.environ))
     return {**found, "sources": found["sources"] | sources([Path(file) for file in users_files()])}
+
+
+def ranks(environ: dict[str, str]) -> int:
+    """How many there are; 1 if nothing says so."""
+    found = environ.get("WORLD_SIZE", "")
+    return int(found) if environment.is_number(found) else 1
 
 
 def image() -> dict:
@@ -76,7 +83,7 @@ def packages() -> dict[str, str]:
 def processor() -> dict:
     """Model, vendor and the instruction sets that numerical libraries choose by. Linux says it in /proc/cpuinfo."""
     try:
-        text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+        text = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n", 1)[0]
     except OSError:
         return {"model": platform.processor(), "vendor": "", "instructions": []}
     said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
@@ -94,7 +101,7 @@ def graphics() -> tuple[list[str], str]:
     if program is None:
         return [], ""
     asked = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    said = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False)
     rows = [line.rsplit(", ", 1) for line in said.stdout.splitlines() if ", " in line] if not said.returncode else []
     return [name for name, _ in rows], next((driver for _, driver in rows), "")
 
@@ -111,31 +118,37 @@ def commit(folder: Path) -> str | None:
         found = above / ".git"
         try:
             if found.is_file():  # a worktree
-                found = above / found.read_text().partition("gitdir: ")[2].strip()
-            return commit_of(found)
-        except OSError:
+                found = above / line(found).partition("gitdir: ")[2]
+            commit = commit_of(found)
+        except (OSError, ValueError):
             continue
+        return commit if commit and COMMIT.fullmatch(commit) else None
     return None
 
 
 def commit_of(git: Path) -> str | None:
-    head = (git / "HEAD").read_text().strip()
+    head = line(git / "HEAD")
     if not head.startswith("ref: "):
         return head
     reference = head.removeprefix("ref: ")
-    common = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+    common = git / line(git / "commondir") if (git / "commondir").exists() else git
     for folder in (git, common):
         if (folder / reference).exists():
-            return (folder / reference).read_text().strip()
-    packed = (line.split() for line in (common / "packed-refs").read_text().splitlines())
+            return line(folder / reference)
+    packed = (words.split() for words in files.read(common / "packed-refs").decode().splitlines())
     return next((words[0] for words in packed if words[1:] == [reference]), None)
 
 
-def sources(files: list[Path]) -> dict[str, str]:
+def line(file: Path) -> str:
+    """The one line of a small file. ValueError: it cannot be read, or is no text."""
+    return files.read(file, files.MIB).decode().strip()
+
+
+def sources(scripts: list[Path]) -> dict[str, str]:
     """The sha256 of those that are Python files, by their paths from the working folder where they are below it."""
     here, found = Path.cwd(), {}
-    for file in files:
-        path = file.resolve()
+    for script in scripts:
+        path = script.resolve()
         if path.suffix == ".py" and path.is_file() and not TEMPORARY.search(str(path)):
             name = path.relative_to(here) if path.is_relative_to(here) else path
             found[str(name)] = fingerprint(path)
@@ -143,13 +156,13 @@ def sources(files: list[Path]) -> dict[str, str]:
 
 
 def fingerprint(path: Path) -> str:
-    """The sha256 of a file, or of all files of a folder with their names; `missing` where there is nothing."""
+    """The sha256 of a file, or of all files of a folder with their names; `missing` if there is nothing, or no file."""
     if path.is_dir():
         digest = hashlib.sha256()
         for file in sorted(below for below in path.rglob("*") if below.is_file()):
             digest.update(f"{file.relative_to(path)}\0{fingerprint(file)}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
-    if not path.exists():
+    if not path.is_file():  # a FIFO or a device has no end
         return "missing"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

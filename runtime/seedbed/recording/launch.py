@@ -6,9 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
-from seedbed import boot, crash, disclosure
+from seedbed import boot, crash, disclosure, files, leftovers, signals
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
@@ -29,10 +30,24 @@ def run(
     *,
     data: tuple[Path, ...] = (),
     outputs: tuple[Path, ...] = (),
-    echo: bool = False,
     native: Watch = NOT_WATCHED,
 ) -> Record:
-    """The record of one run of the command, in a folder that is new or empty. ValueError: it is not.
+    """The record of one run of the command. ValueError: see `record_run`, or it cannot be read."""
+    record_run(command, folder, environ, data=data, outputs=outputs, native=native)
+    return record.read(folder)
+
+
+def record_run(
+    command: list[str],
+    folder: Path,
+    environ: dict[str, str],
+    *,
+    data: tuple[Path, ...] = (),
+    outputs: tuple[Path, ...] = (),
+    echo: bool = False,
+    native: Watch = NOT_WATCHED,
+) -> int:
+    """Record one run of the command in a folder that is new or empty. ValueError: it is not. Returns its exit status.
 
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
     its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
@@ -45,7 +60,7 @@ def run(
         status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
         lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
         lines.write({"end": {"status": status}})
-    return record.read(folder)
+    return status
 
 
 def new_record(folder: Path) -> Lines:
@@ -61,7 +76,9 @@ def new_record(folder: Path) -> Lines:
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
     """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
-    with open(os.devnull if echo else folder / ERRORS, "wb") as errors:  # noqa: PTH123 - either is a path
+    if leftovers.ending:
+        raise KeyboardInterrupt
+    with open(os.devnull if echo else folder / ERRORS, "wb" if echo else "xb") as errors:  # noqa: PTH123 - either is a path
         process = subprocess.Popen(
             command,
             env={**HELPFUL, **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
@@ -70,13 +87,21 @@ def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Line
             stderr=None if echo else errors,
             preexec_fn=die_with_parent,
         )
-    with process:
+    with process, signals.handed_on(process) if echo else nullcontext():
         for number, text in enumerate(process.stdout, start=1):
             lines.write({"line": number, "text": text.decode(errors="replace").rstrip("\r\n")})
-            if echo:
-                sys.stdout.buffer.write(text)
-                sys.stdout.flush()
+            echo = echo and passed_on(text)
     return process.returncode
+
+
+def passed_on(text: bytes) -> bool:
+    """False, which is said once: standard output takes no more. The command goes on, and so does its record."""
+    try:
+        while text:
+            text = text[os.write(1, text) :]  # no buffer keeps what cannot be written
+    except OSError as error:
+        boot.say(f"what the command prints is only in the record: {error.strerror}")
+    return not text
 
 
 if sys.platform == "linux":
@@ -96,7 +121,7 @@ def last_words(folder: Path, count: int = 1) -> str:
 
 def dead_thread(folder: Path) -> str:
     """The first thread of a recorded command that an exception ended, and the exception; empty if there is none."""
-    text = (folder / ERRORS).read_text(errors="replace")
+    text = files.tail(folder / ERRORS)
     found = re.search(r"^Exception in thread (.+):\n(?:Traceback .*\n)?(?:[ \t].*\n)*(\S.*)?", text, re.MULTILINE)
     return ": ".join(filter(None, found.groups())) if found else ""
 

@@ -1,15 +1,31 @@
 """Reads a record: a folder with a file of JSON lines for each process of one run."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from seedbed import files
+from seedbed.environment import is_number
+from seedbed.recording import form
+
 KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
 LINE_BEGINS = b'{"'
 FROM_LAUNCHER = ("command", "folder", "started", "data")
+LARGEST = 4096 * files.MIB  # of one file
+LONGEST_LINE = 64 * files.MIB
+
+
+class Facts(dict):
+    """Of a run. ValueError, with its path and the key: a fact that somebody needs is missing."""
+
+    def __init__(self, path: Path, found: dict) -> None:
+        super().__init__(found)
+        self.path = path
+
+    def __missing__(self, key: str) -> object:
+        raise ValueError(f"{self.path}: expected {key} among the facts of the run")
 
 
 @dataclass(frozen=True)
@@ -62,9 +78,9 @@ class Record:
 
 def read(path: Path) -> Record:
     """The record of a run, whole or cut off. ValueError: there is none."""
-    files = sorted(path.glob("*.jsonl"), key=order) if path.is_dir() else [path]
+    parts = sorted(path.glob("*.jsonl"), key=order) if path.is_dir() else [path]
     ranks, launched = [], Record(path, {}, ())
-    for file in files:
+    for file in parts:
         lines = list(lines_of(file))
         if not lines or "run" not in lines[0]:
             raise ValueError(f"{file}: expected a record (its first line says what was run)")
@@ -72,9 +88,11 @@ def read(path: Path) -> Record:
             launched = launched_record(path, lines)
         else:
             ranks += ranks_of(lines)
-    if not files:
+    if not parts:
         raise ValueError(f"{path}: expected a record, found no .jsonl file; seedbed run --record makes one")
-    return Record(path, facts_of(launched, ranks), tuple(ranks), launched.output, launched.outputs, launched.status)
+    return Record(
+        path, Facts(path, facts_of(launched, ranks)), tuple(ranks), launched.output, launched.outputs, launched.status
+    )
 
 
 def order(file: Path) -> list[int]:
@@ -85,16 +103,21 @@ def order(file: Path) -> list[int]:
 def lines_of(file: Path) -> Iterator[dict]:
     """Its whole lines; one that was torn (the process was killed, the disk full) is lost. ValueError: it is not of that
     kind."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{file}: expected a record: {error.strerror}") from error
-    for line in text.split(b"\n")[:-1]:
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            if not line.startswith(LINE_BEGINS):
-                raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
+    number = 0
+    with files.opened(file, LARGEST, "a record") as lines:
+        while line := lines.readline(LONGEST_LINE):
+            number += 1
+            if not line.endswith(b"\n"):
+                if len(line) == LONGEST_LINE:
+                    raise ValueError(f"{file}:{number}: expected a record, found a line of more than 64 MiB")
+                return
+            try:
+                found = files.parsed(line)
+            except ValueError as error:
+                if not line.startswith(LINE_BEGINS):
+                    raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
+            else:
+                yield form.checked(found, f"{file}:{number}")
 
 
 def ranks_of(lines: list[dict]) -> Iterator[Rank]:
@@ -116,7 +139,7 @@ def rank_of(facts: dict, lines: list[dict], thread: str, last: dict) -> Rank:
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """Sorts Thread-10 behind Thread-2."""
     parts = re.findall(r"\d+|\D+", name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(is_number(part), int(part) if is_number(part) else 0, part) for part in parts]
 
 
 def step_of(line: dict) -> Step:
@@ -141,6 +164,9 @@ def facts_of(launched: Record, ranks: list[Rank]) -> dict:
 
 
 def series(record: Record, pattern: str) -> list[float]:
-    """The numbers that the pattern's first group, or else all of it, matches in the lines printed."""
+    """The numbers that the pattern's first group, or else all of it, matches in the lines printed.
+
+    ValueError: it matches what is no number.
+    """
     found = (re.search(pattern, line) for line in record.output)
-    return [float(match[1] if match.re.groups else match[0]) for match in found if match]
+    return [float((match[1] if match.re.groups else match[0]) or "") for match in found if match]

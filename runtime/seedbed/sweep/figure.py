@@ -17,6 +17,7 @@ MARGIN = 0.04  # of the range, below and above
 MOST_POINTS = 600  # of one curve: more than that the plot cannot show
 MOST_LABELS = 20  # of seeds side by side
 DASH = 16  # units, for one seed's value
+LEAST, LARGEST = 1e-300, 1e300  # of what is drawn, so that no sum and no scale is larger than any float
 INK, FAINT, SEED, MEAN = "#24292f", "#d0d7de", "#9db8d2", "#0b5cad"
 
 Points = tuple[tuple[float, float], ...]
@@ -57,6 +58,7 @@ Shape = Line | Band | Words
 
 def figure(metric: str, curves: Curves) -> list[Shape]:
     """From back to front. Values that are no finite numbers are left out."""
+    curves = {seed: list(map(drawable, values)) for seed, values in curves.items()}
     low, high = limits(curves)
     up = Scale(low, high, HEIGHT - BOTTOM, TOP)
     of_one_value = all(len(values) == 1 for values in curves.values())
@@ -69,6 +71,11 @@ def figure(metric: str, curves: Curves) -> list[Shape]:
         Words(LEFT, TOP - 14, f"{metric}: {shown}", "start"),
         Words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "seed" if of_one_value else "step or epoch"),
     ]
+
+
+def drawable(value: float) -> float:
+    """NaN, which leaves a gap, for a number too large to be drawn."""
+    return math.nan if abs(value) > LARGEST else value if abs(value) >= LEAST or math.isnan(value) else 0.0
 
 
 def rules(low: float, high: float, up: "Scale") -> Iterable[Shape]:

@@ -1,12 +1,12 @@
 """The curve of one metric in one run: from what the script prints, from a file that it writes, or from the record."""
 
 import csv
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedbed import files
 from seedbed.recording import record
 from seedbed.recording.record import Record
 
@@ -14,6 +14,7 @@ NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:inf|nan))(?!\w)"
 BETWEEN = r"""["']?(?:\s*[=:]\s*|\s+)"""  # a name and its number, as in loss=1, loss: 1, "loss": 1
 NAMED_NUMBER = re.compile(rf"([A-Za-z][\w/.-]*){BETWEEN}{NUMBER}")
 MOST_NAMES = 12
+LARGEST = 1024 * files.MIB
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,26 @@ def listed(names: Iterable[str]) -> str:
 def from_file(name: str, file: Path) -> list[float]:
     """A column of a CSV file, or a key of a JSON document or of each line of a JSON lines file."""
     try:
-        documents = documents_of(file)
+        content = files.read(file, LARGEST)
+    except ValueError as error:
+        raise Missing(f"{error}; the script has to write it") from error
+    try:
+        documents = documents_of(content.decode(), file.suffix)
         values = [float(value) for document in documents for value in values_of(document, name)]
-    except OSError as error:
-        raise Missing(f"{file}: {error.strerror}; the script has to write it") from error
-    except (ValueError, TypeError) as error:
+        seen = "" if values else listed(keys_of(documents))
+    except (ValueError, TypeError, RecursionError, csv.Error) as error:
         raise Missing(f"{file}: expected numbers for {name}: {error}") from error
     if not values:
-        raise Missing(f"{file}: no {name} in it; seen there: {listed(keys_of(documents))}")
+        raise Missing(f"{file}: no {name} in it; seen there: {seen}")
     return values
 
 
-def documents_of(file: Path) -> list:
+def documents_of(text: str, kind: str) -> list:
     """The rows of a CSV file, the lines of a JSON lines file, or the one document of a JSON file."""
-    text = file.read_text()
-    if file.suffix == ".csv":
+    if kind == ".csv":
         return list(csv.DictReader(text.splitlines()))
-    return [json.loads(line) for line in text.splitlines() if line] if file.suffix == ".jsonl" else [json.loads(text)]
+    documents = [line for line in text.splitlines() if line] if kind == ".jsonl" else [text]
+    return [files.parsed(document, parse_int=float) for document in documents]  # an int may be larger than any float
 
 
 def values_of(document: object, name: str) -> list:

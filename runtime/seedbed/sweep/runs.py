@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import queue
+import re
 import secrets
 import shutil
 import time
@@ -13,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import crash, environment
+from seedbed import crash, environment, files
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
-DESCRIPTION, PARTIAL, LOCK = "sweep.json", "sweep.json.partial", "lock"
+DESCRIPTION, LOCK = "sweep.json", "lock"
+NAME = re.compile(r"sweep-[0-9a-f]{6}")
 SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was just killed takes a moment to go
 TRACKERS = {  # run names that experiment trackers and scripts take from the environment; no {attempt} comes twice
     "WANDB_RUN_ID": "{sweep}-{seed}-{attempt}",
@@ -69,6 +71,8 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
     ValueError: the folder belongs to another sweep, or to one that is running now.
     """
     with locked(plan.folder):
+        files.remove_partial(plan.folder)
+        files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
         name = described(plan)
         runs = finished(plan)
         refuse_changed_sources(plan, runs)
@@ -153,16 +157,27 @@ def described(plan: Plan) -> str:
     file = plan.folder / DESCRIPTION
     same = sameness(plan)
     if not file.exists():
-        partial = plan.folder / PARTIAL
-        if strangers := {found.name for found in plan.folder.iterdir()} - {LOCK, PARTIAL}:
+        if strangers := {found.name for found in plan.folder.iterdir()} - {LOCK}:
             raise ValueError(f"{plan.folder} holds no sweep but {min(strangers)}: name a new or empty --output")
-        partial.write_text(json.dumps({"name": f"sweep-{secrets.token_hex(3)}", **same}, indent=2) + "\n")
-        partial.replace(file)
-    known = json.loads(file.read_text())
+        description = {"name": f"sweep-{secrets.token_hex(3)}", **same}
+        files.write(file, (json.dumps(description, indent=2) + "\n").encode())
+    known = read_description(file)
     for key, value in same.items():
         if known.get(key) != value:
             raise ValueError(f"{plan.folder} holds a sweep with another {key} ({known.get(key)}): name a new --output")
     return known["name"]
+
+
+def read_description(file: Path) -> dict:
+    """ValueError: it is none."""
+    content = files.read(file)
+    try:
+        known = files.parsed(content)
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not NAME.fullmatch(str(known.get("name"))):
+        raise ValueError(f"{file}: expected the description of a sweep, with its name: name a new --output")
+    return known
 
 
 def sameness(plan: Plan) -> dict:
@@ -191,7 +206,7 @@ def locked(folder: Path) -> Iterator[None]:
     """The folder, for this sweep alone. ValueError: another one is at it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+        file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise ValueError(f"{folder}: cannot hold a sweep: {error.strerror}") from error
     try:

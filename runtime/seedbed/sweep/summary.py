@@ -35,10 +35,20 @@ class Summary:
 def summary(metric: str, curves: Curves) -> Summary:
     values = {seed: curve[-1] for seed, curve in curves.items()}
     numbers = list(values.values())
-    if not all(map(math.isfinite, numbers)):
+    mean, std = mean_and_std(numbers)
+    if not (math.isfinite(mean) and math.isfinite(std)):
         return Summary(metric, values, math.nan, math.nan, math.nan, math.nan, None)
-    mean, std = statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else 0.0
     return Summary(metric, values, mean, std, min(numbers), max(numbers), interval(mean, std, len(numbers)))
+
+
+def mean_and_std(numbers: Sequence[float]) -> tuple[float, float]:
+    """NaN where a number is not finite, or where their sum or spread is larger than any float."""
+    try:
+        if all(map(math.isfinite, numbers)):
+            return statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+    except OverflowError:
+        pass
+    return math.nan, math.nan
 
 
 def interval(mean: float, std: float, count: int) -> tuple[float, float] | None:

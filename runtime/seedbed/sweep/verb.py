@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from seedbed import environment
+from seedbed import environment, files, terminal
 from seedbed.recording import facts
 from seedbed.recording.record import Record
 from seedbed.settings import LARGEST_SEED
@@ -19,11 +19,11 @@ from seedbed.sweep.summary import Curves, Summary
 # Of a seed, with so many threads; None: as many as there are CPUs.
 Environ = Callable[[int, str | None], dict[str, str]]
 Log = Callable[[str], None]
+MOST = 100_000  # seeds
 
 
-def sweep(options: argparse.Namespace, command: list[str], environ: Environ, log: Log) -> int:
+def sweep(metrics: list[Metric], plan: Plan, log: Log, *, as_json: bool = False) -> int:
     """Exit status 0: every seed has a result, 1: not. ValueError: wrong use."""
-    metrics, plan = metrics_of(options), plan_of(options, command, environ)
     found = runs.sweep(plan, log)
     curves = read_curves(plan, metrics, {seed: run for seed, run in found.items() if run.status == 0}, log)
     whole = [seed for seed in plan.seeds if all(seed in curve for curve in curves.values())]
@@ -35,7 +35,7 @@ def sweep(options: argparse.Namespace, command: list[str], environ: Environ, log
     summaries = [summary.summary(name, curve) for name, curve in curves.items()]
     told = summaries, curves, describe(plan, [found[seed] for seed in whole]), missing
     write(plan.folder, *told)
-    print(summary.as_json(*told) if options.json else summary.as_text(summaries))
+    terminal.show(summary.as_json(*told) if as_json else summary.as_text(summaries))
     for said in [*summary.warnings(summaries, curves, missing), *other_hardware(found)]:
         log(f"note: {said}")
     log(f"plots and tables: {plan.folder}/")
@@ -54,7 +54,7 @@ def metrics_of(options: argparse.Namespace) -> list[Metric]:
 def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -> Plan:
     """Runs at the same time share the CPUs. ValueError: no seeds, or mode off, which seeds nothing."""
     seeds = seeds_of(options.seeds, environment.seed(dict(os.environ)))
-    parallel = options.parallel or min(len(seeds), len(runs.gpus()) or environment.available_cpus())
+    parallel = min(len(seeds), options.parallel or len(runs.gpus()) or environment.available_cpus())
     threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None
     if environment.mode(environ(seeds[0], threads)) == "off":
         raise ValueError("mode off seeds nothing: sweep in mode strict or warn")
@@ -64,7 +64,7 @@ def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -
 def seeds_of(text: str, first: int) -> tuple[int, ...]:
     """`5`: so many, from the first on; `1,7,42`: these. ValueError: neither."""
     words = text.split(",")
-    if not all(environment.is_seed(word) for word in words) or (len(words) == 1 and not int(text)):
+    if not all(environment.is_seed(word) for word in words) or (len(words) == 1 and not 0 < int(text) <= MOST):
         raise ValueError(f"--seeds {text}: expected how many, as in 5, or which, as in 1,7,42")
     if len(words) > 1:
         return tuple(dict.fromkeys(map(int, words)))
@@ -108,14 +108,13 @@ def write(
     folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: list[int]
 ) -> None:
     """results.csv, results.json, plots.html, and a PNG for each metric."""
-    files = {
-        "results.csv": summary.as_csv(summaries).encode(),
-        "results.json": (summary.as_json(summaries, curves, description, missing) + "\n").encode(),
-        "plots.html": page.page(summaries, curves, description, missing).encode(),
+    texts = {
+        "results.csv": summary.as_csv(summaries),
+        "results.json": summary.as_json(summaries, curves, description, missing) + "\n",
+        "plots.html": page.page(summaries, curves, description, missing),
     }
+    contents = {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
     for name, curve in curves.items():
-        files[f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png"] = png.drawn(figure(name, curve))
-    for name, content in files.items():
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / name)
+        contents[f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png"] = png.drawn(figure(name, curve))
+    for name, content in contents.items():
+        files.write(folder / name, content)

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from seedbed.environment import is_number
 from seedbed.trace import cause, difference
 from seedbed.trace.changes import CHANGES, Change
 from seedbed.trace.run import Plan, Run
@@ -62,7 +63,7 @@ def in_order(finding: Finding) -> list[str]:
 def is_sensible(change: Change, runs: list[Run]) -> bool:
     """Whether there is anything that it could change."""
     if change.hash_seed:
-        return not all(start["hash_seed"].isdigit() for start in events(runs, "start"))
+        return not all(is_number(start["hash_seed"]) for start in events(runs, "start"))
     if change.gpu:
         return any(end["gpu"] for end in events(runs, "sources"))
     ready = {event["ready"] for event in events(runs, "ready")}

@@ -34,7 +34,8 @@ class Plan:
     places: tuple[str, ...] = ()  # "file:line": the change is made only there; empty: everywhere
 
     def write(self, folder: Path) -> None:
-        (folder / PLAN).write_text(json.dumps(asdict(self)))
+        with (folder / PLAN).open("x") as file:
+            file.write(json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
@@ -72,7 +73,9 @@ def write(**event) -> None:
     global _file
     if _file is None:
         _file = _open()
-    os.write(_file, (json.dumps(event) + "\n").encode())
+    line = (json.dumps(event) + "\n").encode()
+    while line:
+        line = line[os.write(_file, line) :]
 
 
 def is_detailed() -> bool:

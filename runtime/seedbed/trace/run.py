@@ -1,6 +1,5 @@
 """One traced run of a command, and the journals of its processes."""
 
-import json
 import os
 import subprocess
 import time
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seedbed import crash, disclosure
+from seedbed import crash, disclosure, files, leftovers
 from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
@@ -29,11 +28,15 @@ class Process:
 
     def lines(self) -> Iterator[str]:
         """All of them, but for one torn by a kill."""
-        with self.path.open() as file:
+        with self.path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.endswith("\n"))
 
     def events(self, *kinds: str) -> Iterator[dict]:
-        return (json.loads(line) for line in self.lines() if about(line) in kinds)
+        """ValueError, with the file: a line is torn in the middle."""
+        try:
+            yield from (files.parsed(line) for line in self.lines() if about(line) in kinds)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: expected a journal: {error}") from error
 
     @cached_property
     def operations(self) -> list[dict]:
@@ -71,7 +74,7 @@ class Run:
 
     def output(self) -> list[str]:
         """The lines that it printed."""
-        return (self.folder / OUTPUT).read_text(errors="replace").splitlines()
+        return (self.folder / OUTPUT).read_text("utf-8", errors="replace").splitlines()
 
     def last_error(self) -> str:
         """The exception that ended it, or the last line of its standard error, or else that it printed."""
@@ -94,10 +97,12 @@ def run(
 
     `native` watches for generators that are not Python's.
     """
+    if leftovers.ending:
+        raise KeyboardInterrupt
     folder.mkdir(parents=True)
     plan.write(folder)
     environ = {"PYTHONFAULTHANDLER": "1", **native.environ(environ, folder / NATIVE)}
-    with (folder / OUTPUT).open("wb") as output, (folder / ERRORS).open("wb") as errors:
+    with (folder / OUTPUT).open("xb") as output, (folder / ERRORS).open("xb") as errors:
         process = subprocess.Popen(
             command,
             env=disclosure.with_key({**environ, journal.VARIABLE: str(folder), **AS_BY_HAND}),

@@ -1,11 +1,11 @@
 """Runs a command again and again until it is known what made its runs differ."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seedbed import leftovers
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.trace import cause, difference
 from seedbed.trace.cause import Cause
@@ -132,10 +132,12 @@ class Failed(Exception):
 
 @contextmanager
 def scratch(keep: Path | None) -> Iterator[Path]:
-    """A folder for the journals, removed in the end unless the user wants to keep it."""
+    """A folder for the journals, removed in the end unless the user wants to keep it. ValueError: that is not empty."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise ValueError(f"--keep {keep}: expected a new or empty folder for the journals")
         yield keep
     else:
-        with tempfile.TemporaryDirectory(prefix="seedbed-trace-") as folder:
+        with leftovers.temporary("seedbed-trace-") as folder:
             yield Path(folder)

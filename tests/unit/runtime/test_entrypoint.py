@@ -94,9 +94,9 @@ def test_the_exit_status_passes_through(enter) -> None:
     assert enter("sh", "-c", "exit 37").returncode == 37
 
 
-def test_the_command_takes_its_place_and_gets_the_signals(runtime: Path) -> None:
+def test_the_command_takes_its_place_and_gets_the_signals(runtime: Path, python: Path) -> None:
     wait = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
-    command = ["dash", runtime / "entrypoint.sh", sys.executable, "-c", wait]
+    command = ["dash", runtime / "entrypoint.sh", python, "-c", wait]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline() == f"{process.pid}\n"
         process.terminate()
@@ -199,7 +199,7 @@ def test_ctrl_c_is_not_ignored_below_a_shell(enter) -> None:
 
 
 def home_of(enter, **variables: str) -> Path:
-    return Path(enter("python3", "-c", "import os; print(os.environ['HOME'])", **variables).stdout.strip())
+    return Path(enter("printenv", "HOME", **variables).stdout.strip())
 
 
 def test_a_home_that_cannot_be_written_to_is_replaced_by_one_of_the_users_own(enter, tmp_path: Path) -> None:
@@ -272,3 +272,73 @@ def test_a_login_shell_finds_the_images_python_first_and_the_users_commands_last
 
 def test_arguments_arrive_as_they_were(enter) -> None:
     assert enter("printf", "%s\n", "a b", "", "*", "$HOME").stdout == "a b\n\n*\n$HOME\n"
+
+
+@pytest.mark.parametrize("name", ["SEEDBED_SEED", "SEEDBED_MODE", "CUBLAS_WORKSPACE_CONFIG", "PYTHONHASHSEED"])
+def test_a_backslash_is_a_backslash_and_no_code_moves_the_cursor(enter, name: str) -> None:
+    done = enter("true", **{name: r"a\nb\c" + "\x1b[2J\r"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(rf"seedbed: {name}=a\nb\c?[2J?: expected ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("seed", ["²", "٣", "1" * 5000, "0x10", "4294967296", " 1", "1\n"])
+def test_a_seed_is_of_ascii_digits(enter, seed: str) -> None:
+    assert enter("true", SEEDBED_SEED=seed).returncode == 2
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
+def test_a_standard_error_that_takes_nothing_is_no_reason_not_to_start(runtime: Path, stream: str) -> None:
+    env = {"PATH": os.environ["PATH"], **baked_environment(("torch",))}
+    line = f"dash {runtime}/entrypoint.sh echo data {stream}"
+    done = subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "data\n", "")
+
+
+def test_no_shell_file_has_an_echo(runtime: Path) -> None:
+    root = runtime.parent
+    files = [*runtime.rglob("*.sh"), *root.glob("templates/*"), root / ".ci" / "run", *root.glob(".github/**/*.yml")]
+    assert len(files) > 6
+    assert not [file for file in files for line in file.read_text().splitlines() if line.strip().startswith("echo ")]
+
+
+@pytest.mark.parametrize("flags", [["-S"], ["-sS"], ["-X", "utf8", "-B", "-S"], ["-IS"]])
+def test_python_S_is_refused_since_it_loads_no_hook(enter, python: Path, flags: list[str]) -> None:
+    command = [str(python), *flags, "-c", "print('ran')"]
+    refused, warned = enter(*command), enter(*command, SEEDBED_MODE="warn")
+    why = "python -S loads no startup hook"
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (
+        refused.stderr.startswith(f"seedbed: {why}, so nothing would be seeded: ") and refused.stderr.count("\n") == 1
+    )
+    assert (warned.returncode, warned.stdout) == (0, "ran\n")
+    assert warned.stderr.startswith(f"seedbed: {why}: nothing is seeded\nseedbed: seed 42, mode warn")
+    assert enter(*command, SEEDBED_MODE="off").stdout == "ran\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "print('ran')", "-S"], ["-Wdefault:S", "-c", "print('ran')"], ["-sc", "print('ran')"]]
+)
+def test_an_argument_of_the_programs_own_is_not_taken_for_python_S(enter, python: Path, arguments: list[str]) -> None:
+    assert enter(str(python), *arguments).stdout == "ran\n"
+
+
+def test_another_python_is_refused_unless_it_has_the_hook(enter, python: Path) -> None:
+    theirs, ran = sys._base_executable, ["-c", "print('ran')"]
+    refused = enter(theirs, *ran)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"seedbed: {theirs} loads no startup hook") and refused.stderr.count("\n") == 1
+    assert enter(theirs, *ran, SEEDBED_MODE="warn").stdout == enter(str(python), *ran).stdout == "ran\n"
+
+
+def test_a_python_that_cannot_start_says_so_itself(enter, python: Path) -> None:
+    assert "encodings" in enter(str(python), "-c", "", PYTHONHOME="/nonexistent").stderr
+    assert enter("python-of-nobody").returncode == 127
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_takes_nothing_stops_no_training(runtime: Path, stderr: str) -> None:
+    env = {"PATH": os.environ["PATH"], **baked_environment(("torch",))}
+    command = ["sh", "-c", f'dash "$0" echo ran {stderr}', runtime / "entrypoint.sh"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "ran\n")

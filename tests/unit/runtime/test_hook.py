@@ -331,3 +331,109 @@ def test_a_second_carrier_that_finds_no_package_ends_the_process(runtime: Path, 
     assert done.stderr == "seedbed: cannot start: No module named 'seedbed'\n"
     off = subprocess.run(command, env=environ | {"SEEDBED_MODE": "off"}, capture_output=True, text=True)
     assert off.stdout == "went on\n"
+
+
+PAST = {  # ways to import a library past the hook's finder
+    "a finder before it": "sys.meta_path.insert(0, PathFinder); import random",
+    "finders replaced": "sys.meta_path[:] = [PathFinder]; import random",
+    "by hand": """
+spec = PathFinder.find_spec("random")
+sys.modules["random"] = random = module_from_spec(spec)
+spec.loader.exec_module(random)""",
+}
+BY_HAND = "import sys\nfrom importlib.machinery import PathFinder\nfrom importlib.util import module_from_spec\n"
+
+
+@pytest.mark.parametrize("way", PAST)
+def test_a_library_imported_past_the_hook_ends_the_process_at_exit_at_the_latest(run, output, way: str) -> None:
+    done = run(f"{BY_HAND}{PAST[way]}\nprint('drawn', random.random() < 1)")
+    assert (done.returncode, done.stdout) == (78, "drawn True\n")
+    assert done.stderr.startswith("seedbed: cannot seed random: ") and done.stderr.count("\n") == 1
+    warned = run(f"{BY_HAND}{PAST[way]}", SEEDBED_MODE="warn")
+    assert (warned.returncode, warned.stderr) == (0, done.stderr)
+    assert output(f"{BY_HAND}{PAST[way]}", SEEDBED_MODE="off") == ""
+
+
+def test_it_ends_when_the_next_library_is_imported(run, install) -> None:
+    install({"torch/__init__.py": ""})
+    done = run(f"{BY_HAND}{PAST['a finder before it']}\nsys.meta_path.pop(0)\nimport torch\nprint('went on')")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith("seedbed: cannot seed random: ")
+
+
+def test_a_stand_in_for_a_library_and_one_that_is_not_loaded_yet_are_not_taken_for_it(output, install) -> None:
+    install({"torch/__init__.py": "raise ValueError('loaded')"})
+    code = """
+import sys, types
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader, find_spec, module_from_spec
+sys.modules["tensorflow"] = types.ModuleType("tensorflow")
+sys.modules["jax"] = None
+sys.modules["duckdb"] = types.ModuleType("duckdb")
+sys.modules["duckdb"].__spec__ = True
+sys.modules["cv2"] = module_from_spec(ModuleSpec("cv2", None))
+spec = PathFinder.find_spec("torch", sys.path)
+spec.loader = LazyLoader(spec.loader)
+sys.modules["torch"] = torch = module_from_spec(spec)
+spec.loader.exec_module(torch)
+import random
+print("went on")"""
+    assert output(code) == "went on\n"
+
+
+def test_threads_that_import_at_the_same_time_miss_nothing(output) -> None:
+    pytest.importorskip("numpy")
+    code = """
+import importlib, sys, threading
+sys.setswitchinterval(1e-6)
+names = ("random", "tempfile", "subprocess", "sqlite3", "multiprocessing.pool", "concurrent.futures.thread", "numpy")
+threads = [threading.Thread(target=importlib.import_module, args=(name,)) for name in names]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print("went on")"""
+    assert output(code) == "went on\n"
+
+
+def test_an_error_without_a_text_is_named(run, install) -> None:
+    install({"torch/__init__.py": "def manual_seed(seed): raise MemoryError"})
+    assert run("import torch").stderr == "seedbed: cannot configure torch: MemoryError\n"
+
+
+@pytest.mark.parametrize("broken", ["no package", "no boot.py", "an error in it"])
+@pytest.mark.parametrize("streams", ["", "2>&-", "2>/dev/full"])
+def test_a_first_carrier_that_finds_no_hook_ends_the_process(runtime: Path, environ, tmp_path, broken, streams) -> None:
+    """Also if a sitecustomize.py of the user's hides the second one: Python itself prints the error and goes on."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "theirs"], check=True, env=environ)
+    (packages,) = (tmp_path / "theirs").glob("lib/*/site-packages")
+    (packages / "00_seedbed.pth").write_text((runtime / "00_seedbed.pth").read_text())
+    if broken != "no package":
+        (packages / "seedbed").mkdir()
+        (packages / "seedbed/__init__.py").write_text("")
+    if broken == "an error in it":
+        (packages / "seedbed/boot.py").write_text("1 +")
+    (tmp_path / "sitecustomize.py").write_text("")
+    command = ["sh", "-c", f'"$0" -c "print(1)" {streams}', tmp_path / "theirs/bin/python"]
+    environ = environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert streams or (done.stderr.startswith("seedbed: cannot start: ") and done.stderr.count("\n") == 1)
+    off = subprocess.run(command, env=environ | {"SEEDBED_MODE": "off"}, capture_output=True, text=True)
+    assert streams or (off.returncode, off.stdout) == (0, "1\n")
+
+
+def test_the_second_carrier_seeds_before_it_looks_for_a_home(python: Path, runtime: Path, environ, tmp_path) -> None:
+    """An error in the rest of it is one that Python prints and goes on after."""
+    text = (runtime / "sitecustomize.py").read_text().replace("/opt/venv", str(python.parents[1]))
+    (tmp_path / "sitecustomize.py").write_text(text.replace("set_home() -> None:\n", "set_home():\n    1 / 0\n"))
+    draw = [sys.executable, "-c", "import random; print(random.random())"]
+    environ = environ | {"PYTHONPATH": str(tmp_path)}
+    drawn = [subprocess.run(draw, env=environ, capture_output=True, text=True) for _ in range(2)]
+    assert "ZeroDivisionError" in drawn[0].stderr
+    assert drawn[0].stdout == drawn[1].stdout != ""
+
+
+def test_nothing_in_the_hook_warns(output) -> None:
+    """Neither of an encoding that follows the locale nor of anything else: -W error would end the process."""
+    pytest.importorskip("numpy")
+    code = "import concurrent.futures.process, multiprocessing.pool, numpy, random, sqlite3, tempfile; print(1)"
+    assert output(code, "-X", "warn_default_encoding", "-W", "error") == "1\n"

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,27 @@ def test_the_image_describes_itself(python: Path, environ: dict[str, str], tmp_p
     image, text, data = describe()
     assert image == data["image"] == described
     assert text.startswith("image     tiny 1.0\n")
+
+
+FIND = """
+import pathlib, sys
+from seedbed import info
+info.IMAGE = pathlib.Path(sys.argv[1])
+print(*(f"{row.name} {row.found} {row.holds}" for row in info.pythons_without_hook()))
+"""
+
+
+def test_in_an_image_another_python_on_path_is_named(python: Path, environ: dict[str, str], tmp_path: Path) -> None:
+    def found(image: str, *folders: Path | str) -> str:
+        path = {"PATH": os.pathsep.join(map(str, folders))}
+        command = [python, "-c", FIND, image]
+        done = subprocess.run(command, env=environ | path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    (tmp_path / "python3").symlink_to(sys._base_executable)
+    assert found("/dev/null", tmp_path, python.parent) == f"python3 {tmp_path}/python3 False"
+    assert found("/dev/null", python.parent, tmp_path) == ""
+    assert found("/nonexistent", tmp_path, python.parent) == ""
 
 
 def test_a_reader_that_leaves_early_causes_no_traceback(python: Path, environ: dict[str, str]) -> None:

@@ -1,0 +1,128 @@
+"""Files that are written whole or not at all, whoever else writes them, and errors of the disk in one line."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from builder import paths
+from builder.errors import SeedbedError
+
+WRITING = ".writing-"
+"""How the name of a file starts while it is written."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_DISKS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+NEWBORN = 60  # seconds in which the writer of an empty file may still be about to lock it
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Make the file, or replace it, so that no reader ever sees a part; of two writers at once the last one wins."""
+    with new(path.parent, mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        Path(file.name).replace(path)
+
+
+@contextmanager
+def new(folder: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A file in `folder`, of a name that nobody else has, which vanishes at the end unless it was renamed.
+
+    It is locked while it is written: those that killed processes left go with the next.
+    """
+    with in_one_line(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=WRITING, delete=False) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                os.fchmod(file.fileno(), mode)
+                yield file
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left in `folder`: nobody holds the lock on it any more."""
+    for path in folder.glob(f"{WRITING}*"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = path.stat()
+            if found.st_size or time.time() - found.st_mtime > NEWBORN:
+                path.unlink()
+
+
+@contextmanager
+def in_one_line(place: Path, *numbers: int) -> Iterator[None]:
+    """Raise errors of the operating system, or of these `numbers` alone, as SeedbedError that says what to do.
+
+    `place` is what they are about, if they name no file themselves.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (numbers and error.errno not in numbers):  # None: the requests library's own
+            raise
+        raise SeedbedError(complaint(error, place)) from error
+
+
+def complaint(error: OSError, place: Path) -> str:
+    where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else place
+    if where.name.startswith(WRITING):
+        where = where.parent
+    if error.errno in FULL:
+        return no_space(where)
+    remedy = "name another folder in SEEDBED_CACHE" if in_cache(where) else "check its permissions"
+    return f"{where}: {error.strerror}; {remedy}"
+
+
+def no_space(place: Path) -> str:
+    """That the disk with `place` is full, and what helps."""
+    remedy = ", or set SEEDBED_CACHE to a larger disk" if in_cache(place) else ""
+    return f"{place}: no space left on the disk at {disk(place)}; free some{remedy}"
+
+
+def check_sha256(path: Path, expected: str, what: str) -> None:
+    """Raise SeedbedError unless the file of the cache has the sha256; it is then deleted, so that it is made anew."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        path.unlink(missing_ok=True)
+        raise SeedbedError(
+            f"{what}: expected sha256 {expected}, found {found} in {path}, which is now deleted: run the command again"
+        )
+
+
+@contextmanager
+def suspecting(*checks: Callable[[], object]) -> Iterator[None]:
+    """If the block fails, make these checks before: they name the file of the cache that is the cause, if one is."""
+    try:
+        yield
+    except SeedbedError:
+        for check in checks:
+            with suppress(FileNotFoundError):
+                check()
+        raise
+
+
+def check_space(said: str, place: Path) -> None:
+    """Raise SeedbedError if what a program said is that the disk with `place` is full."""
+    if re.search("No space left|Disk quota exceeded", said):
+        raise SeedbedError(no_space(place))
+
+
+def disk(place: Path) -> Path:
+    """Where the file system is mounted that holds `place`, or would hold it."""
+    place = place.absolute()
+    return next(folder for folder in (place, *place.parents) if folder.is_mount())
+
+
+def in_cache(place: Path) -> bool:
+    return place.absolute().is_relative_to(paths.cache())

@@ -1,0 +1,30 @@
+"""SIGINT, SIGTERM and SIGHUP end build.py in order: what it has started is ended, and no traceback is printed.
+
+Standard library only: build.py asks for it before anything else.
+"""
+
+import signal
+from multiprocessing import active_children
+from types import FrameType
+from typing import NoReturn
+
+
+class Interrupted(SystemExit):
+    """A signal came; the exit status is a shell's, 128 and the number of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number).name
+
+
+def handle() -> None:
+    """Raise `Interrupted` on these signals, but not on one that we were started to ignore, as with nohup."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    for process in active_children():  # a pool of processes would be waited for until its tasks are done
+        process.terminate()
+    raise Interrupted(number)

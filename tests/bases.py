@@ -1,0 +1,16 @@
+"""The base's layer in a cache: to make it takes most of a build, so whoever needs an empty cache brings it."""
+
+from pathlib import Path
+
+from builder import base
+from builder.catalog import Catalog, Image
+from builder.oci import Store
+from builder.writer import LEVEL
+
+
+def base_files(catalog: Catalog, image: Image, store: Store) -> tuple[Path, ...]:
+    """The layer and its note; none where the store lacks it."""
+    model = catalog.base_of(image)
+    key = base.key_of(model, base.read(model), LEVEL)
+    layer = store.find(key, what="")
+    return (store.blob(layer.descriptor.digest), store.root / "layers" / f"{key}.json") if layer else ()

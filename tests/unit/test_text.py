@@ -1,0 +1,37 @@
+"""What others wrote is shown and does nothing."""
+
+import pytest
+
+from builder import checks, console
+from builder.errors import SeedbedError
+from builder.text import one_line, printable
+
+HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\x9b31m\u202eb\udcff\n"
+SHOWN = r"a\x1b[2J\x1b]0;title\x07\r\x9b31m\u202eb\udcff\n"
+
+
+def test_control_characters_are_written_out():
+    assert printable(HOSTILE) == SHOWN
+    assert printable("Zürich 日本 😀 [1.0] \\") == "Zürich 日本 😀 [1.0] \\"
+
+
+def test_several_lines_become_one():
+    assert one_line(" a\n  b\x1b\n") == r"a b\x1b"
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        console.print_line,
+        console.log,
+        lambda text: console.print_table(("",), [(text,)]),
+        lambda text: print(checks.last_line(f"first\n{text[:5]}")),
+        lambda text: print(SeedbedError(text)),
+    ],
+    ids=["data", "log", "table", "what a program said", "error"],
+)
+def test_nothing_that_is_shown_acts_on_the_terminal(show, capsys):
+    show(HOSTILE)
+    printed = "".join(capsys.readouterr())
+    assert r"\x1b[2J" in printed
+    assert all(char.isprintable() or char == "\n" for char in printed)
