@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter
+from pydantic_core import from_json
 
 from builder import files, reading
 from builder.errors import SeedbedError
@@ -87,17 +88,21 @@ class Store:
         return path
 
     def find(self, key: str, *, what: str) -> Layer | None:
-        """The layer remembered under `key`, described as `what`; None if its note or its blob is gone."""
+        """The layer remembered under `key`, described as `what`; None if its blob or note is gone, or damaged."""
         try:
-            layer = _NOTE.validate_json(reading.data(self._note(key)))
+            note = from_json(reading.data(self._note(key)))
+            if note.pop("sha256") != _checksum(note):
+                return None
+            layer = _NOTE.validate_python(note)
             # ext4 and XFS commit a new file's size after its data: a blob torn by a power cut is too short.
             intact = self.blob(layer.descriptor.digest).stat().st_size == layer.descriptor.size
-        except (SeedbedError, OSError, ValidationError):
+        except (SeedbedError, OSError, ValueError, TypeError, AttributeError, KeyError):
             return None
         return replace(layer, what=what) if intact else None
 
     def remember(self, key: str, layer: Layer) -> Layer:
-        files.write(self._note(key), canonical_json(asdict(layer)))
+        note = asdict(layer)
+        files.write(self._note(key), canonical_json(note | {"sha256": _checksum(note)}))
         return layer
 
     def layer(self, key: str, make: Callable[[], Layer], *, what: str) -> Layer:
@@ -221,6 +226,10 @@ class Layout:
 
     def _json(self, digest: str) -> dict[str, Any]:
         return json.loads(self.blob(digest).read_bytes())
+
+
+def _checksum(note: Any) -> str:
+    return hashlib.sha256(canonical_json(note)).hexdigest()
 
 
 def canonical_json(data: Any) -> bytes:

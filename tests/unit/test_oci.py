@@ -283,3 +283,14 @@ def test_a_note_that_is_no_regular_file_is_not_waited_for(store):
     (store.root / "layers").mkdir(parents=True)
     os.mkfifo(store.root / "layers" / "key.json")
     assert store.find("key", what="a layer") is None
+
+
+def test_a_note_with_a_flipped_bit_is_not_believed(store):
+    """Control: whatever it says instead went into the image, and the build had another digest without a word."""
+    made = store.layer("key", lambda: layer(store), what="a layer")
+    note = store._note("key")
+    whole = note.read_bytes()
+    assert store.find("key", what="a layer") == made
+    for at in range(len(whole)):
+        note.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert store.find("key", what="a layer") in (None, made)
