@@ -10,6 +10,7 @@ import click
 from docker.errors import DockerException
 from requests import RequestException
 
+from builder import interrupts
 from builder.errors import SeedbedError
 from builder.interrupts import Interrupted
 from builder.text import one_line
@@ -37,6 +38,7 @@ class VerbGroup(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         open_streams()
         try:
+            interrupts.told_by_command = True
             try:
                 super().main(*arguments, **options)  # ends in SystemExit
             finally:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,9 +123,17 @@ class Engine:
         """
         command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", METADATA]
         environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
-        built = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)
-        if built.returncode:
-            raise SeedbedError(f"the build failed with status {built.returncode}; BuildKit's own message is above")
+        # A group of its own: whoever interrupts us hears of that from us, and not from buildx.
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, process_group=0
+        ) as building:
+            try:
+                status = building.wait()
+            except BaseException:
+                os.killpg(building.pid, signal.SIGKILL)
+                raise
+        if status:
+            raise SeedbedError(f"the build failed with status {status}; BuildKit's own message is above")
         return digests_in(json.loads((folder / METADATA).read_text(encoding="utf-8")))
 
     def has(self, image: str) -> bool:

@@ -24,7 +24,6 @@ from pathlib import Path
 from builder import checks, interrupts, paths
 from builder.checks import CLAIM, LONGEST_RUN, Check, Finished, Outcome, last_line
 from builder.errors import SeedbedError, UsageError
-from builder.interrupts import Interrupted
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed import environment
@@ -346,9 +345,6 @@ def main(arguments: Sequence[str]) -> int:
     except SeedbedError as error:
         say(f"seedbed: {error}")
         return error.exit_status
-    except Interrupted as interrupted:
-        say(f"seedbed: interrupted ({interrupted.signal})")
-        raise
     print_results(host, results, options.json)
     computing = {checks.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
     if complaint := complaint_about(results, computing if options.gpu == "require" else None):

@@ -3,10 +3,14 @@
 Standard library only: build.py asks for it before anything else.
 """
 
+import os
 import signal
+from contextlib import suppress
 from multiprocessing import active_children
 from types import FrameType
 from typing import NoReturn
+
+told_by_command = False  # from when on `builder.cli` says that a signal came; before, nobody else does
 
 
 class Interrupted(SystemExit):
@@ -27,4 +31,8 @@ def handle() -> None:
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
     for process in active_children():  # a pool of processes would be waited for until its tasks are done
         process.terminate()
-    raise Interrupted(number)
+    interrupted = Interrupted(number)
+    if not told_by_command:
+        with suppress(OSError):
+            os.write(2, f"seedbed: interrupted ({interrupted.signal})\n".encode())
+    raise interrupted

@@ -1,6 +1,7 @@
 """Catalogs to break: copies of the tests' own, in a folder that vanishes."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from builder import catalog, paths
 from builder.catalog import Catalog
+
+# nohup, and a shell with the tests in its background, have these ignored, by what tests start as well.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = paths.ROOT / "tests" / "images"
 

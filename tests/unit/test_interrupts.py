@@ -40,11 +40,11 @@ def test_a_signal_is_one_line_and_128_with_its_number(waiting, number):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_before_there_is_anybody_to_say_a_line_the_status_says_it(number):
+def test_a_signal_while_build_py_is_starting_is_the_same_line(number):
     """Control: Python's own way with Ctrl-C is a traceback of whatever it was importing."""
     code = f"{IMPORT}; os.kill(os.getpid(), {number})"
     done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (128 + number, "")
+    assert (done.returncode, done.stderr) == (128 + number, f"seedbed: interrupted ({number.name})\n")
 
 
 def test_what_was_started_is_ended_in_order():
@@ -66,7 +66,7 @@ with ProcessPoolExecutor(1, get_context("spawn")) as pool:
     os.kill(os.getpid(), signal.SIGTERM)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, timeout=60, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (143, b"")
+    assert (done.returncode, done.stderr) == (143, b"seedbed: interrupted (SIGTERM)\n")
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
@@ -87,3 +87,32 @@ def test_checks_on_a_host_end_in_the_same_way(tmp_path):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (143, "seedbed: interrupted (SIGTERM)\n")
+
+
+def test_a_build_that_is_interrupted_ends_with_all_it_has_started_and_without_a_word_of_its(tmp_path):
+    """Control: in our own process group buildx heard of Ctrl-C too, and its error was the last line."""
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\ntrap 'echo last word >&2' TERM INT\nsleep 600 &\necho $! > started\nwait\nwait\n")
+    program.chmod(0o755)
+    code = f"""{IMPORT}
+import threading, time
+from pathlib import Path
+from builder.engine import Engine
+def interrupt():
+    while not Path("started").exists() or not Path("started").read_text(): time.sleep(0.01)
+    os.killpg(0, signal.SIGTERM)
+threading.Thread(target=interrupt).start()
+Engine(None, {{"PATH": {f"{tmp_path}:/usr/bin:/bin"!r}}}, embedded=False).build([], folder=Path(), epoch=0)
+"""
+    environment = {"PYTHONPATH": str(paths.ROOT), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        start_new_session=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (143, b"seedbed: interrupted (SIGTERM)\n")
+    state = Path("/proc", (tmp_path / "started").read_text().strip(), "stat")
+    assert not state.exists() or ") Z " in state.read_text()
