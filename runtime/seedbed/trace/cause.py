@@ -88,7 +88,7 @@ def operation(pair: Difference) -> tuple[str, str, dict]:
     if changed := pair.changed("inputs"):
         return input_changed(pair, changed[0])
     if filled_differently := pair.changed("hidden"):
-        maker = pair.processes[0].operations[one["from"][filled_differently[0]][0]]
+        maker = written_by(pair, one["from"][filled_differently[0]][:1]) or one
         return FRESH, f"{name} reads memory that {maker['op']} handed out and that was not all written to", maker
     if name in NEXT_OF_DATASET:
         return DATA, "the dataset gives other elements", one
@@ -98,7 +98,7 @@ def operation(pair: Difference) -> tuple[str, str, dict]:
 
 
 def drawn(one: dict, other: dict) -> str:
-    seeds = [event["generator"]["seed"] for event in (one, other)]
+    seeds = [event.get("generator", {}).get("seed") for event in (one, other)]
     if seeds[0] != seeds[1]:
         return f"{one['op']} draws from a generator with another seed: {seeds[0]} and {seeds[1]}"
     return f"{one['op']} draws from a generator in another state: something else has drawn from it before"
@@ -108,8 +108,8 @@ def input_changed(pair: Difference, position: int) -> tuple[str, str, dict]:
     """By something that is no operation written down."""
     one = pair.one
     shown, writers = one["inputs"][position], one["from"][position]
-    if writers:
-        maker = pair.processes[0].operations[writers[-1]]["op"]
+    if written := written_by(pair, writers[-1:]):
+        maker = written["op"]
         if one.get("offsets") != pair.other.get("offsets"):
             return DATA, f"{one['op']} reads another part of what {maker} has made: an index differs", one
         return DATA, f"{one['op']} reads what {maker} has made, and something else has changed it since", one
@@ -117,8 +117,16 @@ def input_changed(pair: Difference, position: int) -> tuple[str, str, dict]:
     return DATA, f"{one['op']} is given other data ({shown.split()[0]}), not made by an operation{order}", one
 
 
+def written_by(pair: Difference, writers: list[int]) -> dict | None:
+    """The first of these operations; None: there is none, or its journal does not have it."""
+    done = pair.processes[0].operations
+    return next((done[number] for number in writers if number < len(done)), None)
+
+
 def comes_elsewhere(pair: Difference) -> bool:
     """Whether what one run was given here is given to the other run at another place: an order differs."""
+    if pair.one is None or pair.other is None:
+        return False
     key = "tensors" if "seen" in pair.one else "inputs"
     mine = {pair.one[key][position] for position in pair.changed(key)}
     return any(mine & set(event.get(key, ())) for event in pair.processes[1].events("seen", "op"))

@@ -27,7 +27,9 @@ class Difference:
         return all(self.one and self.other and key in self.one and self.one[key] == self.other.get(key) for key in keys)
 
     def changed(self, key: str) -> list[int]:
-        """The positions in two lists that differ."""
+        """The positions in two lists that differ; none if one run had ended."""
+        if self.one is None or self.other is None:
+            return []
         pairs = zip(self.one.get(key, ()), self.other.get(key, ()), strict=False)
         return [position for position, (mine, theirs) in enumerate(pairs) if mine != theirs]
 

@@ -1,7 +1,9 @@
 """One traced run of a command, and the journals of its processes."""
 
+import io
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording.launch import AS_BY_HAND, die_with_parent
-from seedbed.trace import journal
+from seedbed.trace import form, journal
 from seedbed.trace.journal import Plan
 
 OUTPUT, ERRORS, NATIVE = "output.txt", "errors.txt", "native.txt"
@@ -28,13 +30,15 @@ class Process:
 
     def lines(self) -> Iterator[str]:
         """All of them, but for one torn by a kill."""
-        with self.path.open(encoding="utf-8") as file:
+        with io.TextIOWrapper(files.opened(self.path, sys.maxsize, "a journal"), encoding="utf-8") as file:
             yield from (line for line in file if line.endswith("\n"))
 
     def events(self, *kinds: str) -> Iterator[dict]:
-        """ValueError, with the file: a line is torn in the middle."""
+        """ValueError, with the file: a line is not as the traced program writes it."""
         try:
-            yield from (files.parsed(line) for line in self.lines() if about(line) in kinds)
+            yield from (
+                form.checked(files.parsed(line), kind) for line in self.lines() if (kind := about(line)) in kinds
+            )
         except ValueError as error:
             raise ValueError(f"{self.path}: expected a journal: {error}") from error
 

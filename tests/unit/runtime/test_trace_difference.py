@@ -1,6 +1,7 @@
 """From journals of two runs: the operation in which they part, and what kind of cause that is."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,8 +139,16 @@ def test_memory_read_before_it_was_written_to_is_traced_to_its_maker(traced: Tra
 
 
 def test_runs_that_go_different_ways_part_at_the_first_other_operation(traced: Traced) -> None:
-    one = [operation("mul", "a"), operation("sin", "b"), {"seen": "update", "name": "Adam", "places": [], "from": []}]
-    other = [operation("mul", "a"), operation("cos", "c"), {"seen": "update", "name": "SGD", "places": [], "from": []}]
+    one = [
+        operation("mul", "a"),
+        operation("sin", "b"),
+        {"seen": "update", "name": "Adam", "tensors": [], "places": [], "from": []},
+    ]
+    other = [
+        operation("mul", "a"),
+        operation("cos", "c"),
+        {"seen": "update", "name": "SGD", "tensors": [], "places": [], "from": []},
+    ]
     found = cause_of(traced, one, other)
     assert (found.kind, found.places) == (cause.PATH, ("train.py:sin",))
 
@@ -155,3 +164,35 @@ def test_a_torn_last_line_is_dropped(traced: Traced) -> None:
     with (other.folder / "0-1.jsonl").open("a") as file:
         file.write('{"seen": "upd')
     assert difference.first([one, other]) is None
+
+
+BROKEN = {
+    "no tensors": ({"seen": "update", "name": "Adam", "places": [], "from": []}, "seen: .*found no tensors"),
+    "another landmark": (update("a") | {"seen": "x"}, "seen: seen: expected a landmark"),
+    "fewer writers": (update("a") | {"from": []}, "seen: tensors: expected 0, found 1"),
+    "inputs that are none": (operation("mul", "a") | {"inputs": None}, "op: inputs: expected a list of texts"),
+    "a generator without a seed": (operation("mul", "a", generator={"state": ""}), "op: generator: expected"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_journal_that_the_traced_program_has_broken_is_named(traced: Traced, case: str) -> None:
+    """Control: each was a TypeError or KeyError somewhere in the search."""
+    event, complaint = BROKEN[case]
+    [process] = traced([event]).processes.values()
+    with pytest.raises(ValueError, match=rf"0-1\.jsonl: expected a journal: {complaint}"):
+        list(process.events("seen", "op"))
+
+
+def test_a_journal_that_is_no_file_is_not_waited_for(traced: Traced) -> None:
+    run = traced([])
+    (run.folder / "0-1.jsonl").unlink()
+    os.mkfifo(run.folder / "0-1.jsonl")
+    with pytest.raises(ValueError, match="found a FIFO"):
+        list(run.processes["0-1"].events("op"))
+
+
+def test_a_writer_that_the_journal_does_not_have_is_no_error(traced: Traced) -> None:
+    """A forked child has a journal of its own, and what its parent has made."""
+    one, other = ([operation("mul", shown, {shown: [7]}), update(shown, 0), {"step": 1}] for shown in ("a", "b"))
+    assert cause_of(traced, one, other).kind == cause.DATA
