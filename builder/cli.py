@@ -10,7 +10,7 @@ import click
 from docker.errors import DockerException
 from requests import RequestException
 
-from builder import interrupts
+from builder import console, interrupts
 from builder.errors import SeedbedError
 from builder.interrupts import Interrupted
 from builder.text import one_line
@@ -36,6 +36,7 @@ class VerbGroup(click.Group):
         super().__init__(*arguments, epilog=f"Example: {example}" if example else None, **options)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
+        console.forget_odd_sizes()
         open_streams()
         try:
             interrupts.told_by_command = True

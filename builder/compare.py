@@ -227,9 +227,12 @@ def open_image(name: str, connect: Callable[[], Engine]) -> Image:
     `connect` is called where an engine is needed. Raises SeedbedError where there is no such image, or where a blob of
     it is not what its digest says.
     """
-    if (path := Path(name)).exists():
+    if os.path.lexists(path := Path(name)):
         return intact(read_image(name, partial(of_layout if path.is_dir() else of_archive, path)))
-    engine = connect()
+    try:
+        engine = connect()
+    except SeedbedError as error:
+        raise SeedbedError(f"{name}: no file or folder here, and no engine to ask for it: {error}") from None
     if not engine.has(name):
         raise SeedbedError(f"{name}: neither a file or folder here nor an image in the engine; build or pull it first")
     return of_engine(name, engine)

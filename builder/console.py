@@ -1,6 +1,7 @@
 """Talk and tables. Talk goes to stderr, data to stdout, so that a pipe gets data alone."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,16 @@ from rich.table import Table
 
 from builder.text import printable
 
+
+def forget_odd_sizes() -> None:
+    """A terminal's size that is no number: rich takes what Python calls digits, such as `²`, for one."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "0")
+        if not (size.isascii() and size.isdecimal()):
+            del os.environ[name]
+
+
+forget_odd_sizes()
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -201,6 +201,8 @@ class _Member:
     def __post_init__(self) -> None:
         if self.record.hash_ is None or self.record.hash_.name not in HASHES:
             raise ValueError(f"no {'/'.join(sorted(HASHES))} in RECORD for {self.info.filename}")
+        if self.info.header_offset < 0:
+            raise ValueError(f"no place in the file for {self.info.filename}")
         if self.info.flag_bits & 1 or self.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{self.info.filename} neither stored nor deflated")
         if self.record.size != self.info.file_size:

@@ -4,6 +4,7 @@ Source: OCI distribution specification 1.1, "Push"; distribution's token authent
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from builder import network
 from builder.errors import SeedbedError, UsageError
 from builder.oci import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Descriptor
 from builder.reading import LARGEST
+
+warnings.filterwarnings("ignore", module="docker.credentials")  # what they warn of is an error here
 
 UPLOADS_AT_ONCE = 4
 CHUNK = 1 << 16  # bytes

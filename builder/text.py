@@ -6,6 +6,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+LONGEST_LINE = 1000
+
+
 def one_line(text: str) -> str:
-    """The text as a single line that can be printed."""
-    return printable(" ".join(text.split()))
+    """The text as a single line that can be printed, and is not endless."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

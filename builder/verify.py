@@ -1,5 +1,6 @@
 """The proof of the first promise: an image rebuilt without any cache, even on another machine, has the same digest."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def last_build(catalog: Catalog, image: Image, engine: Engine) -> Reference:
 
 def named(name: str, catalog: Catalog, image: Image, engine: Engine) -> Reference:
     """The image in an OCI layout or archive at that path, in the registry of that name, or else in the engine."""
-    if Path(name).exists():
+    if os.path.lexists(name):
         saved = compare.open_image(name, lambda: engine)
         check_inputs(name, saved.labels, catalog, image)
         return Reference(saved.digest, lambda: saved)

@@ -248,11 +248,11 @@ wrong() {
     exit 2
 }
 
-# One line on stderr, as it is (dash's echo interprets backslashes) but for codes that move a terminal's cursor. A stderr
+# One line on stderr, as it is (dash's echo interprets backslashes) but for what is not printable ASCII. A stderr
 # that is closed or full is no reason not to start.
 say() {
     case $1 in
-        *[[:cntrl:]]*) set -- "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
+        *[![:print:]]*) set -- "$(printf '%s' "$1" | LC_ALL=C tr -c '[:print:]' '?')" ;;
     esac
     printf 'seedbed: %s\n' "$1" >&2 || true
 }

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from seedbed import environment, terminal
 from seedbed.settings import GPU, PORTABLE
 
 MOST = 100_000  # runs
+LONGEST_LINE = 1000
 UNKNOWN = 77  # what test harnesses take for "skipped"
 
 
@@ -35,8 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
         terminal.flush()
 
 
+class Parser(argparse.ArgumentParser):
+    """Shows what a user has typed as a terminal may have it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise SystemExit(terminal.say(one_line(message), 2, prefix=f"{self.prog}: error: "))
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="seedbed", description="Runs that repeat, bit for bit.")
+    top = Parser(prog="seedbed", description="Runs that repeat, bit for bit.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
     info = verbs.add_parser(
@@ -443,4 +453,9 @@ def announce(environ: dict[str, str]) -> None:
 
 
 def wrong(message: str, status: int = 2) -> int:
-    return terminal.say(message, status)
+    return terminal.say(one_line(message), status)
+
+
+def one_line(message: str) -> str:
+    line = terminal.printable(message)
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

@@ -525,3 +525,17 @@ def test_a_time_that_no_calendar_has_is_told_in_seconds(image, mtime):
 def test_the_names_of_files_do_not_act_on_the_terminal(image, capsys):
     compare.print_comparison(compared(image(), image(BASE, [file("opt/\x1b[2J\udcff"), *TOP])))
     assert r"/opt/\x1b[2J\udcff: presence: missing | there" in capsys.readouterr().out
+
+
+def test_a_link_to_nowhere_is_no_name_of_an_image(tmp_path):
+    (tmp_path / "image.tar").symlink_to("nowhere")
+    with pytest.raises(SeedbedError, match=r"image\.tar"):
+        compare.open_image(str(tmp_path / "image.tar"), no_engine)
+
+
+def test_what_is_no_file_is_named_if_no_engine_can_be_asked_for_it():
+    def none_answers():
+        raise SeedbedError("no Docker engine answers")
+
+    with pytest.raises(SeedbedError, match=r"^image\.tar: no file or folder here, .*no Docker engine answers$"):
+        compare.open_image("image.tar", none_answers)

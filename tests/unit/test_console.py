@@ -1,6 +1,7 @@
 """Talk goes to stderr, data to stdout; numbers read as people say them."""
 
 import json
+import os
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_a_step_that_fails_claims_no_end(monkeypatch):
     with pytest.raises(ValueError), console.step("fetching"):
         raise ValueError
     assert said == []
+
+
+@pytest.mark.parametrize("size", ["²", "x", "-1", ""])
+def test_a_width_that_is_no_number_is_forgotten(monkeypatch, size):
+    """Control: rich took `²` for a number, and every line was a traceback."""
+    monkeypatch.setenv("COLUMNS", size)
+    console.forget_odd_sizes()
+    assert "COLUMNS" not in os.environ
+
+
+def test_a_width_that_is_one_is_kept(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    console.forget_odd_sizes()
+    assert os.environ["COLUMNS"] == "40"

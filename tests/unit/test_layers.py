@@ -504,3 +504,18 @@ def test_no_damage_to_a_wheel_is_more_than_a_line(folder):
             assert "\n" not in str(error)
             outcomes["refused"] += 1
     assert outcomes["refused"] > 100 and outcomes["installed"] > 20
+
+
+def test_a_member_that_lies_before_the_file_is_refused(store, folder):
+    """Control: reading it was an error of the operating system, said of the cache."""
+    wheel = Recipe().make(folder)
+    data = bytearray(wheel.path.read_bytes())
+    for entry in (found.start() for found in re.finditer(b"PK\x01\x02", data)):  # all but the first are where they were
+        shift(data, entry + 42, 50 if data[entry + 42 : entry + 46] != bytes(4) else 0)
+    shift(data, data.rindex(b"PK\5\6") + 16, 50)
+    wheel.path.write_bytes(data)
+    refused(store, "well-formed wheel, found no place in the file for demo/__init__.py", wheel_at(wheel.path))
+
+
+def shift(data: bytearray, at: int, by: int) -> None:
+    data[at : at + 4] = (int.from_bytes(data[at : at + 4], "little") + by).to_bytes(4, "little")

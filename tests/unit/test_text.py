@@ -35,3 +35,8 @@ def test_nothing_that_is_shown_acts_on_the_terminal(show, capsys):
     printed = "".join(capsys.readouterr())
     assert r"\x1b[2J" in printed
     assert all(char.isprintable() or char == "\n" for char in printed)
+
+
+def test_a_line_has_an_end():
+    assert one_line("x" * 5000) == "x" * 999 + "…"
+    assert one_line("x" * 1000) == "x" * 1000
