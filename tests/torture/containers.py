@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from builder import catalog, engine, paths, smoke
 from builder.contents import ENTRYPOINT
 from builder.engine import Engine
+from tests.torture.harness import Campaign, Failure
 
 NAME = "containers"
 LIMIT = 300  # seconds for one container
@@ -284,12 +284,6 @@ class Try:
         return ["/bin/sh", "-c", script, "sh", *WAYS[self.way], self.program, *flags, "/try/work/train.py"]
 
 
-def tries(seed: int, number: int, images: list[str] | None = None, runtime: Path | None = None) -> Iterator[Try]:
-    """So many combinations, in turn in each of `images`, else in each there is; `runtime` is mounted over theirs."""
-    images = images or present()
-    return (made(seed, each, images[each % len(images)], runtime) for each in range(1, number + 1))
-
-
 def made(seed: int, number: int, image: str, runtime: Path | None = None) -> Try:
     """One combination: about a third of the dimensions have a setting that is not Docker's default."""
     chance = random.Random(f"{NAME} {seed} {number}")
@@ -297,6 +291,19 @@ def made(seed: int, number: int, image: str, runtime: Path | None = None) -> Try
     program = chance.choices(PROGRAMS, (6, 2, 1, 1))[0]
     way = "entrypoint" if no_hook(program, settings) else chance.choice(list(WAYS))
     return Try(number, image, way, program, settings, runtime)
+
+
+def attempt(seed: int, number: int, *, short: bool = False, show: bool = False) -> Failure | None:
+    images = present()
+    tried = made(seed, number, images[number % len(images)])
+    complaint = tried.run()
+    if show:
+        print(tried.describe())
+    return Failure(NAME, seed, number, tried.describe(), (complaint,)) if complaint else None
+
+
+def obstacle() -> str | None:
+    return None if present() else "no image is built and tested: run make images"
 
 
 @functools.cache
@@ -353,3 +360,6 @@ def mounted(runtime: Path | None) -> dict[str, str]:
         str(runtime / "sitecustomize.py"): "/etc/python3.11/sitecustomize.py:ro",
         str(runtime / "entrypoint.sh"): f"{ENTRYPOINT[-1]}:ro",
     }
+
+
+CAMPAIGN = Campaign(NAME, 100, 0, attempt, obstacle=obstacle)  # its short form is tests/image/test_hostile.py

@@ -134,7 +134,7 @@ def wheel(random: Random, folder: Path) -> Try:
     path = recipe.make(wheels).path
     done = (spoil if random.random() < 0.5 else packed_anew)(random, path)
     if path.is_symlink() or not path.is_file():
-        path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+        path.unlink(missing_ok=True) if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
         Recipe().make(wheels)
     part = Part([wheel_at(path)])
 
