@@ -91,6 +91,8 @@ def no_space(place: Path) -> str:
 
 def check_sha256(path: Path, expected: str, what: str) -> None:
     """Raise SeedbedError unless the file of the cache has the sha256; it is then deleted, so that it is made anew."""
+    if path.exists() and not path.is_file():  # a FIFO would be waited for, and /dev/zero read for ever
+        raise SeedbedError(f"{what}: expected a plain file at {path}: delete what is there, and run the command again")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:

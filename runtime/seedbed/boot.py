@@ -342,6 +342,8 @@ def _fail(what: str, error: Exception | str) -> None:
         say(f"{what}: {str(error) or type(error).__name__}")
         if sys.stdout is not None:
             sys.stdout.flush()
+    except RecursionError:  # so deep that no function of ours can be called
+        os.write(2, f"seedbed: {what}\n".encode())
     finally:  # a stream may be closed or full
         if os.environ.get("SEEDBED_MODE") != "warn":
             os._exit(EX_CONFIG)

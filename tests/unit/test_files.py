@@ -241,3 +241,10 @@ def test_a_program_that_finds_the_disk_full_is_told_apart_from_others():
     for said in ("pip: OSError: [Errno 28] No space left on device", "write: Disk quota exceeded"):
         with pytest.raises(SeedbedError, match="no space left on the disk at /; free some"):
             files.check_space(said, Path("/"))
+
+
+def test_what_is_no_plain_file_in_the_place_of_a_blob_is_not_read(tmp_path):
+    """Control: a FIFO was waited for, and /dev/zero read for ever."""
+    os.mkfifo(tmp_path / "blob")
+    with pytest.raises(SeedbedError, match=r"a layer: expected a plain file at .*: delete what is there"):
+        files.check_sha256(tmp_path / "blob", "0" * 64, "a layer")

@@ -286,3 +286,8 @@ def test_a_record_of_whatever_is_allowed_is_read(tmp_path: Path) -> None:
     assert found.ranks == (
         Rank(0, RUN, (Step(1, found.steps[0].values, found.steps[0].losses, float("inf")),), (), False),
     )
+
+
+def test_a_long_line_is_soon_searched_for_names() -> None:
+    """Control: it took a time that grows with the square of the length, minutes for this one."""
+    assert metric.NAMED_NUMBER.findall("x" * 200_000 + " loss=1") == [("loss", "1")]
