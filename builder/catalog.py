@@ -28,14 +28,14 @@ NAME = r"^[a-z][a-z0-9-]*$"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
 
 
-def one_line(value: str) -> str:
+def without_control_characters(value: str) -> str:
     """What ends up in a Dockerfile must not make a line of its own there, nor move a terminal's cursor."""
     if not value.isprintable():
         raise ValueError(f"expected one line without control characters, found {value!r}")
     return value
 
 
-Value = Annotated[str, AfterValidator(one_line)]
+Value = Annotated[str, AfterValidator(without_control_characters)]
 Text = Annotated[Value, StringConstraints(min_length=1, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")]

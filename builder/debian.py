@@ -8,7 +8,6 @@ parties', and their suite may be swapped: a bookworm host can so read trixie.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -136,7 +135,7 @@ class Archive:
             ]
             done = self._run(APT_HELPER, "download-file", *wanted)
             for package, target in targets.items():
-                if target.exists() and _sha256(target) == package.sha256:
+                if target.exists() and files.sha256(target) == package.sha256:
                     target.rename(into / f"{package.sha256}.deb")
         lacking = [p for p in packages if not (into / f"{p.sha256}.deb").exists()]
         if lacking:
@@ -405,8 +404,3 @@ def _write(path: Path, text: str) -> None:
     if path.exists() and path.read_text() == text:
         return
     files.write(path, text)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -89,12 +89,17 @@ def no_space(place: Path) -> str:
     return f"{place}: no space left on the disk at {disk(place)}; free some{remedy}"
 
 
+def sha256(path: Path) -> str:
+    """The file's, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_sha256(path: Path, expected: str, what: str) -> None:
     """Raise SeedbedError unless the file of the cache has the sha256; it is then deleted, so that it is made anew."""
     if path.exists() and not path.is_file():  # a FIFO would be waited for, and /dev/zero read for ever
         raise SeedbedError(f"{what}: expected a plain file at {path}: delete what is there, and run the command again")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256(path)
     if found != expected:
         path.unlink(missing_ok=True)
         raise SeedbedError(

@@ -1,6 +1,5 @@
 """Locked wheels on disk, content addressed: `<cache>/wheels/<sha256>/<file name>`."""
 
-import hashlib
 import os
 import re
 import subprocess
@@ -78,7 +77,6 @@ def reason(pin: Pin, stderr: str) -> str:
 
 def check(pin: Pin, path: Path) -> None:
     """Raise `SeedbedError` unless the file at `path` has the locked hash."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = files.sha256(path)
     if found != pin.sha256:
         raise SeedbedError(f"{pin.name}=={pin.version}: {path.name} has sha256 {found}, the lock says {pin.sha256}")

@@ -281,7 +281,7 @@ class Try:
         streams = " ".join(setting.streams for setting in self.settings)
         script = "; ".join([*before, f"{IN_SHELL} {streams}"])
         flags = [option for setting in self.settings for option in setting.python]
-        return ["/bin/sh", "-c", script, "sh", *WAYS[self.way], self.program, *flags, "/try/work/train.py"]
+        return ["/bin/sh", "-c", script, "sh", *WAYS[self.way], self.program, *flags, "/try/script/train.py"]
 
 
 def made(seed: int, number: int, image: str, runtime: Path | None = None) -> Try:
@@ -337,7 +337,7 @@ def plain_bits(plain: Try) -> dict[str, str]:
 
 
 def plant(folder: Path) -> None:
-    for name, text in {**PLANTED, "work/train.py": TRAINING}.items():
+    for name, text in {**PLANTED, "script/train.py": TRAINING}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "result").mkdir()
