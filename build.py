@@ -14,9 +14,10 @@ from typing import Any  # noqa: E402
 
 import click  # noqa: E402
 
-from builder import paths, verbs  # noqa: E402
-from builder.build import Options  # noqa: E402
-from builder.cli import VerbGroup, images_argument, json_option  # noqa: E402
+from builder import paths  # noqa: E402
+from builder.cli import verbs  # noqa: E402
+from builder.cli.group import VerbGroup, images_argument, json_option  # noqa: E402
+from builder.image.build import Options  # noqa: E402
 
 
 @click.group(cls=VerbGroup)

@@ -34,13 +34,17 @@ from loopback import Registry, running, unpack_registry  # noqa: E402
 from plot import Bar, chart  # noqa: E402
 from scratch import DOWNLOADS, own_cache  # noqa: E402
 
-from builder import assemble, build, catalog, lock, paths, render, wheels  # noqa: E402
-from builder.assemble import Stage  # noqa: E402
-from builder.catalog import Catalog, Image  # noqa: E402
+from builder import paths  # noqa: E402
+from builder.catalog import models  # noqa: E402
+from builder.catalog.models import Catalog, Image  # noqa: E402
 from builder.console import log, print_table, size, step  # noqa: E402
-from builder.engine import embedded  # noqa: E402
-from builder.layers import cpus  # noqa: E402
-from builder.lock import Pin  # noqa: E402
+from builder.engine.client import embedded  # noqa: E402
+from builder.image import assemble, build, dockerfile  # noqa: E402
+from builder.image.assemble import Stage  # noqa: E402
+from builder.layers import wheels  # noqa: E402
+from builder.layers.parts import cpus  # noqa: E402
+from builder.lock import requirements  # noqa: E402
+from builder.lock.requirements import Pin  # noqa: E402
 
 DEBIAN = "benchmark/debian"
 PARTS = ("unchanged", "bump", "pull", "second")
@@ -124,7 +128,7 @@ class Naive(Way):
 
     def prepare(self, loaded: Catalog, name: str) -> None:
         image, folder = loaded.image(name), self.scratch / name
-        pins = lock.read(image).wheels
+        pins = requirements.read(image).wheels
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "wheels").mkdir(parents=True)
         for wheel in wheels.fetch(pins, image.python).values():
@@ -160,7 +164,7 @@ class Seedbed(Way):
         self.debian = debian
 
     def prepare(self, loaded: Catalog, name: str) -> None:
-        wheels.fetch(lock.read(loaded.image(name)).wheels, loaded.image(name).python)
+        wheels.fetch(requirements.read(loaded.image(name)).wheels, loaded.image(name).python)
 
     def build(self, loaded: Catalog, name: str) -> str:
         self._run(loaded, "build", name)
@@ -183,7 +187,7 @@ class Seedbed(Way):
 
 def main() -> None:
     options = parse_arguments()
-    check_space(catalog.load(options.catalog).image(options.image))
+    check_space(models.load(options.catalog).image(options.image))
     program = unpack_registry(paths.cache() / "registry")
     with own_cache([*DOWNLOADS, "engine/programs"]) as scratch:
         results = {"machine": machine(), "image": options.image, **measure_both(options, program, scratch)}
@@ -217,7 +221,7 @@ def check_space(image: Image) -> None:
 
 
 def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> dict[str, Any]:
-    loaded = catalog.load(options.catalog)
+    loaded = models.load(options.catalog)
     debian = assemble.base(loaded.base_of(loaded.image(options.image)), locked=False, log=log)
     results = {}
     for way in (Naive(scratch), Seedbed(debian)):
@@ -283,13 +287,13 @@ def borrows(image: Image, lender: str) -> bool:
 
 def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
     """A copy of the catalog, where the image locks another version of one dependency."""
-    copied = catalog.load(Path(shutil.copytree(loaded.root, folder)))
+    copied = models.load(Path(shutil.copytree(loaded.root, folder)))
     image = copied.image(name)
-    pin, locked = pin_of(requirement), lock.read(image)
+    pin, locked = pin_of(requirement), requirements.read(image)
     assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
     others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
-    lock.write(image, replace(locked, wheels=others))
-    render.render(copied, image).write()
+    requirements.write(image, replace(locked, wheels=others))
+    dockerfile.render(copied, image).write()
     return copied
 
 

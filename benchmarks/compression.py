@@ -20,10 +20,12 @@ from typing import BinaryIO, cast
 import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from builder import assemble, catalog, contents, paths
+from builder import paths
+from builder.catalog import models
 from builder.console import log, print_table, size
-from builder.layers import Part, cpus, wheel_layers
-from builder.oci import Layer, Store
+from builder.image import assemble, contents
+from builder.layers.parts import Part, cpus, wheel_layers
+from builder.oci.store import Layer, Store
 
 GIGABIT = 125e6
 """Bytes a second over a network of 1 Gbit/s."""
@@ -53,7 +55,7 @@ class Cost:
 
 def main() -> None:
     options = parse_arguments()
-    loaded = catalog.load(options.catalog)
+    loaded = models.load(options.catalog)
     image = loaded.image(options.image)
     parts = {
         what: part

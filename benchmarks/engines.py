@@ -17,18 +17,22 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from scratch import DOWNLOADS, own_cache  # noqa: E402
 
-from builder import build, catalog, embedded, engine, paths  # noqa: E402
-from builder.build import Options  # noqa: E402
-from builder.catalog import Catalog, Image  # noqa: E402
+from builder import paths  # noqa: E402
+from builder.catalog import models  # noqa: E402
+from builder.catalog.models import Catalog, Image  # noqa: E402
 from builder.console import log, print_json  # noqa: E402
+from builder.engine import client as engine  # noqa: E402
+from builder.engine import embedded  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
+from builder.image import build  # noqa: E402
+from builder.image.build import Options  # noqa: E402
 
 LAYERS = ("blobs", "layers")
 
 
 def main() -> None:
     options = parse_arguments()
-    loaded = catalog.load(options.catalog)
+    loaded = models.load(options.catalog)
     image = loaded.image(options.image)
     built = [built_on(suite, loaded, image) for suite in options.suites]
     same = len({engine["digest"] for engine in built}) == 1

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import debian
-from builder.oci import MANIFEST_TYPE
+from builder.debian import archive as debian
+from builder.oci.store import MANIFEST_TYPE
 
 CONFIGURATION = """\
 version: 0.1

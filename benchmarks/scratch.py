@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder import paths
-from builder.engine import embedded
+from builder.engine.client import embedded
 
 DOWNLOADS = ("wheels", "packages", "apt")
 

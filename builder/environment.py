@@ -26,7 +26,7 @@ def enter() -> None:
     """
     if "smoke" in sys.argv and "--host" in sys.argv:
         refuse_an_old_python()
-        from builder import host
+        from builder.smoke import host
 
         sys.exit(host.main(sys.argv[1:]))
     try:

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from builder import base
-from builder.catalog import Catalog, Image
-from builder.oci import Store
-from builder.writer import LEVEL
+from builder.catalog.models import Catalog, Image
+from builder.lock import packages
+from builder.lock.toolchain import LEVEL
+from builder.oci.store import Store
 
 
 def base_files(catalog: Catalog, image: Image, store: Store) -> tuple[Path, ...]:
     """The layer and its note; none where the store lacks it."""
     model = catalog.base_of(image)
-    key = base.key_of(model, base.read(model), LEVEL)
+    key = packages.key_of(model, packages.read(model), LEVEL)
     layer = store.find(key, what="")
     return (store.blob(layer.descriptor.digest), store.root / "layers" / f"{key}.json") if layer else ()

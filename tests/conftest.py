@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import catalog, paths
-from builder.catalog import Catalog
+from builder import paths
+from builder.catalog import models
+from builder.catalog.models import Catalog
 
 # nohup, and a shell with the tests in its background, have these ignored, by what tests start as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(folder: Path) -> Callable[[], Catalog]:
-    return lambda: catalog.load(folder)
+    return lambda: models.load(folder)
 
 
 @pytest.fixture

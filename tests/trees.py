@@ -5,8 +5,8 @@ import re
 import tarfile
 from dataclasses import dataclass
 
-from builder import compare
-from builder.engine import Engine
+from builder.engine.client import Engine
+from builder.reproduce import diff
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class File:
 
 def tree_of(engine: Engine, name: str, *, leave_out: re.Pattern[str]) -> dict[str, File]:
     """Every file of the image by its path, but for those the pattern matches."""
-    image = compare.of_engine(name, engine)
+    image = diff.of_engine(name, engine)
     tree: dict[str, File] = {}
     for index in range(len(image.layers)):
         with image.layer(index) as archive:
             for member in archive:
-                path = compare.path_of(member)
+                path = diff.path_of(member)
                 if not leave_out.search(path):
                     tree[path] = described(archive, member)
     return tree

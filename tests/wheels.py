@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.install import Wheel
+from builder.layers.install import Wheel
 
 
 @dataclass

@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 from benchmarks.gpu import show  # noqa: E402
-from builder import host  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
-from builder.host import Finished, Host  # noqa: E402
+from builder.smoke import host  # noqa: E402
+from builder.smoke.host import Finished, Host  # noqa: E402
 
 MODES = ("strict", "warn", "off")
 LIMIT = 540  # seconds; a command on the machines this was made for has 600

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builder import base, bootstrap, catalog, debian, paths, source
-from builder.catalog import Base
+from builder import paths
+from builder.catalog import models, source
+from builder.catalog.models import Base
+from builder.debian import archive as debian
+from builder.debian import bootstrap
 from builder.errors import SeedbedError
-from builder.oci import Layer, Store
+from builder.lock import packages
+from builder.oci.store import Layer, Store
 
 TROUBLE = debian.host_supported() or bootstrap.unfit()
 pytestmark = pytest.mark.skipif(TROUBLE is not None, reason=f"Debian cannot be bootstrapped here: {TROUBLE}")
@@ -43,21 +47,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Base:
     path = tmp_path_factory.mktemp("images") / "debian" / "image.yaml"
     path.parent.mkdir()
     path.write_text(IMAGE.format(digest="0" * 64))
-    return catalog.locate(source.read(path), Base)
+    return models.locate(source.read(path), Base)
 
 
 @pytest.fixture(scope="module")
-def lock(model: Base) -> base.Lock:
-    lock = base.make(model, "2026-01-01T00:00:00Z")
-    base.write(model, lock)
+def lock(model: Base) -> packages.Lock:
+    lock = packages.make(model, "2026-01-01T00:00:00Z")
+    packages.write(model, lock)
     return lock
 
 
 @pytest.fixture(scope="module")
-def first(model: Base, lock: base.Lock, cache: Path) -> tuple[Layer, Path]:
+def first(model: Base, lock: packages.Lock, cache: Path) -> tuple[Layer, Path]:
     """The layer as the product makes it, and its tar."""
     store = Store(cache)
-    layer, moved = base.layer(model, store, locked=True, level=1, log=lambda line: None)
+    layer, moved = packages.layer(model, store, locked=True, level=1, log=lambda line: None)
     assert moved == ()
     return layer, unpacked(store, layer, cache / "first.tar")
 
@@ -74,9 +78,9 @@ def unpacked(store: Store, layer: Layer, into: Path) -> Path:
     return into
 
 
-def again(model: Base, lock: base.Lock, folder: Path) -> tuple[Layer, Path]:
+def again(model: Base, lock: packages.Lock, folder: Path) -> tuple[Layer, Path]:
     store = Store(folder)
-    layer = base.write_layer(model, lock, store, 1)
+    layer = packages.write_layer(model, lock, store, 1)
     return layer, unpacked(store, layer, folder / "again.tar")
 
 
@@ -99,7 +103,7 @@ def content_bytes(archive: tarfile.TarFile, path: str) -> bytes | None:
 
 
 def test_another_umask_clock_zone_locale_home_and_order_give_the_same_digest(
-    model: Base, lock: base.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Base, lock: packages.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"TZ": "Asia/Tokyo", "LC_ALL": "tr_TR.UTF-8", "HOME": "/nowhere", "PERL_HASH_SEED": "7"}.items():
         monkeypatch.setenv(name, value)
@@ -112,7 +116,7 @@ def test_another_umask_clock_zone_locale_home_and_order_give_the_same_digest(
 
 
 def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
-    model: Base, lock: base.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Base, lock: packages.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "CONFINED", [*bootstrap.CONFINED, "env", "--unset=SOURCE_DATE_EPOCH"])
     layer, tar = again(model, lock, tmp_path)
@@ -120,7 +124,7 @@ def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
     assert "etc/shadow" in differing(first[1], tar)
 
 
-def test_exactly_the_locked_packages_are_installed(lock: base.Lock, files: tarfile.TarFile) -> None:
+def test_exactly_the_locked_packages_are_installed(lock: packages.Lock, files: tarfile.TarFile) -> None:
     status = debian.stanzas(content(files, "var/lib/dpkg/status"))
     installed = {entry["Package"]: entry["Version"] for entry in status if entry["Status"] == "install ok installed"}
     assert installed == {package.name: package.version for package in lock.packages}
@@ -157,7 +161,7 @@ def test_the_top_folders_are_links_into_usr(files: tarfile.TarFile) -> None:
 
 @pytest.mark.parametrize("name", ["tini", "mmdebstrap"])
 def test_a_package_with_other_bytes_is_refused_and_named(
-    name: str, model: Base, lock: base.Lock, first: tuple[Layer, Path], cache: Path
+    name: str, model: Base, lock: packages.Lock, first: tuple[Layer, Path], cache: Path
 ) -> None:
     package = next(package for package in (lock.mmdebstrap, *lock.packages) if package.name == name)
     deb = cache / "packages" / f"{package.sha256}.deb"
@@ -168,7 +172,7 @@ def test_a_package_with_other_bytes_is_refused_and_named(
             SeedbedError,
             match=rf"{name}=\S+: expected sha256 {package.sha256}, found .* is now deleted: run the command again",
         ):
-            base.write_layer(model, lock, Store(cache), 1)
+            packages.write_layer(model, lock, Store(cache), 1)
     finally:
         deb.write_bytes(genuine)
     assert not list(cache.glob("scratch/*"))

@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from builder import debian, embedded
-from builder.embedded import EmbeddedEngine
+from builder.debian import archive as debian
+from builder.engine import embedded
+from builder.engine.embedded import EmbeddedEngine
 from builder.errors import SeedbedError
 
 pytestmark = pytest.mark.skipif(
@@ -270,7 +271,7 @@ def test_the_chains_of_the_hosts_own_docker_are_left_alone(installed: EmbeddedEn
     program = ["unshare", "--net", sys.executable, "-c", BESIDE_ANOTHER_DOCKER]
     done = subprocess.run(
         [*program, str(installed.directory), json.dumps({} if spared else {"iptables": True})],
-        env=os.environ | {"PYTHONPATH": str(Path(embedded.__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(Path(embedded.__file__).parents[2])},
         capture_output=True,
         text=True,
     )
@@ -281,7 +282,7 @@ def test_the_chains_of_the_hosts_own_docker_are_left_alone(installed: EmbeddedEn
 BESIDE_ANOTHER_DOCKER = """
 import json, sys
 from pathlib import Path
-from builder.embedded import EmbeddedEngine
+from builder.engine.embedded import EmbeddedEngine
 
 engine = EmbeddedEngine(Path(sys.argv[1]))
 configuration = engine._daemon_configuration() | json.loads(sys.argv[2])
@@ -303,7 +304,7 @@ def test_a_folder_that_cannot_hold_containers_is_refused(tmp_path: Path) -> None
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "-", sys.executable, "-c", START],
         cwd=layers["mounted"].parent,
-        env=os.environ | {"PYTHONPATH": str(Path(embedded.__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(Path(embedded.__file__).parents[2])},
         capture_output=True,
         text=True,
     )
@@ -312,7 +313,7 @@ def test_a_folder_that_cannot_hold_containers_is_refused(tmp_path: Path) -> None
 
 START = """
 from pathlib import Path
-from builder.embedded import EmbeddedEngine
+from builder.engine.embedded import EmbeddedEngine
 
 EmbeddedEngine(Path("mounted/engine").absolute()).up(print)
 """

@@ -6,39 +6,43 @@ from dataclasses import dataclass
 
 import pytest
 
-from builder import build, catalog, engine, paths, programs
-from builder.catalog import Catalog
-from builder.checks import Finished
-from builder.contents import ENTRYPOINT
-from builder.engine import Engine, Running
-from builder.record import Record
+from builder import paths
+from builder.catalog import models
+from builder.catalog.models import Catalog
+from builder.engine import client
+from builder.engine.client import Engine, Running
+from builder.image import build
+from builder.image.contents import ENTRYPOINT
+from builder.image.record import Record
+from builder.smoke import programs
+from builder.smoke.checks import Finished
 
 FIELD = "/field"
-IMAGES = sorted(catalog.load(paths.IMAGES).images)
+IMAGES = sorted(models.load(paths.IMAGES).images)
 
 
 RAN_BEFORE = pytest.StashKey[bool]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.stash[RAN_BEFORE] = engine.embedded().running()
+    session.stash[RAN_BEFORE] = client.embedded().running()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """An engine that the tests started, they stop: when the last worker of pytest-xdist is done."""
     a_worker = hasattr(session.config, "workerinput")
     if not (a_worker or session.stash.get(RAN_BEFORE, True)):
-        engine.embedded().down()
+        client.embedded().down()
 
 
 @pytest.fixture(scope="session")
 def docker() -> Engine:
-    return engine.connect(print)
+    return client.connect(print)
 
 
 @pytest.fixture(scope="session")
 def real() -> Catalog:
-    return catalog.load(paths.IMAGES)
+    return models.load(paths.IMAGES)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder import checks, pages, programs, smoke
+from builder.smoke import checks, pages, programs, smoke
 from tests.image.conftest import IMAGES
 
 

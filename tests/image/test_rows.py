@@ -9,8 +9,8 @@ import pytest
 from seedbed.environment import concerns
 from seedbed.settings import CALLS, VARIABLES
 
-from builder.contents import ENTRYPOINT
-from builder.engine import Running
+from builder.engine.client import Running
+from builder.image.contents import ENTRYPOINT
 from tests.image.conftest import IMAGES
 
 ROWS = {row.name: row for row in (*VARIABLES, *CALLS)}

@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder import catalog, engine, network, paths, smoke
+from builder import network, paths
+from builder.catalog import models
+from builder.engine import client
+from builder.smoke import smoke
 
 PAGE = paths.ROOT / "docs" / "transcript.md"
 HEAD = """\
@@ -50,17 +53,17 @@ STEPS = {
 
 
 def main() -> None:
-    docker = engine.connect(print)
-    loaded = catalog.load(paths.IMAGES)
+    docker = client.connect(print)
+    loaded = models.load(paths.IMAGES)
     pages = [section(docker, f"{smoke.repository()}/{name}:{loaded.image(name).full_tag}", name) for name in STEPS]
     PAGE.write_text("\n".join([HEAD, *pages]), encoding="utf-8")
 
 
-def section(docker: engine.Engine, image: str, name: str) -> str:
+def section(docker: client.Engine, image: str, name: str) -> str:
     return "\n".join([f"## {name}\n", *(step(docker, image, *given) for given in STEPS[name])])
 
 
-def step(docker: engine.Engine, image: str, options: str, command: str) -> str:
+def step(docker: client.Engine, image: str, options: str, command: str) -> str:
     words = ["sh", "-c", command] if any(sign in command for sign in "&|;") else shlex.split(command)
     done = docker.docker("run", "--rm", *shlex.split(options), *mounted(), image, *words)
     shown = [" ".join(filter(None, ["$ docker run --rm", options, "IMAGE", shlex.join(words)]))]

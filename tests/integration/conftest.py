@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks import loopback
-from builder import assemble, build, catalog, debian, engine, network, paths, scratch, smoke, verify
-from builder.build import Options
-from builder.engine import Engine
-from builder.record import Record
-from builder.verify import Trial
+from builder import network, paths, scratch
+from builder.catalog import models
+from builder.debian import archive
+from builder.engine import client
+from builder.engine.client import Engine
+from builder.image import assemble, build
+from builder.image.build import Options
+from builder.image.record import Record
+from builder.reproduce import verify
+from builder.reproduce.verify import Trial
+from builder.smoke import smoke
 from tests.bases import base_files
 from tests.conftest import TINY
 
@@ -23,17 +29,17 @@ def log() -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def docker(log) -> Iterator[Engine]:
-    ran_before = engine.embedded().running()
-    connected = engine.connect(log)
+    ran_before = client.embedded().running()
+    connected = client.connect(log)
     yield connected
     if connected.embedded and not ran_before:
-        engine.embedded().down()
+        client.embedded().down()
 
 
 @pytest.fixture(scope="session")
 def tiny(docker, log) -> Record:
     """The tiny image, built and tested."""
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     image = loaded.image("tiny")
     build.build(loaded, image, docker, Options(), log)
     return smoke.test(loaded, image, docker, "auto", log)
@@ -42,7 +48,7 @@ def tiny(docker, log) -> Record:
 @pytest.fixture
 def trial(tiny, docker) -> Iterator[Trial]:
     """Rebuilds of the tiny image, to be compared with it."""
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     image = loaded.image("tiny")
     reference = verify.last_build(loaded, image, docker)
     with scratch.folder(paths.cache()) as folder:
@@ -86,7 +92,7 @@ def trust() -> list[str]:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry on loopback, from Debian's package docker-registry, which is not installed."""
-    if reason := debian.host_supported():
+    if reason := archive.host_supported():
         pytest.skip(f"no registry to be had here: {reason}")
     folder = tmp_path_factory.mktemp("registry")
     with loopback.running(loopback.unpack_registry(folder), folder / "registry") as running:

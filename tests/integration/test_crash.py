@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from builder import paths, scratch
-from builder.engine import LEASE
-from builder.record import Record
-from builder.verify import Trial
+from builder.engine.client import LEASE
+from builder.image.record import Record
+from builder.reproduce.verify import Trial
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def cache(trial, bring_base):
 
 def started(trial: Trial, cache: Path) -> subprocess.Popen[bytes]:
     """A build in processes of its own, with that cache."""
-    command = [sys.executable, "-m", "builder.rebuild", str(trial.catalog.root), trial.image.name, "cold"]
+    command = [sys.executable, "-m", "builder.reproduce.rebuild", str(trial.catalog.root), trial.image.name, "cold"]
     settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache.parent)}
     environment = {**trial.engine.environment, **settings}
     return subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True)
@@ -54,7 +54,8 @@ def test_two_builds_at_once_make_one_image(trial, cache):
 
 HOLD = """
 import sys
-from builder import engine, interrupts
+from builder import interrupts
+from builder.engine import client as engine
 interrupts.handle()
 with engine.connect(print).started(sys.argv[1], ["sleep", "infinity"]):
     print("started", flush=True)

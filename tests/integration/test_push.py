@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from builder import build, manifest, publish, render
-from builder.build import Options
 from builder.errors import SeedbedError, UsageError
-from builder.registry import Repository
+from builder.image import build, dockerfile, manifest
+from builder.image.build import Options
+from builder.oci.registry import Repository
+from builder.publish import push as publish
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_second_push_sends_nothing(tiny, repository, push, said):
 def test_what_was_not_tested_gets_no_tag(repository, edit, load, push, said):
     edit("tiny/image.yaml", "description: numpy", "description: Untested numpy")
     loaded = load()
-    render.render(loaded, loaded.image("tiny")).write()
+    dockerfile.render(loaded, loaded.image("tiny")).write()
     name, _, digest = push(loaded).partition("@")
     assert name == repository and Repository.of(repository).digest(digest) == digest
     assert Repository.of(repository).digest("2.4.6-py311") is None

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import assemble, build, final, render
-from builder.build import Options
 from builder.errors import SeedbedError
+from builder.image import assemble, build, buildx, dockerfile
+from builder.image.build import Options
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def debian_reference(registry, load, docker, log, run, tmp_path: Path) -> str:
     base = next(iter(load().bases.values()))
     (tmp_path / "Dockerfile").write_text("FROM base\n")
     context = assemble.base(base, locked=False, log=log).context("base", tmp_path)
-    arguments = ["--build-context", context, "--provenance=false", "--output", final.OUTPUT, "."]
+    arguments = ["--build-context", context, "--provenance=false", "--output", buildx.OUTPUT, "."]
     digest = docker.build(arguments, folder=tmp_path, epoch=base.source_date_epoch).manifest
     name = f"{registry}/debian:bookworm"
     docker.tag(digest, name)
@@ -33,7 +33,7 @@ def from_registry(load, folder):
         lines = path.read_text().splitlines()
         path.write_text("\n".join(f"registry: {reference}" if line.startswith("registry:") else line for line in lines))
         loaded = load()
-        render.render(loaded, loaded.image("tiny")).write()
+        dockerfile.render(loaded, loaded.image("tiny")).write()
         return loaded
 
     return from_registry

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from builder import assemble, build, final, paths, record, render
-from builder.build import Options
+from builder import paths
 from builder.errors import SeedbedError
+from builder.image import assemble, build, buildx, dockerfile, record
+from builder.image.build import Options
 from tests.conftest import TINY
 from tests.trees import differences, tree_of
 
@@ -27,7 +28,7 @@ def test_an_image_is_not_tagged_when_it_is_built(load, edit, docker, log):
     edit("tiny/image.yaml", "description: numpy", "description: Just numpy")
     edit("tiny/image.yaml", 'tag: "{numpy}-py{python}"', 'tag: "{numpy}-untested"')
     loaded = load()
-    render.render(loaded, loaded.image("tiny")).write()
+    dockerfile.render(loaded, loaded.image("tiny")).write()
     built = build.build(loaded, loaded.image("tiny"), docker, Options(), log)
     assert docker.has(built.digest)
     assert not docker.has("seedbed/tiny:2.4.6-untested")
@@ -71,7 +72,7 @@ def test_layers_that_the_engine_has_compressed_otherwise_are_not_taken_for_these
     base = assemble.base(loaded.base_of(image), locked=True, log=log)
     monkeypatch.setattr(assemble, "LEVEL", 1)
     made = {"base": base, "env": assemble.env(loaded, image, base)}
-    assert final.run(loaded, image, docker, made, tmp_path).manifest == tiny.digest
+    assert buildx.run(loaded, image, docker, made, tmp_path).manifest == tiny.digest
     digests = build.handed_over(loaded, image, docker, made, cached=True)
     found = [layer.digest for layer in docker.layers(digests.manifest)]
     docker.remove(digests.manifest)
@@ -99,7 +100,7 @@ def test_an_image_over_its_budget_gets_no_record(load, edit, docker, log):
     edit("tiny/image.yaml", "Tiny", "Over budget")
     loaded = load()
     image = loaded.image("tiny")
-    render.render(loaded, image).write()
+    dockerfile.render(loaded, image).write()
     with pytest.raises(SeedbedError, match=r"size_budget.compressed: allows 1 MB, the image has \d+ MB"):
         build.build(loaded, image, docker, Options(), log)
     assert record.find(build.inputs_of(loaded, image)) is None

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from builder import bootstrap, build, render, report, smoke
-from builder.build import Options
+from builder.debian import bootstrap
 from builder.errors import SeedbedError
+from builder.image import build, dockerfile, listing
+from builder.image.build import Options
+from builder.smoke import smoke
 
 pytestmark = pytest.mark.skipif(bootstrap.unfit() is not None, reason=f"no Debian here: {bootstrap.unfit()}")
 
@@ -25,7 +27,7 @@ def drifted(folder, load, monkeypatch):
     assert changes == 1
     path.write_text(text)
     loaded = load()
-    render.render(loaded, loaded.image("tiny")).write()
+    dockerfile.render(loaded, loaded.image("tiny")).write()
     return loaded
 
 
@@ -43,7 +45,7 @@ def test_any_other_build_goes_on_and_marks_the_image_as_unlocked(drifted, docker
     labels = docker.client.images.get(built.digest).labels
     assert labels["io.seedbed.unlocked"] == moved
     assert smoke.tags_of(image, built) == ("seedbed/tiny:2.4.6-py311",)
-    report.print_summaries({"tiny": report.summary(drifted, image, built)})
+    listing.print_summaries({"tiny": listing.summary(drifted, image, built)})
     printed = capsys.readouterr().out
     assert "(unlocked)" in printed and f"tiny: unlocked: {moved}" in printed
     with pytest.raises(SeedbedError, match=r"dropped tzdata=1999z-1"):

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import build, catalog, paths, render, verify
-from builder.build import Options
+from builder import paths
+from builder.catalog import models
 from builder.errors import SeedbedError
-from builder.variations import VARIATIONS
-from builder.verify import SAME, WARM
+from builder.image import build, dockerfile
+from builder.image.build import Options
+from builder.reproduce import verify
+from builder.reproduce.variations import VARIATIONS
+from builder.reproduce.verify import SAME, WARM
 from tests.conftest import TINY
 
 
@@ -25,7 +28,7 @@ def build_py(*arguments: str, checkout: Path = paths.ROOT) -> tuple[int, dict, s
 
 
 def test_on_what_looks_like_another_machine_the_digest_is_the_same(tiny, docker, log):
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     verdict = verify.verify(loaded, loaded.image("tiny"), docker, vary=True, log=log)
     assert verdict.comparison.differences == ()
     assert verdict.comparison.equal
@@ -34,11 +37,11 @@ def test_on_what_looks_like_another_machine_the_digest_is_the_same(tiny, docker,
 
 CONTROLS = {
     "a file is dated now": (
-        ("builder/tar.py", "mtime=epoch, link=", "mtime=time.time_ns() // 10**9, link="),
+        ("builder/oci/tar.py", "mtime=epoch, link=", "mtime=time.time_ns() // 10**9, link="),
         r"layer 1 \(Debian bookworm: .*\): /bin: mtime: 2025-01-01T00:00:00\+00:00 \| 20",
     ),
     "a byte is random": (
-        ("builder/assemble.py", "text.encode()", "text.encode()[:-1] + time.time_ns().to_bytes(8)[-1:]"),
+        ("builder/image/assemble.py", "text.encode()", "text.encode()[:-1] + time.time_ns().to_bytes(8)[-1:]"),
         r"layer \d \(runtime: .*\): /etc/seedbed/constraints\.txt: content at byte \d+: 0x0a \| 0x",
     ),
 }
@@ -74,7 +77,7 @@ def test_control_where_a_remedy_is_missing_the_file_and_the_field_are_named(with
 
 
 def test_an_image_in_a_registry_is_pulled_and_reproduced(tiny, docker, registry, run, log):
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     name = f"{registry}/tiny:pushed"
     docker.tag(tiny.digest, name)
     assert run("docker", "push", "--quiet", name).returncode == 0
@@ -85,7 +88,7 @@ def test_an_image_in_a_registry_is_pulled_and_reproduced(tiny, docker, registry,
 
 
 def test_a_name_that_the_registry_lacks_is_one_line(tiny, docker, registry, log):
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     with pytest.raises(SeedbedError, match=rf"^{registry}/tiny:none: cannot be pulled: [^\n]+$"):
         verify.verify(loaded, loaded.image("tiny"), docker, against=f"{registry}/tiny:none", log=log)
 
@@ -102,7 +105,7 @@ def test_a_saved_image_of_another_lock_is_refused_before_anything_is_built(saved
     monkeypatch.setattr(verify, "Trial", None)
     edit("tiny/requirements.lock", "# cutoff: 20", "# cutoff: 19")
     loaded = load()
-    render.render(loaded, loaded.image("tiny")).write()
+    dockerfile.render(loaded, loaded.image("tiny")).write()
     with pytest.raises(
         SeedbedError, match=rf"^{saved}: made from other inputs: its label io\.seedbed\.lock is sha256:"
     ):
@@ -113,7 +116,7 @@ def test_an_unlocked_image_is_not_verified(edit, load, docker, log, monkeypatch)
     edit("tiny/image.yaml", "numpy alone", "numpy on its own")
     loaded = load()
     image = loaded.image("tiny")
-    render.render(loaded, image).write()
+    dockerfile.render(loaded, image).write()
     build.build(loaded, image, docker, Options(), log).model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
     with pytest.raises(SeedbedError, match=r"^tiny: nothing to verify: .*tzdata: 1 -> 2"):
         verify.verify(loaded, image, docker, log=log)

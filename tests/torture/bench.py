@@ -17,9 +17,12 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks import loopback
-from builder import catalog, engine, lock, paths
-from builder.cleaning import MARK, MARK_TEXT
-from builder.oci import Store
+from builder import paths
+from builder.catalog import models as catalog
+from builder.cli.cleaning import MARK, MARK_TEXT
+from builder.engine import client
+from builder.lock import requirements
+from builder.oci.store import Store
 from tests.bases import base_files
 from tests.torture.stock import TINY
 
@@ -186,9 +189,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def embedded(cache: Path) -> engine.EmbeddedEngine:
+def embedded(cache: Path) -> client.EmbeddedEngine:
     """The engine of a cache. Two caches have two, which may run side by side."""
-    return engine.EmbeddedEngine(cache / "seedbed" / "engine")
+    return client.EmbeddedEngine(cache / "seedbed" / "engine")
 
 
 @contextmanager
@@ -223,7 +226,7 @@ def bring_downloads(root: Path) -> None:
         return
     loaded, cache = catalog.load(TINY), paths.cache()
     image = loaded.image("tiny")
-    wanted = [cache / "wheels" / pin.sha256 for pin in lock.read(image).wheels]
+    wanted = [cache / "wheels" / pin.sha256 for pin in requirements.read(image).wheels]
     wanted += [cache / "packages", cache / "apt", *base_files(loaded, image, Store(cache))]
     for source in (source for source in wanted if source.exists()):
         target = root / source.relative_to(cache)

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from builder import catalog, engine, paths, smoke
-from builder.contents import ENTRYPOINT
-from builder.engine import Engine
+from builder import paths
+from builder.catalog import models
+from builder.engine import client
+from builder.engine.client import Engine
+from builder.image.contents import ENTRYPOINT
+from builder.smoke import smoke
 from tests.torture.harness import Campaign, Failure
 
 NAME = "containers"
@@ -308,7 +311,7 @@ def obstacle() -> str | None:
 
 @functools.cache
 def connected() -> Engine:
-    return engine.connect(print)
+    return client.connect(print)
 
 
 def docker(*arguments: str, timeout: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -323,7 +326,7 @@ def docker(*arguments: str, timeout: int | None = None) -> subprocess.CompletedP
 def present() -> list[str]:
     """The images of both catalogs that the engine has."""
     roots = (paths.ROOT / "tests" / "images", paths.IMAGES)
-    images = [image for root in roots for image in catalog.load(root).images.values()]
+    images = [image for root in roots for image in models.load(root).images.values()]
     names = [f"{smoke.repository()}/{image.name}:{image.full_tag}" for image in images]
     return [name for name in names if connected().has(name)]
 

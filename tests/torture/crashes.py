@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from builder.embedded import host_supported
-from builder.oci import MANIFEST_TYPE
+from builder.engine.embedded import host_supported
+from builder.oci.store import MANIFEST_TYPE
 from tests.torture.bench import HOME, OUR_MESSAGE, Bench, Ended, bench, bring_programs, embedded
 from tests.torture.harness import Campaign, Failure
 from tests.torture.stock import TINY

@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from builder.cli import VerbGroup
+from builder.cli.group import VerbGroup
 
 LIMIT = 15.0  # seconds for a try; on busy cores an honest one takes one or two
 LARGEST_MEMORY = 2 << 30

@@ -16,9 +16,9 @@ from seedbed.trace import search
 from seedbed.trace.run import Run
 
 import build as commands
-from builder import layers
-from builder.layers import Part
-from builder.oci import Store
+from builder.layers import parts
+from builder.layers.parts import Part
+from builder.oci.store import Store
 from tests.torture import registries, stock
 from tests.torture.harness import Campaign, Outcome, Try, as_command, attempt, quoted
 from tests.torture.mutations import ODD_TEXTS, copy_of, other_bytes, spoil
@@ -139,7 +139,7 @@ def wheel(random: Random, folder: Path) -> Try:
     part = Part([wheel_at(path)])
 
     def make() -> None:
-        layers.wheel_layer(part, store=Store(folder / "cache"), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
+        parts.wheel_layer(part, store=Store(folder / "cache"), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
 
     writes = ("cache", "cache/blobs", "cache/blobs/sha256", "cache/blobs/sha256/?*", "cache/layers", "cache/layers/*")
     return Try(f"wheel: {done}", as_command(make), ("demo",), writes=writes)
@@ -168,7 +168,7 @@ def store(random: Random, folder: Path) -> Try:
     part, root = Part([Recipe().make(folder / "wheels")]), folder / "cache"
 
     def make() -> None:
-        layers.wheel_layer(part, store=Store(root), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
+        parts.wheel_layer(part, store=Store(root), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
 
     make()
     files = sorted((root / "layers").iterdir()) * 2 + sorted((root / "blobs/sha256").iterdir())

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from random import Random
 
-from builder import publish, registry
-from builder.oci import LAYER_TYPE, MANIFEST_TYPE, Descriptor
-from builder.registry import Blob, Repository
+from builder.oci import registry
+from builder.oci.registry import Blob, Repository
+from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from builder.publish import push as publish
 from tests.torture.harness import Try, as_command
 from tests.torture.mutations import NOISE, ODD_TEXTS, other_bytes, spoil
 from tests.unit.test_registry import USER, Handler, Registry

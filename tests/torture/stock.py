@@ -16,8 +16,12 @@ from pathlib import Path
 from seedbed.recording.lines import Lines
 from seedbed.settings import DEFAULT_SEED
 
-from builder import assemble, build, catalog, oci, paths, record, tar
-from builder.oci import Layout, Store
+from builder import paths
+from builder.catalog import models
+from builder.image import assemble, build, record
+from builder.oci import store as oci
+from builder.oci import tar
+from builder.oci.store import Layout, Store
 
 EPOCH, LEVEL = 1_735_689_600, 3
 TINY = paths.ROOT / "tests" / "images"
@@ -85,7 +89,7 @@ def catalogs() -> tuple[Path, ...]:
 def cache_with_record() -> Path:
     """A cache in which the tiny image is built: its record, and a base layer that dpkg's status is in."""
     root = folder() / "cache"
-    loaded = catalog.load(TINY)
+    loaded = models.load(TINY)
     status = b"Package: bash\nStatus: install ok installed\nVersion: 5.2\nInstalled-Size: 7164\n\n"
     with cached_in(root):
         layer = tar.write_layer(

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import yaml
 
-from builder import catalog
+from builder.catalog import models
 from builder.paths import IMAGES, ROOT
 
 JOBS = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -18,20 +18,20 @@ def image_of(job: dict) -> str:
 
 
 def test_every_image_has_a_job_on_the_cpu_and_one_on_gpus():
-    images = catalog.load(IMAGES).images
+    images = models.load(IMAGES).images
     assert JOBS.keys() == {f"{name}{suffix}" for name in images for suffix in ("", "-gpu")}
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_uses_the_exact_tag_of_the_catalog(name):
-    image = catalog.load(IMAGES).image(name.removesuffix("-gpu"))
+    image = models.load(IMAGES).image(name.removesuffix("-gpu"))
     assert image_of(JOBS[name]) == f"seedbed/{image.name}:{image.full_tag}"
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_trains_its_images_example_into_a_folder_of_its_own(name):
     *_, script, _, output = JOBS[name]["command"]
-    assert script == f"examples/{catalog.load(IMAGES).image(name.removesuffix('-gpu')).example}"
+    assert script == f"examples/{models.load(IMAGES).image(name.removesuffix('-gpu')).example}"
     assert (ROOT / script).is_file()
     assert output == f"outputs/{name}"
 

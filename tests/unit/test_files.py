@@ -11,14 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from builder import base, files, lock, paths, scratch
+from builder import files, paths, scratch
 from builder.errors import SeedbedError
+from builder.lock import packages, requirements
 
 WRITERS = """
 import sys
 from pathlib import Path
-from builder import base, catalog, debian, lock, record, render, scratch
-from builder.record import LayerRecord, Record
+from builder import scratch
+from builder.lock import packages as base
+from builder.catalog import models as catalog
+from builder.debian import archive as debian
+from builder.lock import requirements as lock
+from builder.image import record
+from builder.image import dockerfile as render
+from builder.image.record import LayerRecord, Record
 
 where, catalog_folder, other = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 loaded = catalog.load(catalog_folder)
@@ -65,7 +72,7 @@ def test_two_processes_write_the_same_files_at_once(folder, tmp_path):
 
 CLAIMS = """
 import os, sys
-from builder import cleaning
+from builder.cli import cleaning
 from builder.errors import SeedbedError
 
 for number in range(300):
@@ -148,8 +155,8 @@ def test_a_lock_that_cannot_be_read_is_one_line(folder, load, name, how, told):
     with pytest.raises(
         SeedbedError, match=rf"{name}(:2)?: {told}.*; (run ./build.py lock|write the packages)"
     ) as caught:
-        base.check(loaded.base_of(image))
-        lock.check(loaded, image)
+        packages.check(loaded.base_of(image))
+        requirements.check(loaded, image)
     assert "\n" not in str(caught.value)
 
 
@@ -195,11 +202,11 @@ import os
 from pathlib import Path
 from builder import paths, scratch
 from builder.errors import SeedbedError
-from builder.oci import Store
-from builder.tar import file, write_layer
+from builder.oci.store import Store
+from builder.oci.tar import file, write_layer
 
 def record():
-    from builder.record import LayerRecord, Record
+    from builder.image.record import LayerRecord, Record
     digest = f"sha256:{0:064}"
     layers = [LayerRecord(digest=digest, size=1, what="x" * 1_000_000)]
     Record(image="x", inputs="x", lock="", digest=digest, config=digest, layers=layers, unpacked=1, seconds=1.0).save()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import cleaning, paths
+from builder import paths
+from builder.cli import cleaning
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 IMPORT = "import sys, os, signal; from builder import interrupts; interrupts.handle()"
@@ -97,7 +98,7 @@ def test_a_build_that_is_interrupted_ends_with_all_it_has_started_and_without_a_
     code = f"""{IMPORT}
 import threading, time
 from pathlib import Path
-from builder.engine import Engine
+from builder.engine.client import Engine
 def interrupt():
     while not Path("started").exists() or not Path("started").read_text(): time.sleep(0.01)
     os.killpg(0, signal.SIGTERM)

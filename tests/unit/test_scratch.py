@@ -68,9 +68,16 @@ def test_what_is_no_folder_of_a_killed_process_stays_and_is_no_obstacle(tmp_path
 END_BY_A_KILL = """
 import os, signal, subprocess, sys, tempfile
 from pathlib import Path
-from builder import bytecode, catalog, debian, engine, final, lock, paths, wheels
-from builder.lock import Pin
-from builder.oci import Descriptor, Layer, Store
+from builder import paths
+from builder.layers import bytecode
+from builder.catalog import models as catalog
+from builder.debian import archive as debian
+from builder.engine import client as engine
+from builder.image import buildx as final
+from builder.lock import requirements as lock
+from builder.layers import wheels
+from builder.lock.requirements import Pin
+from builder.oci.store import Descriptor, Layer, Store
 
 def killed(*arguments, **options):
     environment = options.get("env") or os.environ
@@ -95,7 +102,8 @@ def packages():
     debian.Archive("").fetch([debian.Package("tool", "1", "all", "0" * 64, 1, "pool")], paths.cache() / "packages")
 
 def recipe():
-    from builder import build, manifest
+    from builder.image import build
+    from builder.image import manifest
     build.final.run = lambda *arguments, **options: killed(env={"TMPDIR": str(arguments[4])})
     build.handed_over(loaded, image, engine.Engine(None, {}, False), {}, cached=True)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from builder import checks, console
+from builder import console
 from builder.errors import SeedbedError
+from builder.smoke import checks
 from builder.text import one_line, printable
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\x9b31m\u202eb\udcff\n"

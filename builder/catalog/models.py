@@ -1,0 +1,293 @@
+"""The catalog: every images/<name>/image.yaml as a frozen, validated model. Adding an image is adding a folder."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal
+
+from packaging.utils import canonicalize_name, is_normalized_name
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+)
+
+from builder.catalog import source
+from builder.catalog.source import Source
+from builder.errors import UsageError
+
+NAME = r"^[a-z][a-z0-9-]*$"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
+
+
+def without_control_characters(value: str) -> str:
+    """What ends up in a Dockerfile must not make a line of its own there, nor move a terminal's cursor."""
+    if not value.isprintable():
+        raise ValueError(f"expected one line without control characters, found {value!r}")
+    return value
+
+
+Value = Annotated[str, AfterValidator(without_control_characters)]
+Text = Annotated[Value, StringConstraints(min_length=1, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")]
+Python = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
+DebianPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+Command = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+Script = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+\.py$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$")]
+TagTemplate = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]|\{[a-z0-9_]+\})+$")]
+Size = Annotated[ByteSize, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EndOfLife(Strict):
+    """When the framework's authors stopped mending this version."""
+
+    date: date
+    note: Text
+
+
+class Shared(Strict):
+    """Layers taken from another image: the same wheels, so the same digests, pulled once."""
+
+    image: Name
+    layers: tuple[Name, ...]
+
+
+class LayerGroup(Strict):
+    """The wheels of one layer, by name; `*` matches any text. A wheel goes to the first group that names it.
+
+    `split` makes two layers of it: files whose path below site-packages matches a pattern there, and all others.
+    `remove_commands` names console scripts of these wheels that are left out.
+    """
+
+    name: Name
+    packages: tuple[Text, ...] = Field(min_length=1)
+    split: tuple[Text, ...] = ()
+    remove_commands: tuple[Command, ...] = ()
+
+    def holds(self, package: str) -> bool:
+        return any(fnmatchcase(package, pattern) for pattern in self.packages)
+
+
+class SizeBudget(Strict):
+    """The most an image may weigh, and each of its layers unpacked, in bytes (`3.5GB` in the file)."""
+
+    compressed: Size
+    unpacked: Size
+    layer: Size = ByteSize(1_500_000_000)
+
+
+class Located(Strict):
+    """A model that knows the file it came from."""
+
+    _source: Source = PrivateAttr()
+
+    @property
+    def folder(self) -> Path:
+        return self._source.path.parent
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def where(self, *keys: str | int) -> str:
+        return self._source.where(*keys)
+
+
+class Base(Located):
+    """The Debian root file system that images stand on."""
+
+    kind: Literal["base"]
+    suite: Name
+    python: Python
+    epoch: Annotated[date, Field(ge=date(1980, 1, 1), lt=date(2100, 1, 1))]
+    registry: str
+    packages: tuple[DebianPackage, ...] = Field(min_length=1)
+
+    @field_validator("registry")
+    @classmethod
+    def pinned_by_digest(cls, reference: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}", reference):
+            raise ValueError(f"expected NAME@sha256: and exactly 64 hex digits, found {reference!r}")
+        return reference
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "packages.lock"
+
+    @property
+    def source_date_epoch(self) -> int:
+        """Seconds since 1970 that every file and every record of a build carries."""
+        return int(datetime.combine(self.epoch, time(), UTC).timestamp())
+
+
+class Image(Located):
+    """One image as data."""
+
+    kind: Literal["image"] = "image"
+    title: Text
+    description: Text
+    base: Name
+    python: Python
+    frameworks: tuple[Name, ...]
+    versions: dict[str, Version] = Field(min_length=1)
+    cuda: Version | None = None
+    cudnn: Version | None = None
+    tag: TagTemplate
+    end_of_life: EndOfLife | None = None
+    licenses: Text
+    shared: Shared | None = None
+    layers: tuple[LayerGroup, ...] = Field(min_length=1)
+    environment: dict[Variable, Value] = {}
+    labels: dict[Label, Value] = {}
+    example: Script
+    size_budget: SizeBudget
+
+    @field_validator("versions")
+    @classmethod
+    def canonical_names(cls, versions: dict[str, str]) -> dict[str, str]:
+        for name in versions:
+            if not is_normalized_name(name):
+                raise ValueError(f"expected a normalised name, such as {canonicalize_name(name)!r}, found {name!r}")
+        return versions
+
+    @field_validator("labels")
+    @classmethod
+    def labels_of_others(cls, labels: dict[str, str]) -> dict[str, str]:
+        """Those of Seedbed say what the image was made from, and have to be true."""
+        if own := [name for name in labels if name.startswith("io.seedbed.")]:
+            raise ValueError(f"expected labels of your own, found {own[0]!r}, which Seedbed sets")
+        return labels
+
+    @property
+    def requirements_path(self) -> Path:
+        return self.folder / "requirements.in"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "requirements.lock"
+
+    @property
+    def dockerfile_path(self) -> Path:
+        return self.folder / "Dockerfile"
+
+    @property
+    def full_tag(self) -> str:
+        """The tag that names exact versions, such as `2.7.1-cuda12.6-cudnn9-py311`."""
+        facts = {name.replace("-", "_"): version for name, version in self.versions.items()}
+        facts |= {"python": self.python.replace(".", "")}
+        facts |= {"cuda": self.cuda} if self.cuda else {}
+        facts |= {"cudnn": self.cudnn.partition(".")[0]} if self.cudnn else {}
+        try:
+            tag = self.tag.format(**facts)
+        except (KeyError, IndexError) as error:
+            known = ", ".join(sorted(facts))
+            raise UsageError(f"{self.where('tag')}: {error} is not among the known names: {known}") from None
+        if not re.fullmatch(TAG, tag):
+            raise UsageError(f"{self.where('tag')}: expected a tag of 1 to 115 characters, found {tag!r}")
+        return tag
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All images and their bases, by name."""
+
+    root: Path
+    images: dict[str, Image]
+    bases: dict[str, Base]
+
+    def image(self, name: str) -> Image:
+        if name not in self.images:
+            raise UsageError(f"no image {name!r} in {source.shown(self.root)}; there are: {', '.join(self.images)}")
+        return self.images[name]
+
+    def select(self, names: Iterable[str]) -> list[Image]:
+        """The images named, or all of them when nothing is; those that lend layers come before those that borrow."""
+        wanted = set(names)
+        for name in wanted - self.bases.keys():
+            self.image(name)
+        images = [image for image in self.images.values() if image.name in wanted or not wanted]
+        return sorted(images, key=lambda image: (image.shared is not None, image.name))
+
+    def select_bases(self, names: Iterable[str]) -> list[Base]:
+        """The bases named, or all of them when nothing is."""
+        wanted = set(names)
+        return [base for base in self.bases.values() if base.name in wanted or not wanted]
+
+    def base_of(self, image: Image) -> Base:
+        return self.bases[image.base]
+
+    def groups_of(self, image: Image) -> list[LayerGroup]:
+        """The image's layers of wheels in order: those it shares first, then its own."""
+        if image.shared is None:
+            return list(image.layers)
+        lender = {group.name: group for group in self.image(image.shared.image).layers}
+        return [*(lender[name] for name in image.shared.layers), *image.layers]
+
+
+def load(root: Path) -> Catalog:
+    """Read and check every `<root>/<name>/image.yaml`; raises `UsageError` with file, line and key."""
+    images: dict[str, Image] = {}
+    bases: dict[str, Base] = {}
+    for path in sorted(root.glob("*/image.yaml")):
+        if not re.fullmatch(NAME, path.parent.name):
+            raise UsageError(f"{source.shown(path.parent)}: expected a name of small letters, digits and '-'")
+        read = source.read(path)
+        if read.data.get("kind") == "base":
+            bases[path.parent.name] = locate(read, Base)
+        else:
+            images[path.parent.name] = locate(read, Image)
+    if not images:
+        raise UsageError(f"{root}: no image here; expected {root}/<name>/image.yaml")
+    catalog = Catalog(root, images, bases)
+    for image in images.values():
+        check_references(catalog, image)
+    return catalog
+
+
+def locate(read: Source, model: type[Located]) -> Located:
+    located = read.validate(model)
+    located._source = read
+    return located
+
+
+def check_references(catalog: Catalog, image: Image) -> None:
+    """What one file says of another has to be so."""
+    base = catalog.bases.get(image.base)
+    if base is None:
+        known = ", ".join(catalog.bases) or "none"
+        raise UsageError(f"{image.where('base')}: no base {image.base!r}; there are: {known}")
+    if base.python != image.python:
+        raise UsageError(
+            f"{image.where('python')}: expected {base.python}, which {base.name} ships, found {image.python}"
+        )
+    if image.shared:
+        check_shared(catalog, image, image.shared)
+    image.full_tag  # noqa: B018 (raises where the template names an unknown fact)
+
+
+def check_shared(catalog: Catalog, image: Image, shared: Shared) -> None:
+    lender = catalog.images.get(shared.image)
+    if lender is None or lender.shared:
+        raise UsageError(
+            f"{image.where('shared', 'image')}: expected an image that owns its layers, found {shared.image!r}"
+        )
+    owned = [group.name for group in lender.layers]
+    for index, name in enumerate(shared.layers):
+        if name not in owned:
+            where = image.where("shared", "layers", index)
+            raise UsageError(f"{where}: {lender.name} has no layer {name!r}; it has: {', '.join(owned)}")

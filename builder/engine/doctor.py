@@ -1,0 +1,51 @@
+"""What this host offers for builds, at a glance: one line a thing, with a remedy where something is missing."""
+
+import platform
+import shutil
+from collections.abc import Iterator
+
+from builder import network, paths
+from builder.console import size
+from builder.debian import archive
+from builder.engine import client
+from builder.engine.client import Requirement
+
+SPACE_NEEDED = 25_000_000_000
+"""Bytes that both images take with everything kept that makes the next build fast (measured; see README.md)."""
+
+
+def examine() -> list[Requirement]:
+    """Look at everything a build needs. Starts nothing and changes nothing."""
+    return [*host(), *engines()]
+
+
+def host() -> Iterator[Requirement]:
+    yield Requirement("machine", f"{platform.machine()}, Python {platform.python_version()}")
+    reason = archive.host_supported()
+    yield Requirement("Debian bootstrap", "unavailable" if reason else "available", reason)
+    yield Requirement("certificate authorities", str(network.ca_bundle() or "those of each program"))
+    yield Requirement("Python index", "a mirror, from pip's configuration" if network.index_url() else "the public one")
+    yield space()
+
+
+def space() -> Requirement:
+    folder = paths.cache()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{size(free)} free in {folder}"
+    remedy = f"both images need about {size(SPACE_NEEDED)}; free some, or set SEEDBED_CACHE to a larger disk"
+    return Requirement("disk", found, remedy if free < SPACE_NEEDED else None)
+
+
+def engines() -> Iterator[Requirement]:
+    found = client.of_host()
+    if found is None:
+        embedded = client.embedded()
+        yield Requirement("Docker of this host", "none answers")
+        yield Requirement("embedded engine", "running" if embedded.running() else "not running (builds start it)")
+        found = client.of_embedded(lambda message: None) if embedded.running() else None
+    if found:
+        yield from found.requirements()
+        yield Requirement(
+            "GPUs", "offered by the engine" if found.offers_gpus() else "none offered; GPU checks are skipped"
+        )

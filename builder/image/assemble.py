@@ -1,0 +1,194 @@
+"""Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from builder import files, paths
+from builder.catalog.models import Base, Catalog, Image, LayerGroup
+from builder.console import step
+from builder.image import contents
+from builder.layers import wheels
+from builder.layers.bytecode import bytecode, bytecode_layers, compiler_key
+from builder.layers.install import Target, Wheel, installed_files
+from builder.layers.parts import Part, refuse_altered, wheel_layers
+from builder.lock import packages as bases
+from builder.lock import requirements
+from builder.lock.toolchain import LEVEL
+from builder.oci.store import Layer, Layout, Store
+from builder.oci.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
+
+Log = Callable[[str], None]
+
+WORTH_A_LAYER = 1_000_000
+"""Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""
+
+BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the Dockerfile as layers, bottom first. `moved` names locked Debian packages that could not be had."""
+
+    base: Base
+    layers: Sequence[Layer]
+    moved: tuple[str, ...]
+    working_folder: str = "/"
+
+    @property
+    def checks(self) -> list[Callable[[], object]]:
+        """Of each layer, whether it is still what its digest says."""
+        return [partial(store().proven, layer.descriptor.digest) for layer in self.layers]
+
+    def context(self, name: str, folder: Path) -> str:
+        """Write the stage into `folder` as the OCI layout `name`, and return what `--build-context` takes there."""
+        config = {"Env": [f"PATH={BASE_PATH}"], "WorkingDir": self.working_folder}
+        epoch = self.base.source_date_epoch
+        manifest = Layout(folder / name).write_image(store(), self.layers, config=config, epoch=epoch)
+        return f"{name}=oci-layout://{name}@{manifest.digest}"
+
+
+def store() -> Store:
+    return Store(paths.cache())
+
+
+def base(model: Base, *, locked: bool, log: Log) -> Stage:
+    """Stage `base`: one layer, Debian's root file system from its locked packages."""
+    layer, moved = bases.layer(model, store(), locked=locked, level=LEVEL, log=log)
+    return Stage(model, [layer], moved)
+
+
+def env(catalog: Catalog, image: Image, below: Stage) -> Stage:
+    """Stage `env` on stage `base`: wheels, each bundle of groups under its bytecode, then the runtime and the user."""
+    groups = groups_of(catalog, image)
+    with files.suspecting(*(partial(refuse_altered, wheel) for group in groups for wheel in group.wheels)):
+        return env_of(groups, catalog, image, below)
+
+
+def env_of(groups: Sequence["Group"], catalog: Catalog, image: Image, below: Stage) -> Stage:
+    settings = {"epoch": below.base.source_date_epoch, "level": LEVEL, "prefix": contents.VENV, "python": image.python}
+    parts = {what: part for group in groups for what, part in group.parts().items()}
+    with step(f"{image.name}: layers of {len(parts)} groups of wheels"):
+        installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
+    bundles = bundles_of(groups, Target(contents.VENV, image.python))
+    with step(f"{image.name}: layers of their bytecode"):
+        compiled = bytecode_layers(sources_of(bundles), store=store(), base=below.layers[0], **settings)
+    layers = list(below.layers)
+    for bundle, code in zip(bundles, compiled, strict=True):
+        layers += [*(installed[what] for group in bundle for what in group.parts()), code]
+    runtime = runtime_layer(catalog, image, below.layers[0], below.base.source_date_epoch)
+    return Stage(below.base, [*layers, runtime], below.moved, working_folder=contents.WORKING_FOLDER)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of image.yaml and its wheels on disk."""
+
+    model: LayerGroup
+    wheels: Sequence[Wheel]
+
+    def parts(self) -> dict[str, Part]:
+        """Its layers, by what they are called: two where image.yaml splits it."""
+        name, split, wheels = self.model.name, self.model.split, ", ".join(map(str, self.wheels))
+        removed = tuple(f"../../..{path.removeprefix(contents.VENV)}" for path in contents.removed_commands(self.model))
+        if not split:
+            return {f"{name}: {wheels}": Part(self.wheels, without=removed)}
+        return {
+            f"{name}, {' '.join(split)}: {wheels}": Part(self.wheels, only=split),
+            f"{name}, the rest: {wheels}": Part(self.wheels, without=(*split, *removed)),
+        }
+
+    def python_size(self, target: Target) -> int:
+        """The bytes of its Python sources."""
+        files = [file.entry for wheel in self.wheels for file in installed_files(wheel, target)]
+        return sum(entry.size for entry in files if entry.path.endswith(".py"))
+
+
+def groups_of(catalog: Catalog, image: Image) -> list[Group]:
+    """The image's groups of wheels, bottom first, fetched."""
+    locked = requirements.read(image)
+    files = wheels.fetch(locked.wheels, image.python)
+    return [
+        Group(model, [files[pin] for pin in pins]) for model, pins in requirements.layers_of(catalog, image, locked)
+    ]
+
+
+def bundles_of(groups: Iterable[Group], target: Target) -> list[list[Group]]:
+    """The groups whose bytecode is one layer each: a group with hardly any Python waits for the next that has some."""
+    bundles: list[list[Group]] = [[]]
+    for group in groups:
+        bundles[-1].append(group)
+        if group.python_size(target) >= WORTH_A_LAYER:
+            bundles.append([])
+    return [bundle for bundle in bundles if bundle]
+
+
+def sources_of(bundles: Iterable[Iterable[Group]]) -> dict[str, list[Wheel]]:
+    """What is compiled, by what its layer is called. Debian brings the standard library's bytecode."""
+    return {
+        f"bytecode of {', '.join(group.model.name for group in bundle)}": [
+            wheel for group in bundle for wheel in group.wheels
+        ]
+        for bundle in bundles
+    }
+
+
+def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> Layer:
+    """All that is neither Debian nor a wheel, with its bytecode: kilobytes, and the layer that changes most."""
+    locked = requirements.read(image)
+    texts = {
+        contents.DESCRIPTION: contents.description(image, locked, requirements.digest(catalog, image)),
+        contents.CONSTRAINTS: contents.constraints(image, locked),
+        contents.SYSTEM_PACKAGES: contents.system_packages(image),
+        f"{contents.VENV}/pyvenv.cfg": contents.VENV_CONFIGURATION,
+    }
+    links = contents.venv_links(image) | contents.certificate_links(image, locked)
+    files = {module.target: [module.mode, module.read().decode()] for module in contents.runtime_files(image)}
+    users = {"passwd": contents.PASSWD, "group": contents.GROUP}
+    inputs = {
+        "texts": texts,
+        "links": links,
+        "files": files,
+        "folders": contents.FOLDERS,
+        "users": users,
+        "base": debian.diff_id,
+        "compiler": compiler_key(),
+        "epoch": epoch,
+        "level": LEVEL,
+    }
+    what = "runtime: what seeds every process, the user, the working folder"
+
+    def make() -> Layer:
+        entries = [file(path.lstrip("/"), text.encode()) for path, text in texts.items()]
+        entries += [symlink(path.lstrip("/"), target) for path, target in links.items()]
+        modules = [runtime_file(installed) for installed in contents.runtime_files(image)]
+        entries += [*modules, *bytecode(modules, store=store(), base=debian, python=image.python)]
+        entries += [
+            directory(path.lstrip("/"), mode=mode, uid=contents.USER_ID, gid=contents.USER_ID)
+            for path, mode in contents.FOLDERS.items()
+        ]
+        entries += user_database(debian, users)
+        return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=what)
+
+    return store().layer(layer_key("runtime", inputs), make, what=what)
+
+
+def runtime_file(installed: contents.Installed) -> Entry:
+    return file(installed.target.lstrip("/"), installed.read(), mode=installed.mode)
+
+
+def user_database(debian: Layer, users: Mapping[str, str]) -> list[Entry]:
+    """Debian's /etc/passwd and /etc/group with the image's user at the end."""
+    lines = {f"etc/{name}": f"{line}\n".encode() for name, line in users.items()}
+    found = files_in(debian.descriptor.digest, lines.keys())
+    return [file(path, data + lines[path]) for path, data in found.items()]
+
+
+def files_in(layer: str, paths: Collection[str]) -> dict[str, bytes]:
+    """Those of the files at `paths` that a layer has, by its digest; none where the store has no such layer."""
+    if not store().blob(layer).exists():
+        return {}
+    with opened(store().proven(layer)) as archive:
+        members = (member for member in archive if member.name in paths)
+        return {member.name: data.read() for member in members if (data := archive.extractfile(member))}

@@ -1,0 +1,94 @@
+"""What is known of an image, as data for programs and as a row or a page for people. No engine is asked."""
+
+from typing import Any
+
+from builder.catalog.models import Catalog, Image
+from builder.console import print_line, print_table, size
+from builder.image import build
+from builder.image.record import Record, SmokeResult
+from builder.lock import requirements
+from builder.smoke import smoke
+
+COLUMNS = ("image", "tag", "digest", "pull", "unpacked", "layers", "smoke tests")
+
+
+def summary(catalog: Catalog, image: Image, built: Record | None) -> dict[str, Any]:
+    """One image's entry in `list --json`. Sizes in bytes; `digest` is None until it is built."""
+    return {
+        "title": image.title,
+        "tag": image.full_tag,
+        "lock": requirements.digest(catalog, image),
+        "end_of_life": image.end_of_life.date.isoformat() if image.end_of_life else None,
+        **(of_build(built) if built else {"digest": None, "layers": []}),
+    }
+
+
+def of_build(built: Record) -> dict[str, Any]:
+    return {
+        "digest": built.digest,
+        "layers": [layer.model_dump() for layer in built.layers],
+        "compressed": built.compressed,
+        "unpacked": built.unpacked,
+        "locked": built.locked,
+        "moved": list(built.moved),
+        "tags": list(built.tags),
+        "smoke": [result.model_dump() for result in built.smoke],
+    }
+
+
+def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
+    """The images as a table, and below it every check that did not pass, and why."""
+    print_table(COLUMNS, [row(name, summary) for name, summary in summaries.items()])
+    for name, summary in summaries.items():
+        for result in summary.get("smoke", ()):
+            if result["outcome"] != "passed":
+                print_line(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
+        for moved in summary.get("moved", ()):
+            print_line(f"{name}: unlocked: {moved}")
+
+
+def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
+    """The image as a line of that table."""
+    if summary["digest"] is None:
+        return name, summary["tag"], "not built", "", "", "", ""
+    results = [SmokeResult(**result) for result in summary["smoke"]]
+    return (
+        name,
+        summary["tag"] + ("" if summary["locked"] else " (unlocked)"),
+        summary["digest"],
+        size(summary["compressed"]),
+        size(summary["unpacked"]),
+        str(len(summary["layers"])),
+        smoke.summary(results) or "not run",
+    )
+
+
+def details(catalog: Catalog, image: Image) -> dict[str, Any]:
+    """All that `show` tells: the summary, what image.yaml says, and the wheels of every layer."""
+    groups = requirements.layers_of(catalog, image, requirements.read(image))
+    return {
+        "name": image.name,
+        **summary(catalog, image, build.find(catalog, image)),
+        "description": image.description,
+        "base": image.base,
+        "python": image.python,
+        "cuda": image.cuda,
+        "cudnn": image.cudnn,
+        "wheels": {group.name: {wheel.name: wheel.version for wheel in wheels} for group, wheels in groups},
+    }
+
+
+def print_details(details: dict[str, Any]) -> None:
+    """A page about one image, for a terminal."""
+    facts = ("name", "title", "description", "tag", "lock", "digest", "python", "cuda", "cudnn", "end_of_life")
+    print_table(("", ""), [(fact, str(details[fact])) for fact in facts if details[fact]])
+    rows = [
+        (layer, package, version)
+        for layer, packages in details["wheels"].items()
+        for package, version in packages.items()
+    ]
+    print_table(("layer", "wheel", "version"), rows)
+    print_table(
+        ("layer", "pull", "digest"),
+        [(layer["what"], size(layer["size"]), layer["digest"]) for layer in details["layers"]],
+    )

@@ -1,0 +1,166 @@
+"""Locked wheels in, layers out.
+
+A layer is a function of what goes into it, so each is kept in the store under the hash of its inputs and found
+again without any work. Layers do not depend on each other: images that share a group of wheels share its layer.
+"""
+
+import multiprocessing
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib.metadata import version
+
+from builder import files
+from builder.errors import SeedbedError
+from builder.layers.install import InstalledFile, Target, Wheel, installed_files
+from builder.oci.store import Layer, Store
+from builder.oci.tar import Entry, layer_key, write_layer
+
+PREFIX = "/opt/venv"
+PYTHON = "3.11"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one layer holds: of all that `wheels` install, what matches a pattern of `only` and none of `without`.
+
+    Patterns match paths below site-packages; `*` matches slashes too.
+    """
+
+    wheels: Sequence[Wheel]
+    only: tuple[str, ...] = ("*",)
+    without: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        return _matches(path, self.only) and not _matches(path, self.without)
+
+
+def wheel_layers(
+    parts: Mapping[str, Part],
+    *,
+    store: Store,
+    epoch: int,
+    level: int,
+    prefix: str = PREFIX,
+    python: str = PYTHON,
+    processes: int | None = None,
+) -> list[Layer]:
+    """One layer for each part, in the order given; the keys of `parts` say what each is.
+
+    Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first. Raises
+    SeedbedError as `wheel_layer` does, and where wheels of two parts would write different files to one path.
+    """
+    target = Target(prefix, python)
+    together = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
+    store.once(_key("together", together, target), partial(_together, together.wheels, target))
+    make = partial(wheel_layer, store=store, epoch=epoch, level=level, prefix=prefix, python=python)
+    missing = {
+        what: sum(wheel.path.stat().st_size for wheel in part.wheels)
+        for what, part in parts.items()
+        if store.find(_key("wheels", part, target, epoch, level), what=what) is None
+    }
+    largest_first = sorted(missing, key=missing.__getitem__, reverse=True)
+    _in_parallel([partial(make, parts[what], what=what) for what in largest_first], processes or cpus())
+    return [make(part, what=what) for what, part in parts.items()]
+
+
+def wheel_layer(
+    part: Part,
+    *,
+    store: Store,
+    what: str,
+    epoch: int,
+    level: int,
+    prefix: str = PREFIX,
+    python: str = PYTHON,
+) -> Layer:
+    """What `part` holds of its wheels, installed into the virtual environment `prefix`, as one layer.
+
+    The files are those an installer would write, bytecode apart; `epoch` (seconds since 1970) dates them, `level` is
+    zstd's. Raises SeedbedError, naming wheel and file, where a wheel is malformed or not the one that was locked,
+    where a file is not as its RECORD says, where two wheels would write different files to one path, and where the
+    part holds no file at all.
+    """
+    target = Target(prefix, python)
+
+    def make() -> Layer:
+        for wheel in part.wheels:
+            refuse_altered(wheel)
+        return write_layer(store, _entries(part, target), epoch=epoch, level=level, what=what)
+
+    return store.layer(_key("wheels", part, target, epoch, level), make, what=what)
+
+
+def cpus() -> int:
+    """The CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _entries(part: Part, target: Target) -> list[Entry]:
+    modules = target.folder("purelib", "")
+    entries = _together(part.wheels, target)
+    held = [entry for entry in entries if part.holds(posixpath.relpath(f"/{entry.path}", modules))]
+    if not held:
+        raise SeedbedError(
+            f"expected files that match {', '.join(part.only)} in {', '.join(map(str, part.wheels))}, found none: "
+            "correct `split` in image.yaml"
+        )
+    return held
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
+    """What all of `wheels` install; files that several bring alike are there once."""
+    files: dict[str, InstalledFile] = {}
+    for wheel in sorted(wheels, key=str):
+        for file in installed_files(wheel, target):
+            other = files.setdefault(file.entry.path, file)
+            if not file.same_as(other):
+                raise SeedbedError(
+                    f"expected one content for /{file.entry.path}, found two, in {other.wheel} and {wheel}: "
+                    "lock versions of them that can be installed together"
+                )
+    return [file.entry for file in files.values()]
+
+
+def refuse_altered(wheel: Wheel) -> None:
+    files.check_sha256(wheel.path, wheel.sha256, str(wheel))
+
+
+def _key(kind: str, part: Part, target: Target, *settings: int) -> str:
+    return layer_key(
+        kind,
+        {
+            "wheels": sorted((wheel.name, wheel.version, wheel.sha256) for wheel in part.wheels),
+            "files": [part.only, part.without],
+            "target": [target.prefix, target.python],
+            "settings": settings,
+            "installer": version("installer"),
+        },
+    )
+
+
+def _in_parallel(tasks: Sequence[Callable[[], object]], processes: int) -> None:
+    """Run `tasks`, in this order, in up to `processes` processes."""
+    if min(len(tasks), processes) < 2:
+        return
+    # Not by fork: the caller may run threads (for its progress bars), whose locks a forked child would inherit.
+    with ProcessPoolExecutor(min(len(tasks), processes), multiprocessing.get_context("spawn")) as pool:
+        try:
+            list(pool.map(_call, tasks))
+        except BrokenProcessPool:
+            raise SeedbedError(
+                "a process that wrote a layer was killed: see whether memory is short, and run again"
+            ) from None
+
+
+def _call(task: Callable[[], object]) -> None:
+    task()

@@ -1,0 +1,263 @@
+"""Locks of wheels: the only part that asks the index which versions exist. Everything after reads the lock."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import uv
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from builder import files, network, paths, reading, scratch
+from builder.catalog.models import Catalog, Image, LayerGroup
+from builder.catalog.source import shown
+from builder.errors import SeedbedError, UsageError
+from builder.text import one_line
+
+FORMAT = 1
+PLATFORM = "x86_64-manylinux_2_28"
+LEGACY = {
+    "manylinux_2_17_x86_64": "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64": "manylinux2010_x86_64",
+    "manylinux_2_5_x86_64": "manylinux1_x86_64",
+}
+PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9A-Za-z.!+_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
+
+
+class Locked(Protocol):
+    """What has requirements and a lock of them: an image, or its programs."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def python(self) -> str: ...
+
+    @property
+    def requirements_path(self) -> Path: ...
+
+    @property
+    def lock_path(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One wheel as a line of the lock; `sha256` is of the file the index serves."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A requirements.lock as read: what `pip install --require-hashes` takes, under a header of our own."""
+
+    inputs: str
+    cutoff: str
+    wheels: tuple[Pin, ...]
+
+    def version(self, name: str) -> str | None:
+        return next((wheel.version for wheel in self.wheels if wheel.name == name), None)
+
+    def render(self, image: str) -> str:
+        """The file's text: one wheel a line, sorted by name, one hash each."""
+        head = [
+            f"# Made by `./build.py lock {image}`: edit image.yaml or requirements.in instead.",
+            f"# format: {FORMAT}",
+            f"# inputs: sha256:{self.inputs}",
+            f"# cutoff: {self.cutoff}",
+            f"# platform: {PLATFORM}",
+        ]
+        return "\n".join([*head, *map(str, self.wheels), ""])
+
+
+def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
+    """Resolve the image's wheels as the index stood at `cutoff` (RFC 3339); raises `SeedbedError` if none fit."""
+    constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in borrowed(catalog, image))]
+    lock = Lock(inputs_of(catalog, image), cutoff, resolve(image, constraints, cutoff))
+    check_layers(catalog, image, lock)
+    return lock
+
+
+def write(what: Locked, lock: Lock) -> None:
+    files.write(what.lock_path, lock.render(what.name))
+
+
+def read(what: Locked) -> Lock:
+    """The lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
+    remedy = f"run ./build.py lock {what.name}"
+    head: dict[str, str] = {}
+    wheels = []
+    for number, line in enumerate(reading.text(what.lock_path, remedy).splitlines(), start=1):
+        if line.startswith("#"):
+            key, _, value = line.removeprefix("#").partition(":")
+            head[key.strip()] = value.strip()
+        elif pin := PIN.fullmatch(line):
+            wheels.append(Pin(**pin.groupdict()))
+        else:
+            where = f"{shown(what.lock_path)}:{number}"
+            raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy}")
+    return Lock(head.get("inputs", "").removeprefix("sha256:"), head.get("cutoff", ""), tuple(wheels))
+
+
+def check(catalog: Catalog, image: Image) -> Lock:
+    """The image's lock, proven to belong to the files beside it, without a network; raises `SeedbedError`."""
+    lock = read(image)
+    for name, version in image.versions.items():
+        if (locked := lock.version(name)) != version:
+            found = f"has {locked}" if locked else "has no such package"
+            where = image.where("versions", name)
+            raise UsageError(
+                f"{where}: says {version}, but {image.lock_path.name} {found}; run ./build.py lock {image.name}"
+            )
+    if lock.inputs != inputs_of(catalog, image):
+        raise SeedbedError(
+            f"{shown(image.lock_path)}: stale, its inputs changed since it was made; run ./build.py lock {image.name}"
+        )
+    check_layers(catalog, image, lock)
+    return lock
+
+
+def digest(catalog: Catalog, image: Image) -> str:
+    """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
+    locks = (catalog.base_of(image).lock_path, image.lock_path)
+    return hashlib.sha256(b"".join(reading.data(path) for path in locks if path.exists())).hexdigest()
+
+
+def moment(cutoff: str | None) -> str:
+    """A day, or today, as the first moment of it in UTC (RFC 3339); raises `UsageError` for anything else."""
+    try:
+        day = date.fromisoformat(cutoff) if cutoff else datetime.now(UTC).date()
+    except ValueError:
+        raise UsageError(f"--cutoff: expected a day such as 2026-11-20, found {cutoff!r}") from None
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def layers_of(catalog: Catalog, image: Image, lock: Lock) -> list[tuple[LayerGroup, tuple[Pin, ...]]]:
+    """The locked wheels of every layer, in the image's order; layers without a wheel are left out."""
+    groups = catalog.groups_of(image)
+    homes = {wheel: next((group for group in groups if group.holds(wheel.name)), None) for wheel in lock.wheels}
+    layers = [(group, tuple(wheel for wheel, home in homes.items() if home is group)) for group in groups]
+    return [(group, wheels) for group, wheels in layers if wheels]
+
+
+def check_layers(catalog: Catalog, image: Image, lock: Lock) -> None:
+    """Every wheel has a layer, and a shared layer holds the very wheels it holds in the image it comes from."""
+    layers = layers_of(catalog, image, lock)
+    placed = {wheel for _, wheels in layers for wheel in wheels}
+    for wheel in lock.wheels:
+        if wheel not in placed:
+            raise UsageError(f"{image.where('layers')}: no layer takes {wheel.name}; add it, or a last layer for '*'")
+    if image.shared:
+        lender = catalog.image(image.shared.image)
+        lent = {group.name: wheels for group, wheels in layers_of(catalog, lender, read(lender))}
+        for group, wheels in layers:
+            if group.name in image.shared.layers and wheels != lent[group.name]:
+                raise SeedbedError(
+                    f"{shown(image.lock_path)}: layer {group.name} holds other wheels than {lender.name}'s; "
+                    f"run ./build.py lock {image.name}"
+                )
+
+
+def inputs_of(catalog: Catalog, image: Image) -> str:
+    """The hex sha256 of all that decides what a lock holds, its cut-off date apart."""
+    inputs = {
+        "format": FORMAT,
+        "platform": PLATFORM,
+        "python": image.python,
+        "requirements": requirements_in(image),
+        "versions": versions(image),
+        "borrowed": [str(wheel) for wheel in borrowed(catalog, image)],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def requirements_in(what: Locked) -> list[str]:
+    """The lines of requirements.in that ask for something."""
+    lines = reading.text(what.requirements_path, "write the packages to install into it, one a line").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def versions(image: Image) -> list[str]:
+    return [f"{name}=={version}" for name, version in sorted(image.versions.items())]
+
+
+def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
+    """The wheels of the layers that the image takes from another."""
+    if image.shared is None:
+        return []
+    lender = catalog.image(image.shared.image)
+    layers = layers_of(catalog, lender, read(lender))
+    return [wheel for group, wheels in layers if group.name in image.shared.layers for wheel in wheels]
+
+
+def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
+    """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
+    with scratch.folder(paths.cache()) as folder:
+        limits, answer = folder / "constraints.txt", folder / "pylock.toml"
+        limits.write_text("\n".join(constraints), encoding="utf-8")
+        options = ["--python-version", what.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
+        options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
+        if index := network.index_url():
+            options += ["--default-index", index]
+        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
+        asked = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=uv_environment(), check=False
+        )
+        if asked.returncode:
+            files.check_space(asked.stderr, folder)
+            complaint = f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}"
+            raise SeedbedError(network.with_clock_remedy(complaint, asked.stderr))
+        return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
+
+
+def uv_environment() -> dict[str, str]:
+    bundle = network.ca_bundle()
+    return os.environ | ({"SSL_CERT_FILE": str(bundle)} if bundle else {})
+
+
+def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
+    """PEP 751's packages as ours: of each, the wheel that an installer on the platform would choose."""
+    ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
+    found = []
+    for package in packages:
+        try:
+            choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
+        except (InvalidWheelFilename, KeyError) as error:
+            raise SeedbedError(f"{package['name']}: the index lists what is no wheel: {error}") from None
+        rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
+        if rank[0] == len(ranks):
+            raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
+        if "sha256" not in best["hashes"]:
+            raise SeedbedError(f"{package['name']} {package['version']}: the index gives no sha256 for {rank[1]}")
+        found.append(Pin(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
+    return sorted(found, key=lambda wheel: wheel.name)
+
+
+def rank_of(url: str, ranks: dict[Tag, int]) -> tuple[int, str]:
+    """How well a wheel fits, best first; among equals the file's name decides."""
+    filename = unquote(PurePosixPath(urlsplit(url).path).name)
+    *_, tags = parse_wheel_filename(filename)
+    return min(ranks.get(tag, len(ranks)) for tag in tags), filename
+
+
+def supported_tags(python: str) -> list[Tag]:
+    """The tags of `PLATFORM` for a CPython, best first (PEP 425, PEP 600)."""
+    architecture, _, newest = PLATFORM.partition("-manylinux_2_")
+    platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(int(newest), 4, -1)]
+    platforms = [name for platform in platforms for name in (platform, LEGACY.get(platform)) if name]
+    version = tuple(map(int, python.split(".")))
+    return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]

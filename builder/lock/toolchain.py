@@ -1,0 +1,26 @@
+"""What writes layers: the versions and settings, beside the files that go in, which decide the bytes of every layer.
+
+The base's lock and a label of every image name them, so no digest changes without a change of the lock.
+"""
+
+import hashlib
+from importlib.metadata import version
+
+import zstandard
+
+from builder.debian import bootstrap
+from builder.oci import tar
+from builder.oci.store import canonical_json
+
+LEVEL = 3
+"""zstd's compression level."""
+
+
+def identity() -> str:
+    """The writer in one line. Of mmdebstrap it has what that is told: the lock has itself, as a package."""
+    zstd = ".".join(map(str, zstandard.ZSTD_VERSION))
+    recipe = hashlib.sha256(canonical_json(bootstrap.RECIPE)).hexdigest()
+    return (
+        f"format {tar.FORMAT}, installer {version('installer')}, zstandard {version('zstandard')}, "
+        f"zstd {zstd} at level {LEVEL}, base recipe {recipe[:12]}"
+    )

@@ -1,0 +1,386 @@
+"""`./build.py smoke --host`: the checks of smoke tests, against the Python at hand instead of an image.
+
+For Slurm and bare metal: no container engine, no network, no root, and nothing but the standard library. The start-up
+layer goes into a scratch virtual environment that sees the packages of that Python, which itself stays as it is. What
+only an image can promise (its lock, its users) is skipped, aloud.
+"""
+
+import argparse
+import ast
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from builder import interrupts, paths
+from builder.errors import SeedbedError, UsageError
+from builder.smoke import checks
+from builder.smoke.checks import CLAIM, LONGEST_RUN, Check, Finished, Outcome, last_line
+
+sys.path.append(str(paths.RUNTIME))
+from seedbed import environment
+from seedbed.settings import GPU
+
+OLDEST = (3, 11)
+ANOTHER_TMPDIR = "name another folder in TMPDIR"
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
+
+COMMON: dict[str, Check | str] = {
+    "holds what its lock says": "the lock is the image's; the packages here are the host's own",
+    "dependencies agree (pip check)": "the packages here are the host's own",
+    "runs commands, passes exit codes": checks.runs_commands,
+    "first log line names seed and mode": checks.names_seed_and_mode,
+    "refuses a bad seed": checks.refuses_a_bad_seed,
+    "seedbed info sees what is in force": checks.knows_what_is_in_force,
+    "every command starts": "the commands here are the host's own",
+    "pip works for any user, and in virtual environments": "a container's users; here it is the one who runs this",
+    "every user has a home and a name": "a container's users; here it is the one who runs this",
+    "works read-only": "a container's file system",
+    "gives nobody another user's rights": "the programs here are the host's own",
+    "trains to the same bits": checks.trains_to_the_same_bits,
+    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
+    "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
+}
+"""Those of every image, in their order; a text says why a check can be made in an image alone."""
+
+GOLDEN = {
+    "trains to the golden bits": "they belong to the image's lock",
+    "trains to the golden bits (GPU)": "they belong to the image's lock",
+}
+"""Those of an image with golden bits."""
+
+OF_IMAGES_ALONE = {
+    "versions": "compares with the image's lock; the packages here are the host's own",
+    "cuda": "compares with the image's lock; the packages here are the host's own",
+}
+"""By the name of the script in an image's `smoke` folder."""
+
+PROBE = """
+import json, site, sys
+sites = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
+print(json.dumps([sys.version_info[:3], getattr(sys, "_base_executable", sys.executable), sites]))
+"""
+
+COMMAND = """\
+#!/bin/sh
+'''exec' "${0%/*}/python" "$0" "$@"
+' '''
+from seedbed.cli import main
+
+raise SystemExit(main())
+"""
+"""The command `seedbed`, as pip writes commands whose path has a space, which `#!` does not take: to a shell it is one
+line, to Python a string and what follows."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check ended; `detail` says why it failed or was skipped."""
+
+    check: str
+    outcome: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Host:
+    """A scratch virtual environment with the layer, made of the Python at `origin`; version as three numbers."""
+
+    origin: Path
+    version: tuple[int, ...]
+    folder: Path
+    gpu: str = "auto"
+    example: str = ""
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def cuda(self) -> bool:
+        return len(self.missing(GPU)) < len(GPU)
+
+    def environ(self) -> dict[str, str]:
+        """The user's environment without what Seedbed sets or is told by; the scratch folder comes first on PATH."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SEEDBED_")}
+        environment.adjust(kept, "off")
+        own = {"PATH": f"{self.python.parent}:{os.environ.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(self.folder)}
+        own |= {"TMPDIR": str(self.folder / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}  # compilers keep caches in TMPDIR
+        return kept | own | (NO_GPU if self.gpu == "off" else {})
+
+    def finish(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        bypass: bool = False,
+        folder: Path | None = None,
+        timeout: float = LONGEST_RUN,
+    ) -> Finished:
+        """Run a command to its end, under `seedbed run` unless that is bypassed; status 124: it took too long.
+
+        It runs in `folder`, or in one that is gone with the host.
+        """
+        wrapped = [*command] if bypass else ["seedbed", "run", "--", *command]
+        environ = self.environ() | dict(environment or {})
+        program = shutil.which(wrapped[0], path=environ["PATH"]) or wrapped[0]
+        try:
+            done = subprocess.run(
+                [program, *wrapped[1:]],
+                env=environ,
+                cwd=folder or self.folder / "tmp",
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except OSError as error:  # 127 and 126 are what a shell says
+            return Finished(127 if error.errno == errno.ENOENT else 126, "", f"{program}: {error.strerror}")
+        except subprocess.TimeoutExpired as expired:
+            return Finished(124, (expired.stdout or b"").decode(errors="replace"), f"not done after {timeout:.0f} s")
+        return Finished(done.returncode, *(text.decode(errors="replace") for text in (done.stdout, done.stderr)))
+
+    def run(
+        self,
+        *command: str,
+        expected: int = 0,
+        environment: Mapping[str, str] | None = None,
+        entrypoint: list[str] | None = None,
+    ) -> Finished:
+        finished = self.finish(command, environment=environment, bypass=entrypoint == checks.BYPASSED)
+        return checks.expect(expected, command, finished)
+
+    def train(self, **environment: str) -> str:
+        script = paths.EXAMPLES / self.example
+        finished = self.finish(["python", str(script), "--epochs", "2"], environment=environment)
+        return checks.parameters(script, finished)
+
+    def script(self, script: Path) -> Finished:
+        return self.finish(["python", str(script)], environment={"SEEDBED_SMOKE_GPU": self.gpu})
+
+    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
+        """On the CPU, as in an image."""
+
+        def digest(asked: dict[str, str]) -> str:
+            return checks.parameters(
+                script, self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | asked)
+            )
+
+        return checks.side_by_side(digest, environments)
+
+    def missing(self, modules: Sequence[str]) -> list[str]:
+        """Which of these top-level modules this Python cannot find."""
+        find = "import importlib.util as u, sys; print(*(n for n in sys.argv[1:] if not u.find_spec(n)))"
+        return self.run("python", "-c", find, *modules, entrypoint=checks.BYPASSED).stdout.split()
+
+
+@contextmanager
+def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
+    """A host with the layer, gone at the end. `UsageError`: this Python will not do."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-"))
+            made = install(python, Path(folder), gpu)
+        except OSError as error:
+            why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror
+            raise SeedbedError(f"{error.filename or tempfile.tempdir}: {why}; {ANOTHER_TMPDIR}") from None
+        yield made
+
+
+def install(python: Path, folder: Path, gpu: str) -> Host:
+    """Make a virtual environment of this Python's interpreter, and give it its packages and the layer."""
+    version, base, sites = json.loads(ask([str(python), "-c", PROBE], python))
+    if tuple(version) < OLDEST:
+        raise UsageError(
+            f"{python}: Python {'.'.join(map(str, version))}; expected 3.11 or newer: name one by --python"
+        )
+    ask([base, "-m", "venv", "--without-pip", str(folder)], python)  # of the base: `python` may be in an environment
+    packages = folder / "lib" / f"python{version[0]}.{version[1]}" / "site-packages"
+    shutil.copytree(paths.RUNTIME / "seedbed", packages / "seedbed", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(paths.RUNTIME / "00_seedbed.pth", packages)
+    (packages / "host.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in sites))
+    command = folder / "bin" / "seedbed"
+    command.write_text(COMMAND)
+    command.chmod(0o755)
+    if not os.access(command, os.X_OK):
+        raise SeedbedError(f"{folder}: nothing can be run from its disk (noexec); {ANOTHER_TMPDIR}")
+    (folder / "tmp").mkdir()
+    return Host(python, tuple(version), folder, gpu)
+
+
+def ask(command: list[str], python: Path) -> str:
+    """What a command that prepares things prints; `UsageError` where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UsageError(f"{python}: {error.strerror}; name a Python by --python") from None
+    if done.returncode:
+        said = last_line(done.stderr) or last_line(done.stdout)
+        if "No space left" in said:
+            raise SeedbedError(f"{tempfile.tempdir}: no space left on its disk; {ANOTHER_TMPDIR}")
+        raise UsageError(f"{python}: cannot make a virtual environment of it: {said}; name another by --python")
+    return done.stdout
+
+
+def checks_of(image: Path, host: Host) -> Iterator[tuple[str, Check | str]]:
+    """The common checks, then one for each script in the image's `smoke` and `programs` folders, as in the image.
+
+    In place of a check that cannot be made here stands the reason.
+    """
+    needs = {
+        "trains to the same bits": paths.EXAMPLES / host.example,
+        "differs with Seedbed disabled (negative control)": paths.EXAMPLES / host.example,
+        "seeds without its entrypoint": paths.EXAMPLES / "digits_numpy.py",
+    }
+    for name, check in COMMON.items():
+        yield name, (lacks(host, needs[name]) or check) if name in needs else check
+    yield from GOLDEN.items() if (image / "golden.json").exists() else ()
+    for script in sorted(image.glob("smoke/*.py")):
+        yield (
+            checks.title_of(script),
+            (OF_IMAGES_ALONE.get(script.stem) or lacks(host, script) or checks.passes(script)),
+        )
+    for script in sorted(image.glob("programs/*.py")):
+        yield f"{CLAIM}{checks.title_of(script)}", lacks(host, script) or checks.repeats(script)
+
+
+def lacks(host: Host, script: Path) -> str:
+    """Which packages are missing for a script; empty: none."""
+    missing = host.missing(sorted(imports_of(script)))
+    return f"not installed here: {', '.join(missing)}" if missing else ""
+
+
+def imports_of(script: Path) -> set[str]:
+    """The top-level modules that a script imports anywhere, by way of its neighbours and of the examples too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    neighbours = {
+        name: path
+        for name in found
+        for folder in (paths.EXAMPLES, script.parent)
+        if (path := folder / f"{name}.py").is_file() and path != script
+    }
+    return (found - neighbours.keys()).union(*map(imports_of, neighbours.values()))
+
+
+def test(image: Path, host: Host) -> Iterator[Result]:
+    """Make every check of the image in turn, and say aloud how each ended."""
+    host = replace(host, example=example_of(image))
+    for name, check in checks_of(image, host):
+        began = time.monotonic()
+        outcome, detail = outcome_of(check, host)
+        say(f"{image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
+        yield Result(name, outcome, detail, round(time.monotonic() - began, 1))
+
+
+def outcome_of(check: Check | str, host: Host) -> tuple[Outcome, str]:
+    return ("skipped", check) if isinstance(check, str) else checks.outcome_of(check, host)
+
+
+def example_of(image: Path) -> str:
+    """The image's example training: one line of its image.yaml, which takes no YAML library to read."""
+    found = re.search(r"^example: *(\S+)$", (image / "image.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    if not found:
+        raise SeedbedError(f"{image.name}/image.yaml: expected a line such as 'example: digits_torch.py'")
+    return found[1]
+
+
+def images(catalog: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of these images, or of all; `UsageError` where there is none of that name."""
+    found = {path.parent.name: path.parent for path in sorted(catalog.glob("*/requirements.in"))}
+    if unknown := [name for name in names if name not in found]:
+        raise UsageError(f"{', '.join(unknown)}: no such image; there are: {', '.join(sorted(found))}")
+    return [found[name] for name in names or sorted(found)]
+
+
+def default_python() -> Path:
+    """The first `python3` on PATH that is not Seedbed's own environment's; `UsageError`: there is none."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    elsewhere = os.pathsep.join(folder for folder in folders if Path(folder) != paths.ROOT / ".venv" / "bin")
+    if found := shutil.which("python3", path=elsewhere):
+        return Path(found)
+    raise UsageError("no python3 on PATH; name a Python by --python")
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./build.py",
+        usage="./build.py [--catalog DIR] smoke --host [--gpu auto|require|off] [--python PATH] [--json] [IMAGE…]",
+        description="Test the Python at hand as images are tested, with the start-up layer beside it.",
+        epilog="Example: ./build.py smoke --host --gpu require",
+    )
+    parser.add_argument("--catalog", type=Path, default=paths.IMAGES, help="folder of image folders")
+    parser.add_argument("verb", choices=["smoke"], help=argparse.SUPPRESS)
+    parser.add_argument("--host", action="store_true", required=True, help="no image, no container engine, no network")
+    parser.add_argument("--gpu", choices=["auto", "require", "off"], default="auto", help="auto: where there is one")
+    parser.add_argument("--python", type=Path, metavar="PATH", help="default: the first python3 on PATH")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs to read")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="whose checks to make (default: all images')")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0: all that could be checked holds; 1: something does not, or nothing could be; 2: wrong use."""
+    options = parse_arguments(arguments)
+    try:
+        chosen = images(options.catalog, options.images)
+        python = options.python or default_python()
+        with installed(python, options.gpu) as host:
+            say(f"Python {'.'.join(map(str, host.version))}, {python}")
+            results = {image.name: list(test(image, host)) for image in chosen}
+    except SeedbedError as error:
+        say(f"seedbed: {error}")
+        return error.exit_status
+    print_results(host, results, options.json)
+    computing = {checks.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
+    if complaint := complaint_about(results, computing if options.gpu == "require" else None):
+        say(f"seedbed: {complaint}")
+        return 1
+    return 0
+
+
+def print_results(host: Host, results: Mapping[str, Sequence[Result]], as_json: bool) -> None:
+    if as_json:
+        python = {"path": str(host.origin), "version": ".".join(map(str, host.version))}
+        smoke = {name: {"smoke": [asdict(result) for result in those]} for name, those in results.items()}
+        print(json.dumps({"python": python, "images": smoke}, indent=2))
+        return
+    for name, those in results.items():
+        print(f"{name}: {checks.summary(result.outcome for result in those)}")
+
+
+def complaint_about(results: Mapping[str, Sequence[Result]], required: set[str] | None = None) -> str | None:
+    """Why these results are no success; None: they are one. Where checks are required, one of them has to pass."""
+    outcomes = {name: {result.outcome for result in those} for name, those in results.items()}
+    if failed := [name for name, found in outcomes.items() if "failed" in found]:
+        return f"{', '.join(failed)}: smoke tests failed, see above"
+    if not any("passed" in found for found in outcomes.values()):
+        return "nothing could be checked here, see above"
+    passed = {result.check for those in results.values() for result in those if result.outcome == "passed"}
+    if required is not None and not passed & required:
+        return "--gpu require: no framework installed here computed on a GPU, see above"
+    return None
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    interrupts.handle()
+    sys.exit(main(["smoke", "--host", *sys.argv[1:]]))

@@ -1,0 +1,257 @@
+"""Smoke tests: plain functions over an image just built. No image gets a tag before they pass on exactly that image."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+
+from builder import paths
+from builder.catalog.models import Catalog, Image
+from builder.engine.client import Engine, Running
+from builder.errors import SeedbedError
+from builder.image import build, contents
+from builder.image.record import Record, SmokeResult
+from builder.lock import requirements as lock
+from builder.lock.requirements import Lock
+from builder.smoke import checks, programs
+from builder.smoke.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
+from builder.smoke.programs import EXAMPLES
+
+Gpu = Literal["auto", "require", "off"]
+CHECKS = "/opt/checks"
+PROBES = "/opt/probes"
+PROBE_SCRIPTS = Path(__file__).with_name("probes")
+Check = Callable[["Subject"], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The image under test, and a container of it with what its programs need, where it has programs."""
+
+    engine: Engine
+    digest: str
+    image: Image
+    lock: Lock
+    gpu: Gpu
+    container: Running | None = None
+
+    @property
+    def cuda(self) -> bool:
+        return self.image.cuda is not None
+
+    def finish(self, command: Sequence[str], **options: Any) -> Finished:
+        """Run a command in a fresh container, however it ends."""
+        return self.engine.run(self.digest, command, **options)
+
+    def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
+        """Run a command in a fresh container; `Failed` unless it ends with the status expected."""
+        return checks.expect(expected, command, self.finish(command, **options))
+
+    def train(self, **environment: str) -> str:
+        """Run the image's example training; returns the sha256 over its final parameters."""
+        script = Path(EXAMPLES, self.image.example)
+        command = ["python", str(script), "--epochs", "2"]
+        return checks.parameters(
+            script, self.finish(command, environment=environment, files={EXAMPLES: paths.EXAMPLES})
+        )
+
+    def script(self, script: Path) -> Finished:
+        """Run one of the image's own checks inside it."""
+        return self.finish(
+            ["python", f"{CHECKS}/{script.name}"],
+            files={CHECKS: script.parent},
+            environment={"SEEDBED_SMOKE_GPU": self.gpu},
+            gpus=script.stem == "gpu" and wants_gpus(self),
+        )
+
+    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
+        """Run one of the image's programs once with each of these."""
+        assert self.container, "there is one where there are programs"
+        return programs.run(self.container, script, environments)
+
+
+def holds_its_lock(subject: Subject) -> None:
+    printed = subject.run("pip", "list", "--format", "json").stdout
+    try:
+        found = {canonicalize_name(package["name"]): package["version"] for package in json.loads(printed)}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Failed(f"expected a list of packages from pip list, found {printed[:80]!r}") from None
+    locked = {wheel.name: wheel.version for wheel in subject.lock.wheels}
+    found.pop("seedbed", None)
+    for name in sorted(found.keys() | locked.keys()):
+        if found.get(name) != locked.get(name):
+            raise Failed(f"{name}: the lock says {locked.get(name)}, the image has {found.get(name)}")
+
+
+def dependencies_agree(subject: Subject) -> None:
+    subject.run("pip", "check")
+
+
+def every_command_starts(subject: Subject) -> None:
+    probe(subject, "commands.py", f"{contents.VENV}/bin")
+
+
+def pip_works_for_any_user(subject: Subject) -> None:
+    for user in USERS:
+        probe(subject, "packages.py", user=user)
+
+
+def probe(subject: Subject, script: str, *arguments: str, **options: Any) -> None:
+    """Run one of the scripts in `probes` inside the image; `Failed` with its last words unless it succeeds."""
+    finished = subject.finish(
+        ["python", f"{PROBES}/{script}", *arguments],
+        files={PROBES: PROBE_SCRIPTS},
+        environment={"SEEDBED_QUIET": "1"},
+        **options,
+    )
+    if finished.status:
+        raise Failed(last_line(finished.stderr) or f"{script} ended with status {finished.status}")
+
+
+def every_user_has_a_home(subject: Subject) -> None:
+    """One that is theirs alone, whether the file system can be written to or not."""
+    for options in ({}, {"read_only": True, "tmpfs": {"/tmp": "exec"}}):
+        homes = [subject.run("bash", "-c", HOME_IS_OWN, user=user, **options).stdout.strip() for user in USERS]
+        if len(set(homes)) != len(USERS):
+            raise Failed(f"users share a home: {', '.join(homes)}")
+
+
+def works_read_only(subject: Subject) -> None:
+    subject.run("python", "-c", "import numpy; open('/tmp/x', 'w')", read_only=True, tmpfs={"/tmp": ""})
+
+
+def gives_nobody_rights(subject: Subject) -> None:
+    """No program runs with the rights of another user than the one who starts it."""
+    found = subject.run("find", "/usr", "/opt", "-xdev", "-type", "f", "-perm", "/6000").stdout.split()
+    if found:
+        raise Failed(f"these run with the rights of their owner: {', '.join(found)}")
+
+
+USERS = ("0:0", "1000:1000", "12345:54321")
+HOME_IS_OWN = """
+set -e
+touch /workspace/x 2>/dev/null || test ! -w /workspace
+[ "$(stat -c %u "$HOME")" = "$(id -u)" ]
+case $(stat -c %A "$HOME") in ????????w?) exit 1 ;; esac
+mkdir -p "$HOME/.cache/x"
+[ "$(whoami)" = "$(python -c 'import getpass; print(getpass.getuser())')" ]
+[ "$(python -c 'import pathlib; print(pathlib.Path.home())')" = "$HOME" ]
+echo "$HOME"
+"""
+
+COMMON: dict[str, Check] = {
+    "holds what its lock says": holds_its_lock,
+    "dependencies agree (pip check)": dependencies_agree,
+    "runs commands, passes exit codes": checks.runs_commands,
+    "first log line names seed and mode": checks.names_seed_and_mode,
+    "refuses a bad seed": checks.refuses_a_bad_seed,
+    "seedbed info sees what is in force": checks.knows_what_is_in_force,
+    "every command starts": every_command_starts,
+    "pip works for any user, and in virtual environments": pip_works_for_any_user,
+    "every user has a home and a name": every_user_has_a_home,
+    "works read-only": works_read_only,
+    "gives nobody another user's rights": gives_nobody_rights,
+    "trains to the same bits": checks.trains_to_the_same_bits,
+    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
+    "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
+}
+
+
+def checks_of(image: Image) -> dict[str, Check]:
+    """The common checks, the golden bits if there are some, then the scripts in the image's `smoke` and `programs`.
+
+    They are named by the docstrings of the scripts.
+    """
+    golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
+    inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
+    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.of(image).scripts}
+    return COMMON | golden | inside | others
+
+
+def has_golden_bits(subject: Subject) -> None:
+    compare_with_golden(subject)
+
+
+def has_golden_bits_on_a_gpu(subject: Subject) -> None:
+    if not wants_gpus(subject):
+        raise Skipped("no GPU here" if subject.gpu == "auto" else "switched off")
+    compare_with_golden(subject, gpus=True)
+
+
+def compare_with_golden(subject: Subject, **options: Any) -> None:
+    """One epoch of the example, in the folders of a clone and on one thread, so that more machines are of one kind."""
+    file = f"images/{subject.image.name}/{GOLDEN_FILE}"
+    here = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": subject.image.folder / GOLDEN_FILE}
+    finished = subject.finish(
+        ["seedbed", "golden", file, "--", "python", f"examples/{subject.image.example}", "--epochs", "1"],
+        files=here,
+        environment={"OMP_NUM_THREADS": "1"},
+        **options,
+    )
+    if finished.status == SKIPPED:
+        raise Skipped(f"{last_line(finished.stdout)} (docs/golden.md)")
+    if finished.status:
+        raise Failed(last_line(finished.stdout) or last_line(finished.stderr))
+
+
+GOLDEN_FILE = "golden.json"
+GOLDEN: dict[str, Check] = {
+    "trains to the golden bits": has_golden_bits,
+    "trains to the golden bits (GPU)": has_golden_bits_on_a_gpu,
+}
+
+
+def wants_gpus(subject: Subject) -> bool:
+    return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
+
+
+def test(catalog: Catalog, image: Image, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -> Record:
+    """Make every check of the image last built; tag it if none fails. Raises `SeedbedError` if it is not there."""
+    built = build.find(catalog, image)
+    if built is None or not engine.has(built.digest):
+        raise SeedbedError(f"{image.name}: not built, or changed since; run ./build.py build {image.name}")
+    with programs.installed(engine, built.digest, programs.of(image)) as container:
+        subject = Subject(engine, built.digest, image, lock.read(image), gpu, container)
+        results = tuple(run(subject, log))
+    tested = built.model_copy(update={"smoke": results})
+    if tested.tested:
+        for tag in (tags := tags_of(image, built)):
+            engine.tag(built.digest, tag)
+            log(f"{image.name}: tagged {tag}")
+        tested = tested.model_copy(update={"tags": tags})
+    tested.save()
+    return tested
+
+
+def tags_of(image: Image, built: Record) -> tuple[str, ...]:
+    """The names of an image that passed: exact versions, and the same with the first 12 digits of its lock.
+
+    An unlocked image does without the second: it does not hold what that lock says.
+    """
+    name = f"{repository()}/{image.name}:{image.full_tag}"
+    return (name, f"{name}-{built.lock[:12]}") if built.locked else (name,)
+
+
+def repository() -> str:
+    """Where images belong: `SEEDBED_REPOSITORY`, such as registry.example.org/team, else plain `seedbed`."""
+    return os.environ.get("SEEDBED_REPOSITORY", "seedbed")
+
+
+def run(subject: Subject, log: Callable[[str], None]) -> Iterator[SmokeResult]:
+    """Make every check of the image in turn; a check that cannot be made for a fault of the engine is a failure."""
+    for name, check in checks_of(subject.image).items():
+        began = time.monotonic()
+        outcome, detail = outcome_of(check, subject)
+        result = SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))
+        log(f"{subject.image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
+        yield result
+
+
+def summary(results: Sequence[SmokeResult]) -> str:
+    """`14 passed, 1 skipped`."""
+    return checks.summary(result.outcome for result in results)

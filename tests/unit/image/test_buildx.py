@@ -1,0 +1,77 @@
+"""What buildx is given: names in the folder it runs in, whatever the path of the cache and of temporary files."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder import network, scratch
+from builder.catalog import models
+from builder.engine.client import Engine
+from builder.image import assemble, buildx
+from builder.image.assemble import Stage
+from builder.oci.tar import file, write_layer
+from tests.conftest import TINY
+
+BUILDX = """\
+#!{python}
+# Reads its arguments as buildx does: values by CSV, and a layout up to the first @ or colon.
+import csv, json, os, sys
+seen = {{"contexts": {{}}, "secrets": []}}
+for option, value in zip(sys.argv, sys.argv[1:]):
+    if option == "--build-context":
+        name, _, layout = value.partition("=")
+        folder, _, digest = layout.removeprefix("oci-layout://").partition("@")
+        folder, _, tag = folder.partition(":")
+        blob = f"{{folder}}/blobs/{{digest.replace(':', '/')}}"
+        seen["contexts"][name] = os.path.exists(blob)
+    if option == "--secret":
+        fields = dict(field.split("=", 1) for field in next(csv.reader([value])))
+        seen["secrets"].append([fields["id"], open(fields["src"]).read()])
+    if option == "--output":
+        fields = dict(field.split("=", 1) for field in next(csv.reader([value])))
+        open(fields["dest"], "w").close()
+    if option == "--metadata-file":
+        metadata = value
+json.dump(seen, open({seen!r}, "w"))
+json.dump({{"containerimage.digest": "sha256:m", "containerimage.config.digest": "sha256:c"}}, open(metadata, "w"))
+"""
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Path:
+    """What the `docker` on the engine's path has read of its arguments."""
+    return tmp_path / "seen.json"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, seen: Path) -> Engine:
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(BUILDX.format(python=sys.executable, seen=str(seen)))
+    program.chmod(0o755)
+    return Engine(None, {**os.environ, "PATH": str(program.parent)}, embedded=False)
+
+
+@pytest.mark.parametrize("name", ["plain", "a,b", "a@b", "a:b", 'a "b" c', "a=b"])
+def test_no_path_is_read_as_anything_else(engine, seen, tmp_path, monkeypatch, name):
+    cache = tmp_path / name / "cache"
+    monkeypatch.setenv("SEEDBED_CACHE", str(cache))
+    bundle = tmp_path / name / "authorities.pem"
+    bundle.parent.mkdir()
+    bundle.write_text("authorities")
+    monkeypatch.setattr(network, "ca_bundle", lambda: bundle)
+    monkeypatch.setattr(network, "index_url", lambda: "https://index.example.org/simple")
+    loaded = models.load(TINY)
+    image = loaded.image("tiny")
+    layer = write_layer(assemble.store(), [file("x", b"x")], epoch=0, level=1, what="")
+    made = {stage: Stage(loaded.base_of(image), [layer], ()) for stage in ("base", "env")}
+    with scratch.folder(cache) as folder:
+        buildx.run(loaded, image, engine, made, folder, output="type=oci,dest=image.tar")
+        assert (folder / "image.tar").exists()
+    read = json.loads(seen.read_text())
+    assert read["contexts"] == {"base": True, "env": True}
+    assert {"pip.conf", "uv.toml", "ca-bundle"} <= dict(read["secrets"]).keys()
+    assert dict(read["secrets"])["ca-bundle"] == "authorities"

@@ -1,0 +1,102 @@
+"""What images weigh: each layer with those who share it, the largest packages, and a budget that fails."""
+
+import hashlib
+import json
+
+import pytest
+
+from builder.catalog import models
+from builder.cli import verbs
+from builder.errors import SeedbedError
+from builder.image import assemble, build
+from builder.image.record import LayerRecord, Record
+from builder.oci.tar import file, write_layer
+
+STATUS = b"""\
+Package: tzdata
+Status: install ok installed
+Installed-Size: 2
+Version: 2026a
+
+Package: gcc
+Version: 12
+Installed-Size: 1000
+"""
+
+
+@pytest.fixture
+def built(folder, load, tmp_path, monkeypatch):
+    """The copied catalog with two images built, which share their Debian."""
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
+    (folder / "other").mkdir()
+    for name in ("image.yaml", "requirements.in", "requirements.lock", "Dockerfile"):
+        (folder / "other" / name).write_bytes((folder / "tiny" / name).read_bytes())
+    status = file("var/lib/dpkg/status", STATUS)
+    debian = write_layer(assemble.store(), [status], epoch=0, level=1, what="Debian")
+    loaded = load()
+    for image in loaded.images.values():
+        layers = [
+            LayerRecord(digest=debian.descriptor.digest, size=100_000_000, what="Debian", raw_size=300_000_000),
+            LayerRecord(digest=digest(image.name), size=50_000_000, what=f"wheels of {image.name}"),
+        ]
+        inputs = build.inputs_of(loaded, image)
+        Record(
+            image=image.name, inputs=inputs, lock="", digest=digest("1"), config=digest("2"), layers=layers,
+            unpacked=400_000_000, seconds=1,
+        ).save()  # fmt: skip
+    return folder
+
+
+def digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def report(root, capsys, *names: str) -> dict:
+    verbs.weigh(root, names, as_json=True)
+    return json.loads(capsys.readouterr().out)["images"]
+
+
+def test_each_layer_says_who_shares_it(built, capsys):
+    debian, wheels = report(built, capsys, "tiny")["tiny"]["layers"]
+    assert (debian["shared_with"], debian["raw_size"]) == (["other"], 300_000_000)
+    assert (wheels["shared_with"], wheels["raw_size"]) == ([], None)
+
+
+def test_packages_come_largest_first_and_with_their_origin(built, capsys):
+    packages = report(built, capsys, "tiny")["tiny"]["packages"]
+    assert [(package["name"], package["origin"], package["size"]) for package in packages] == [
+        ("gcc", "debian", 1_024_000),
+        ("tzdata", "debian", 2048),
+    ]
+
+
+def test_people_get_a_page(built, capsys):
+    verbs.weigh(built, ["tiny"], as_json=False)
+    printed = capsys.readouterr().out
+    for expected in ("150 MB of 200 MB allowed", "100 MB  300 MB    other", "wheels of tiny", "gcc"):
+        assert expected in printed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("compressed: 200MB", "compressed: 149MB", r"size_budget\.compressed: allows 149 MB, the image has 150 MB"),
+        ("unpacked: 700MB", "unpacked: 399MB", r"size_budget\.unpacked: allows 399 MB, the image has 400 MB"),
+        ("unpacked: 700MB", "unpacked: 700MB\n  layer: 299MB", r"size_budget\.layer: allows 299 MB, .* 300 MB"),
+    ],
+)
+def test_an_image_over_its_budget_fails_after_it_was_shown(built, edit, capsys, before, after, complaint):
+    edit("tiny/image.yaml", before, after)
+    with pytest.raises(SeedbedError, match=complaint):
+        verbs.weigh(built, ["tiny"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["images"]["tiny"]["compressed"] == 150_000_000
+
+
+def test_no_layer_is_above_one_and_a_half_gigabytes_unless_image_yaml_says_so(load):
+    assert models.SizeBudget(compressed=1, unpacked=1).layer == 1_500_000_000
+
+
+def test_an_image_that_is_not_built_says_what_to_type(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(SeedbedError, match=r"tiny: not built; run ./build.py build tiny"):
+        verbs.weigh(folder, [], as_json=True)

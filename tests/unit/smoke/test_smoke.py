@@ -1,0 +1,200 @@
+"""What smoke tests conclude, on an engine that answers as told: no tag without every check passed."""
+
+from dataclasses import replace
+
+import pytest
+
+from builder.engine.client import Finished
+from builder.errors import UsageError
+from builder.image import record
+from builder.image.record import LayerRecord, Record, SmokeResult
+from builder.smoke import checks, smoke
+from builder.smoke.checks import Failed, Skipped
+from builder.smoke.smoke import Subject
+
+DIGEST = "sha256:" + "d" * 64
+
+
+class Engine:
+    """Gives the same answer to everything, and remembers what it tagged."""
+
+    def __init__(self, *answers: Finished) -> None:
+        self.answers = list(answers)
+        self.tagged: list[str] = []
+
+    def run(self, image, command, **options):
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def has(self, image):
+        return True
+
+    def tag(self, image, name):
+        self.tagged.append(name)
+
+    def offers_gpus(self):
+        return False
+
+
+def training(digit: str) -> Finished:
+    return Finished(0, f"parameters sha256: {digit * 64}\n", "")
+
+
+@pytest.fixture
+def subject(load):
+    catalog = load()
+    image = catalog.image("tiny")
+    return Subject(Engine(Finished(0, "", "")), DIGEST, image, smoke.lock.read(image), "auto")
+
+
+@pytest.fixture
+def test_with(load, monkeypatch, tmp_path):
+    """Run the given checks, and no others, on an image that was built."""
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
+    catalog = load()
+    image = catalog.image("tiny")
+    inputs = smoke.build.inputs_of(catalog, image)
+
+    def run(checks, *, moved=()):
+        built = Record(
+            image="tiny",
+            inputs=inputs,
+            lock="l" * 64,
+            digest=DIGEST,
+            config=DIGEST,
+            layers=(LayerRecord(digest=DIGEST, size=1, what="a layer"),),
+            unpacked=0,
+            moved=moved,
+            seconds=1,
+        )
+        built.save()
+        monkeypatch.setattr(smoke, "checks_of", lambda image: checks)
+        engine = Engine(Finished(0, "", ""))
+        return smoke.test(catalog, image, engine, "auto", lambda message: None), engine
+
+    return run
+
+
+def passing(subject: Subject) -> None:
+    pass
+
+
+def failing(subject: Subject) -> None:
+    raise Failed("it is not so")
+
+
+def skipping(subject: Subject) -> None:
+    raise Skipped("no GPU here")
+
+
+def test_an_image_that_passes_is_tagged_by_version_and_by_lock(test_with):
+    tested, engine = test_with({"a": passing, "b": skipping})
+    assert tested.tested
+    assert engine.tagged == ["seedbed/tiny:2.4.6-py311", "seedbed/tiny:2.4.6-py311-" + "l" * 12]
+    assert record.find(tested.inputs) == tested
+
+
+def test_an_image_that_fails_one_check_gets_no_tag(test_with):
+    tested, engine = test_with({"a": passing, "b": failing})
+    assert not tested.tested
+    assert engine.tagged == [] and tested.tags == ()
+
+
+def test_an_unlocked_image_is_not_named_after_its_lock(test_with):
+    _, engine = test_with({"a": passing}, moved=("libc6: 1 -> 2",))
+    assert engine.tagged == ["seedbed/tiny:2.4.6-py311"]
+
+
+def test_trainings_that_agree_where_they_should_pass(subject):
+    checks.trains_to_the_same_bits(
+        replace(subject, engine=Engine(training("a"), training("a"), training("b"), training("b")))
+    )
+
+
+@pytest.mark.parametrize(("digits", "complaint"), [("abcc", "different parameters"), ("aaaa", "changed nothing")])
+def test_trainings_that_differ_or_ignore_their_seed_fail(subject, digits, complaint):
+    with pytest.raises(Failed, match=complaint):
+        checks.trains_to_the_same_bits(replace(subject, engine=Engine(*map(training, digits))))
+
+
+def test_trainings_that_agree_without_the_layer_fail(subject):
+    with pytest.raises(Failed, match="proves nothing"):
+        checks.needs_its_layer_for_that(replace(subject, engine=Engine(training("a"))))
+
+
+def test_a_training_that_crashes_fails_with_its_last_words(subject):
+    with pytest.raises(Failed, match="status 1: ValueError: no"):
+        replace(subject, engine=Engine(Finished(1, "", "Traceback\nValueError: no\n"))).train()
+
+
+def test_a_package_beyond_the_lock_fails(subject):
+    listed = (
+        '[{"name": "numpy", "version": "2.4.6"}, {"name": "pip", "version": "26.3"}, {"name": "six", "version": "1"}]'
+    )
+    with pytest.raises(Failed, match="six: the lock says None, the image has 1"):
+        smoke.holds_its_lock(replace(subject, engine=Engine(Finished(0, listed, ""))))
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "gpu.py"
+    path.write_text('"""The GPU is seen."""\n')
+    return path
+
+
+def test_a_script_inside_the_image_is_named_by_its_docstring(script):
+    assert smoke.title_of(script) == "The GPU is seen"
+
+
+def test_status_77_of_a_script_skips_with_its_reason(subject, script):
+    with pytest.raises(Skipped, match="no GPU here"):
+        checks.passes(script)(replace(subject, engine=Engine(Finished(77, "no GPU here\n", ""))))
+
+
+def test_any_other_status_of_a_script_fails_with_its_reason(subject, script):
+    with pytest.raises(Failed, match="cuDNN is 8"):
+        checks.passes(script)(replace(subject, engine=Engine(Finished(1, "", "AssertionError: cuDNN is 8\n"))))
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(0, None), (77, Skipped), (1, Failed)], ids=["holds", "unknown machine", "other bits"]
+)
+def test_golden_bits_hold_or_say_what_changed(subject, status, outcome):
+    asked = replace(subject, engine=Engine(Finished(status, "loss 0x1p+0 is now 0x1p+1\n", "")))
+    if outcome is None:
+        return smoke.has_golden_bits(asked)
+    with pytest.raises(outcome, match=r"loss 0x1p\+0 is now 0x1p\+1"):
+        smoke.has_golden_bits(asked)
+
+
+def test_golden_bits_of_a_gpu_are_skipped_without_one(subject):
+    with pytest.raises(Skipped, match="no GPU here"):
+        smoke.has_golden_bits_on_a_gpu(subject)
+
+
+def test_golden_bits_are_checked_where_an_image_has_some(subject, monkeypatch):
+    assert not smoke.GOLDEN.keys() & smoke.checks_of(subject.image).keys()
+    monkeypatch.setattr(smoke, "GOLDEN_FILE", "image.yaml")  # one that is there
+    assert smoke.GOLDEN.keys() <= smoke.checks_of(subject.image).keys()
+
+
+def test_a_summary_counts_what_was_skipped():
+    results = [
+        SmokeResult(check="a", outcome="passed", seconds=1),
+        SmokeResult(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
+    ]
+    assert smoke.summary(results) == "1 passed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "[", "{}x", "1", "[1]", '[{"name": "a"}]', '[{"name": 1, "version": 2}]', "\x1b[2J"]
+)
+def test_a_pip_that_lists_no_packages_is_a_failed_check(subject, printed):
+    subject = replace(subject, engine=Engine(Finished(0, printed, "")))
+    with pytest.raises(Failed, match="expected a list of packages from pip list, found "):
+        smoke.holds_its_lock(subject)
+
+
+def test_a_script_without_a_title_is_named(tmp_path):
+    (tmp_path / "x.py").write_text("print(1)\n")
+    with pytest.raises(UsageError, match=r"x\.py: expected a docstring in triple quotes"):
+        checks.title_of(tmp_path / "x.py")
