@@ -117,7 +117,6 @@ def smoke(catalog: Path, images: tuple[str, ...], gpu: str) -> None:
     help="Compare with this image, pulled if it names a registry, or OCI layout or archive; default: the last build.",
 )
 @click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and say which difference matters.")
-@click.option("--keep", is_flag=True, help="Leave a rebuild that differs in the engine, for ./build.py diff.")
 @json_option
 @click.pass_obj
 def verify(catalog: Path, image: str, **options: Any) -> None:

@@ -73,24 +73,17 @@ class Engine:
     environment: Mapping[str, str]
     embedded: bool
 
-    def requirements(self) -> list[Requirement]:
-        """What builds need, as found here."""
-        return [self.image_store(), self.buildx()]
-
     def image_store(self) -> Requirement:
         info = self.client.info()
         status = dict(info.get("DriverStatus") or [])
-        found = f"Docker {info['ServerVersion']}, {info['Driver']}"
-        if status.get("driver-type") == CONTAINERD_STORE:
-            return Requirement("image store", f"{found} (containerd)")
-        remedy = 'put {"features": {"containerd-snapshotter": true}} into its daemon.json and restart it'
-        return Requirement("image store", found, f"{remedy}, or set SEEDBED_ENGINE=embedded")
+        kind = "containerd" if status.get("driver-type") == CONTAINERD_STORE else "older image store"
+        return Requirement("image store", f"Docker {info['ServerVersion']}, {info['Driver']} ({kind})")
 
     def buildx(self) -> Requirement:
         asked = self.docker("buildx", "version")
         if asked.returncode == 0:
             return Requirement("buildx", asked.stdout.split()[1])
-        return Requirement("buildx", "missing", "install the docker-buildx plugin, or set SEEDBED_ENGINE=embedded")
+        return Requirement("buildx", "missing; only a Dockerfile build (build --recipe) needs it")
 
     def offers_gpus(self) -> bool:
         """Whether a container may ask for NVIDIA GPUs: by a runtime of that name, or by CDI (Docker 28.3 or newer)."""
@@ -145,6 +138,15 @@ class Engine:
             raise SeedbedError(f"{image}: {error.explanation}") from None
         return True
 
+    def find(self, *digests: str) -> str | None:
+        """The first of these by which the engine knows an image: the older image store knows it by its config's."""
+        return next((digest for digest in digests if self.has(digest)), None)
+
+    def names(self, *digests: str) -> list[str]:
+        """What the image is called by digest: `REPOSITORY@sha256:...`."""
+        found = self.find(*digests)
+        return list(self.client.images.get(found).attrs["RepoDigests"] or ()) if found else []
+
     def digest(self, image: str) -> str:
         """The digest of the image's manifest, by which the containerd store knows it."""
         return str(self.client.images.get(image).id)
@@ -164,9 +166,13 @@ class Engine:
             raise UsageError(f"{image}: expected the name of an image, without a scheme") from None
 
     def pull(self, image: str) -> None:
+        if complaint := self.try_pull(image):
+            raise SeedbedError(f"{image}: cannot be pulled: {complaint}")
+
+    def try_pull(self, image: str) -> str:
+        """Why the image cannot be pulled; empty: it is there now."""
         pulled = self.docker("pull", "--quiet", image)
-        if pulled.returncode:
-            raise SeedbedError(f"{image}: cannot be pulled: {' '.join(pulled.stderr.split())}")
+        return " ".join(pulled.stderr.split()) or "no reason given" if pulled.returncode else ""
 
     def load(self, layout: Path) -> None:
         """Take in the image of an OCI layout, without a name."""
@@ -388,6 +394,12 @@ class Chunks(io.RawIOBase):
         return taken
 
 
+def logins(engine: Engine | None) -> Path | None:
+    """The file in which the engine's own client keeps logins; None: where Docker's client does for this user."""
+    folder = engine.environment.get("DOCKER_CONFIG") if engine else None
+    return Path(folder, "config.json") if folder else None
+
+
 def embedded() -> EmbeddedEngine:
     return EmbeddedEngine(paths.cache() / "engine")
 
@@ -395,19 +407,27 @@ def embedded() -> EmbeddedEngine:
 def connect(log: Callable[[str], None]) -> Engine:
     """The engine to work with: the one Docker's client would reach, else the embedded one, started if need be.
 
-    `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second. Raises `SeedbedError` with a remedy
-    where there is none or where it lacks what builds need. What killed runs have left in it is removed.
+    `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second, `SEEDBED_ENGINE=none` both. Raises
+    SeedbedError, with what to do, if there is none. What killed runs have left in it is removed.
     """
     choice = os.environ.get("SEEDBED_ENGINE", "")
+    if choice == "none":
+        raise SeedbedError("this needs a Docker engine, and SEEDBED_ENGINE=none forbids one; unset it")
     engine = None if choice == "embedded" else of_host()
     if engine is None and choice == "host":
         raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
     engine = engine or of_embedded(log)
-    for requirement in engine.requirements():
-        if requirement.remedy:
-            raise SeedbedError(f"{requirement.name}: found {requirement.found}; {requirement.remedy}")
     engine.sweep()
     return engine
+
+
+def running(log: Callable[[str], None]) -> Engine | None:
+    """The engine that `connect` would return, if it answers already; none is started."""
+    choice = os.environ.get("SEEDBED_ENGINE", "")
+    if choice == "none":
+        return None
+    found = None if choice == "embedded" else of_host()
+    return found or (of_embedded(log) if choice != "host" and embedded().running() else None)
 
 
 def of_host() -> Engine | None:

@@ -45,7 +45,8 @@ def engines() -> Iterator[Requirement]:
         yield Requirement("embedded engine", "running" if embedded.running() else "not running (builds start it)")
         found = client.of_embedded(lambda message: None) if embedded.running() else None
     if found:
-        yield from found.requirements()
+        yield found.image_store()
+        yield found.buildx()
         yield Requirement(
             "GPUs", "offered by the engine" if found.offers_gpus() else "none offered; GPU checks are skipped"
         )

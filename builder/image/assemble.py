@@ -1,22 +1,22 @@
-"""Stages made without running them: locked files in, an OCI layout out that takes the place of the stage."""
+"""An image from its recipe: locked files in, layers and a manifest out."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from builder import files, paths
-from builder.catalog.models import Base, Catalog, Image, LayerGroup
+from builder.catalog.models import LayerGroup
 from builder.console import step
 from builder.image import contents
+from builder.image.recipe import Recipe
 from builder.layers import wheels
+from builder.layers.base import layer as base_layer
 from builder.layers.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.layers.install import Target, Wheel, installed_files
 from builder.layers.parts import Part, refuse_altered, wheel_layers
-from builder.lock import packages as bases
-from builder.lock import requirements
 from builder.lock.toolchain import LEVEL
-from builder.oci.store import Layer, Layout, Store
+from builder.oci.layout import OciImage, compose
+from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
 
 Log = Callable[[str], None]
@@ -24,61 +24,48 @@ Log = Callable[[str], None]
 WORTH_A_LAYER = 1_000_000
 """Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""
 
-BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage of the Dockerfile as layers, bottom first. `moved` names locked Debian packages that could not be had."""
-
-    base: Base
-    layers: Sequence[Layer]
-    moved: tuple[str, ...]
-    working_folder: str = "/"
-
-    @property
-    def checks(self) -> list[Callable[[], object]]:
-        """Of each layer, whether it is still what its digest says."""
-        return [partial(store().proven, layer.descriptor.digest) for layer in self.layers]
-
-    def context(self, name: str, folder: Path) -> str:
-        """Write the stage into `folder` as the OCI layout `name`, and return what `--build-context` takes there."""
-        config = {"Env": [f"PATH={BASE_PATH}"], "WorkingDir": self.working_folder}
-        epoch = self.base.source_date_epoch
-        manifest = Layout(folder / name).write_image(store(), self.layers, config=config, epoch=epoch)
-        return f"{name}=oci-layout://{name}@{manifest.digest}"
-
 
 def store() -> Store:
     return Store(paths.cache())
 
 
-def base(model: Base, *, locked: bool, log: Log) -> Stage:
-    """Stage `base`: one layer, Debian's root file system from its locked packages."""
-    layer, moved = bases.layer(model, store(), locked=locked, level=LEVEL, log=log)
-    return Stage(model, [layer], moved)
+def image(recipe: Recipe, *, locked: bool, log: Log) -> tuple[OciImage, tuple[str, ...]]:
+    """The whole image, and which locked Debian packages it holds others for, as `name: locked -> substitute`.
+
+    Layers that the store has are not made again. Raises SeedbedError if one cannot be made, or `locked` and a package
+    cannot be had any more.
+    """
+    debian, substituted = base(recipe, locked=locked, log=log)
+    layers = [debian, *wheels_and_bytecode(recipe, debian), runtime(recipe, debian)]
+    return compose(layers, contents.container(recipe, substituted), epoch=recipe.epoch), substituted
 
 
-def env(catalog: Catalog, image: Image, below: Stage) -> Stage:
-    """Stage `env` on stage `base`: wheels, each bundle of groups under its bytecode, then the runtime and the user."""
-    groups = groups_of(catalog, image)
+def base(recipe: Recipe, *, locked: bool, log: Log) -> tuple[Layer, tuple[str, ...]]:
+    """Debian's root file system from its locked packages."""
+    return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL, log=log)
+
+
+def wheels_and_bytecode(recipe: Recipe, debian: Layer) -> list[Layer]:
+    """The wheels, each bundle of groups under its bytecode, which Debian's interpreter compiles."""
+    groups = groups_of(recipe)
     with files.suspecting(*(partial(refuse_altered, wheel) for group in groups for wheel in group.wheels)):
-        return env_of(groups, catalog, image, below)
+        return layers_of(recipe, groups, debian)
 
 
-def env_of(groups: Sequence["Group"], catalog: Catalog, image: Image, below: Stage) -> Stage:
-    settings = {"epoch": below.base.source_date_epoch, "level": LEVEL, "prefix": contents.VENV, "python": image.python}
+def layers_of(recipe: Recipe, groups: Sequence["Group"], debian: Layer) -> list[Layer]:
+    python = recipe.image.python
+    settings = {"epoch": recipe.epoch, "level": LEVEL, "prefix": contents.VENV, "python": python}
     parts = {what: part for group in groups for what, part in group.parts().items()}
-    with step(f"{image.name}: layers of {len(parts)} groups of wheels"):
+    with step(f"{recipe.name}: layers of {len(parts)} groups of wheels"):
         installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
-    bundles = bundles_of(groups, Target(contents.VENV, image.python))
-    with step(f"{image.name}: layers of their bytecode"):
-        compiled = bytecode_layers(sources_of(bundles), store=store(), base=below.layers[0], **settings)
-    layers = list(below.layers)
-    for bundle, code in zip(bundles, compiled, strict=True):
-        layers += [*(installed[what] for group in bundle for what in group.parts()), code]
-    runtime = runtime_layer(catalog, image, below.layers[0], below.base.source_date_epoch)
-    return Stage(below.base, [*layers, runtime], below.moved, working_folder=contents.WORKING_FOLDER)
+    bundles = bundles_of(groups, Target(contents.VENV, python))
+    with step(f"{recipe.name}: layers of their bytecode"):
+        compiled = bytecode_layers(sources_of(bundles), store=store(), base=debian, **settings)
+    return [
+        layer
+        for bundle, code in zip(bundles, compiled, strict=True)
+        for layer in (*(installed[what] for group in bundle for what in group.parts()), code)
+    ]
 
 
 @dataclass(frozen=True)
@@ -105,13 +92,10 @@ class Group:
         return sum(entry.size for entry in files if entry.path.endswith(".py"))
 
 
-def groups_of(catalog: Catalog, image: Image) -> list[Group]:
+def groups_of(recipe: Recipe) -> list[Group]:
     """The image's groups of wheels, bottom first, fetched."""
-    locked = requirements.read(image)
-    files = wheels.fetch(locked.wheels, image.python)
-    return [
-        Group(model, [files[pin] for pin in pins]) for model, pins in requirements.layers_of(catalog, image, locked)
-    ]
+    files = wheels.fetch(recipe.wheels.wheels, recipe.image.python)
+    return [Group(model, [files[pin] for pin in pins]) for model, pins in recipe.layers]
 
 
 def bundles_of(groups: Iterable[Group], target: Target) -> list[list[Group]]:
@@ -134,16 +118,16 @@ def sources_of(bundles: Iterable[Iterable[Group]]) -> dict[str, list[Wheel]]:
     }
 
 
-def runtime_layer(catalog: Catalog, image: Image, debian: Layer, epoch: int) -> Layer:
+def runtime(recipe: Recipe, debian: Layer) -> Layer:
     """All that is neither Debian nor a wheel, with its bytecode: kilobytes, and the layer that changes most."""
-    locked = requirements.read(image)
+    image, epoch = recipe.image, recipe.epoch
     texts = {
-        contents.DESCRIPTION: contents.description(image, locked, requirements.digest(catalog, image)),
-        contents.CONSTRAINTS: contents.constraints(image, locked),
+        contents.DESCRIPTION: contents.description(recipe),
+        contents.CONSTRAINTS: contents.constraints(recipe),
         contents.SYSTEM_PACKAGES: contents.system_packages(image),
         f"{contents.VENV}/pyvenv.cfg": contents.VENV_CONFIGURATION,
     }
-    links = contents.venv_links(image) | contents.certificate_links(image, locked)
+    links = contents.venv_links(image) | contents.certificate_links(recipe)
     files = {module.target: [module.mode, module.read().decode()] for module in contents.runtime_files(image)}
     users = {"passwd": contents.PASSWD, "group": contents.GROUP}
     inputs = {

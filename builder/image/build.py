@@ -1,34 +1,34 @@
-"""One image from its locks to an image without a name in an engine. Its tag comes after its smoke tests."""
+"""One image from its recipe to layers and a manifest in the store. No engine has a part in it, and it gets no tag."""
 
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from builder import files, paths, scratch
-from builder.catalog.models import Catalog, Image
+from builder import paths
+from builder.catalog.models import Image
 from builder.catalog.source import shown
-from builder.console import size, step
-from builder.engine.client import Digests, Engine
+from builder.console import size
+from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.image import assemble, buildx, contents, dockerfile, manifest, record
-from builder.image.assemble import Stage
+from builder.image import assemble, buildx, contents, dockerfile, record
+from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
-from builder.lock import packages as base
-from builder.lock import requirements, toolchain
-from builder.oci.store import canonical_json
+from builder.lock import toolchain
+from builder.oci.layout import OciImage
+from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, canonical_json
 
 Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to build: `recipe` runs the Dockerfile's stages; `registry` takes Debian from there, and implies `recipe`."""
+    """How to build. `dockerfile` has an engine run the Dockerfile; `registry` implies it: Debian comes from there."""
 
     locked: bool = False
-    recipe: bool = False
+    dockerfile: bool = False
     registry: bool = False
     cached: bool = True
 
@@ -39,155 +39,130 @@ class Options:
         return cls(locked, recipe or registry, registry, not no_cache)
 
 
-def build(catalog: Catalog, image: Image, engine: Engine, options: Options, log: Log) -> Record:
-    """Build the image, or find that nothing changed. Raises `SeedbedError` where a lock or the Dockerfile is stale."""
-    check(catalog, image)
-    inputs = inputs_of(catalog, image, options)
-    known = record.find(inputs)
-    if options.cached and known and engine.has(known.digest) and (known.locked or not options.locked):
-        log(f"{image.name}: nothing changed; it is {known.digest}")
+def build(recipe: Recipe, options: Options, log: Log, connect: Callable[[], Engine]) -> Record:
+    """Build the image, or find that nothing changed; `connect` is called for a Dockerfile build alone.
+
+    Raises SeedbedError if the Dockerfile is out of date, or the image is over its size budget.
+    """
+    dockerfile.check(recipe)
+    known = find(recipe, options)
+    if options.cached and known and is_there(known, options, connect) and (known.locked or not options.locked):
+        log(f"{recipe.name}: nothing changed; it is {known.digest}")
         return known
-    check_space(catalog, image, engine)
+    check_space(recipe)
     began = time.monotonic()
-    made = made_stages(catalog, image, options, log)
-    checks = [check for stage in made.values() for check in stage.checks]
-    with step(f"{image.name}: the engine takes it over"), files.suspecting(*checks):
-        digests = handed_over(catalog, image, engine, made, cached=options.cached)
-    built = Record(
-        image=image.name,
-        inputs=inputs,
-        lock=requirements.digest(catalog, image),
-        digest=digests.manifest,
-        config=digests.config,
-        layers=layers_of(engine, digests.manifest, made.get("env")),
-        unpacked=engine.unpacked_size(digests.manifest),
-        moved=made["base"].moved if "base" in made else (),
-        seconds=round(time.monotonic() - began, 1),
-    )
+    made = of_dockerfile(recipe, connect(), options, log) if options.dockerfile else of_recipe(recipe, options, log)
+    built = made.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
     if known and known.digest == built.digest:
         built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
-    check_budget(image, built)
+    check_budget(recipe.image, built)
     built.save()
-    log(f"{image.name}: built in {built.seconds:.0f} s as {built.digest}")
+    log(f"{recipe.name}: built in {built.seconds:.0f} s as {built.digest}")
     return built
 
 
-def check(catalog: Catalog, image: Image) -> None:
-    """Nothing is built from a stale lock, or from a Dockerfile that is not as rendered."""
-    requirements.check(catalog, image)
-    base.check(catalog.base_of(image))
-    if dockerfile.render(catalog, image).diff():
-        raise SeedbedError(f"{shown(image.dockerfile_path)}: not as rendered; run ./build.py render {image.name}")
+def is_there(known: Record, options: Options, connect: Callable[[], Engine]) -> bool:
+    if options.dockerfile:
+        return connect().has(known.digest)
+    store = assemble.store()
+    blobs = (known.digest, known.config, *(layer.digest for layer in known.layers))
+    return all(store.blob(digest).exists() for digest in blobs)
 
 
-def find(catalog: Catalog, image: Image) -> Record | None:
-    """The record of the image as it would be built now, None where that was not done yet."""
-    return record.find(inputs_of(catalog, image))
+def of_recipe(recipe: Recipe, options: Options, log: Log) -> Record:
+    image, substituted = assemble.image(recipe, locked=options.locked, log=log)
+    store = assemble.store()
+    for data, media_type in ((image.config, CONFIG_TYPE), (image.manifest, MANIFEST_TYPE)):
+        store.add(data, media_type)
+    layers = layers_of(image)
+    return record_of(recipe, options, image.digest, image.config_digest, layers, substituted)
 
 
-def inputs_of(catalog: Catalog, image: Image, options: Options = Options()) -> str:
+def layers_of(image: OciImage) -> tuple[LayerRecord, ...]:
+    return tuple(
+        LayerRecord(
+            digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=layer.raw_size
+        )
+        for layer in image.layers
+    )
+
+
+def of_dockerfile(recipe: Recipe, engine: Engine, options: Options, log: Log) -> Record:
+    debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked, log=log)
+    digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
+    layers = tuple(
+        LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digests.manifest)
+    )
+    made = record_of(recipe, options, digests.manifest, digests.config, layers, substituted)
+    return made.model_copy(update={"unpacked": engine.unpacked_size(digests.manifest)})
+
+
+def record_of(
+    recipe: Recipe,
+    options: Options,
+    digest: str,
+    config: str,
+    layers: Sequence[LayerRecord],
+    substituted: tuple[str, ...],
+) -> Record:
+    return Record(
+        image=recipe.name,
+        inputs=inputs_of(recipe, options),
+        lock=recipe.lock,
+        digest=digest,
+        config=config,
+        layers=tuple(layers),
+        unpacked=sum(layer.raw_size or 0 for layer in layers),
+        moved=substituted,
+        seconds=0,
+    )
+
+
+def find(recipe: Recipe, options: Options = Options()) -> Record | None:
+    """The record of the image as it would be built now, None if that was not done yet."""
+    return record.find(inputs_of(recipe, options))
+
+
+def inputs_of(recipe: Recipe, options: Options = Options()) -> str:
     """The hex sha256 of all that decides what a build makes: its record is found by it."""
+    files = contents.runtime_files(recipe.image)
     inputs = {
-        "image": image.name,
-        "dockerfile": dockerfile.committed(image),
-        "lock": requirements.digest(catalog, image),
-        "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in contents.runtime_files(image)},
-        "epoch": catalog.base_of(image).source_date_epoch,
+        "image": recipe.name,
+        "dockerfile": dockerfile.committed(recipe.image),
+        "lock": recipe.lock,
+        "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in files},
+        "epoch": recipe.epoch,
         "writer": toolchain.identity(),
-        "recipe": options.recipe,
+        "recipe": options.dockerfile,
         "registry": options.registry,
     }
     return hashlib.sha256(canonical_json(inputs)).hexdigest()
 
 
-def made_stages(catalog: Catalog, image: Image, options: Options, log: Log) -> dict[str, Stage]:
-    """The stages that are made without running them, by the name of the stage of the Dockerfile each replaces."""
-    if options.registry:
-        return {}
-    base_stage = assemble.base(catalog.base_of(image), locked=options.locked, log=log)
-    if options.recipe:
-        return {"base": base_stage}
-    # BuildKit asks a registry for every stage's FROM, even one that nothing needs: so `base` is replaced here as well.
-    return {"base": base_stage, "env": assemble.env(catalog, image, base_stage)}
-
-
-def handed_over(catalog: Catalog, image: Image, engine: Engine, made: Mapping[str, Stage], *, cached: bool) -> Digests:
-    """Let the engine run the stages that are left, and see to it that the image has the very layers of `env`.
-
-    BuildKit knows a stage by what its layers unpack to: it keeps what it has, even where that was compressed otherwise.
-    Raises `SeedbedError` where `final` added a layer to those of `env`.
-    """
-    before = engine.digests()
-    with scratch.folder(paths.cache()) as folder:
-        digests = buildx.run(catalog, image, engine, made, folder, cached=cached)
-    if "env" not in made:
-        return digests
-    if engine.diff_ids(digests.manifest) != [layer.diff_id for layer in made["env"].layers]:
-        raise SeedbedError(f"{digests.manifest}: stage final added a layer or changed one; it may only set metadata")
-    exact = manifest.final_image(catalog, image, engine, made)
-    if exact.digests == digests:
-        return digests
-    with exact.layout() as folder:
-        engine.load(folder)
-    if digests.manifest not in before:
-        engine.remove(digests.manifest)
-    return exact.digests
-
-
-def layers_of(engine: Engine, digest: str, env: Stage | None) -> tuple[LayerRecord, ...]:
-    """The layers of an image just built."""
-    if env is None:
-        return tuple(
-            LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digest)
-        )
-    return tuple(
-        LayerRecord(
-            digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=layer.raw_size
-        )
-        for layer in env.layers
-    )
-
-
-def check_space(catalog: Catalog, image: Image, engine: Engine) -> None:
-    """Raise `SeedbedError` unless the cache's disk has room for what the build may write."""
+def check_space(recipe: Recipe) -> None:
+    """Raise SeedbedError unless the cache's disk has room for what the build may write."""
     folder = paths.cache()
     folder.mkdir(parents=True, exist_ok=True)
-    needed = space_needed(catalog, image, engine)
-    free = shutil.disk_usage(folder).free
+    needed, free = space_needed(recipe), shutil.disk_usage(folder).free
     if free < needed:
         raise SeedbedError(
-            f"{image.name}: needs up to {size(needed)} of disk, {shown(folder)} has {size(free)} free; "
+            f"{recipe.name}: needs up to {size(needed)} of disk, {shown(folder)} has {size(free)} free; "
             "run ./build.py clean, or set SEEDBED_CACHE to a larger disk"
         )
 
 
-def space_needed(catalog: Catalog, image: Image, engine: Engine) -> int:
-    """Bytes, at most: wheels and layers here, layers and what they unpack to in the engine.
-
-    What another image in the engine lends is there already. With an earlier build of the image itself in the engine,
-    hardly more than one layer is new.
-    """
-    budget, there = image.size_budget, lent(catalog, image, engine)
-    compressed = budget.compressed - sum(layer.size for layer in there)
-    unpacked = budget.unpacked - sum(layer.raw_size or 0 for layer in there)
-    fetched = all(wheels.find(pin) for pin in requirements.read(image).wheels)
-    everything = (2 if fetched else 3) * compressed + unpacked
-    built_before = any(engine.has(built.digest) for built in record.of_image(image.name))
-    return min(everything, 3 * budget.layer) if built_before else everything
-
-
-def lent(catalog: Catalog, image: Image, engine: Engine) -> list[LayerRecord]:
-    """The layers of shared groups, by the last build of the image they come from, if the engine has it."""
-    if image.shared is None:
-        return []
-    lender = find(catalog, catalog.image(image.shared.image))
-    if lender is None or not engine.has(lender.digest):
-        return []
-    return [layer for layer in lender.layers if layer.what.partition(":")[0] in image.shared.layers]
+def space_needed(recipe: Recipe) -> int:
+    """Bytes, at most, of wheels and layers: less the layers that are shared, or built before, and in the store."""
+    budget, store = recipe.image.size_budget, assemble.store()
+    sources = [recipe.name, *([recipe.image.shared.image] if recipe.image.shared else [])]
+    layers = {layer.digest: layer for name in sources for built in record.of_image(name) for layer in built.layers}
+    there = sum(layer.size for layer in layers.values() if store.blob(layer.digest).exists())
+    fetched = all(wheels.find(pin) for pin in recipe.wheels.wheels)
+    return max(budget.compressed - there, 0) + (0 if fetched else budget.compressed)
 
 
 def check_budget(image: Image, built: Record) -> None:
-    """Raise `SeedbedError` where the image, or a layer of it, weighs more than image.yaml allows."""
+    """Raise SeedbedError if the image, or a layer of it, weighs more than image.yaml allows."""
     layer = max(layer.raw_size or 0 for layer in built.layers)
     for name, found in (("compressed", built.compressed), ("unpacked", built.unpacked), ("layer", layer)):
         if found > (allowed := getattr(image.size_budget, name)):

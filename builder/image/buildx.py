@@ -1,42 +1,58 @@
-"""The last of the recipe: the engine runs the stages of the Dockerfile that are not made otherwise."""
+"""The Dockerfile build: BuildKit runs the Dockerfile, on the base that Seedbed makes or on a registry's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder import network, paths
-from builder.catalog.models import Catalog, Image
+from builder import network, paths, scratch
 from builder.debian import archive
 from builder.engine.client import Digests, Engine
-from builder.image.assemble import Stage
+from builder.image import assemble, contents
+from builder.image.recipe import Recipe
+from builder.oci.layout import Layout, compose
+from builder.oci.store import Layer
 
 OUTPUT = "type=image,oci-mediatypes=true,compression=zstd"
+BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def run(
-    catalog: Catalog,
-    image: Image,
+    recipe: Recipe,
     engine: Engine,
-    made: Mapping[str, Stage],
-    folder: Path,
+    debian: Layer | None,
     *,
+    substituted: Sequence[str] = (),
     cached: bool = True,
     output: str = OUTPUT,
 ) -> Digests:
-    """Run the Dockerfile with the stages `made` in the place of its own; `output` as `docker buildx build` takes it.
+    """Run the Dockerfile, on `debian` in the place of the registry's image if there is one.
 
-    It runs in `folder`, an empty one.
+    `output` is as `docker buildx build` takes it.
     """
-    base = catalog.base_of(image)
-    arguments = ["--file", str(image.dockerfile_path.absolute()), "--target", "final", "--platform", "linux/amd64"]
+    arguments = [
+        "--file",
+        str(recipe.image.dockerfile_path.absolute()),
+        "--target",
+        "final",
+        "--platform",
+        "linux/amd64",
+    ]
     arguments += ["--provenance=false", "--sbom=false", "--output", output]
     arguments += [] if cached else ["--no-cache"]
-    for name, stage in made.items():
-        arguments += ["--build-context", stage.context(name, folder)]
-    if "base" in made and made["base"].moved:
-        arguments += ["--label", f"io.seedbed.unlocked={'; '.join(made['base'].moved)}"]
-    for name in secrets(base.suite, folder):
-        arguments += ["--secret", f"id={name},src={name}"]
-    return engine.build([*arguments, str(paths.ROOT)], folder=folder, epoch=base.source_date_epoch)
+    with scratch.folder(paths.cache()) as folder:
+        if debian:
+            arguments += ["--build-context", f"base={context(recipe, debian, folder / 'base')}"]
+        if substituted:
+            arguments += ["--label", f"{contents.UNLOCKED}={'; '.join(substituted)}"]
+        for name in secrets(recipe.base.suite, folder):
+            arguments += ["--secret", f"id={name},src={name}"]
+        return engine.build([*arguments, str(paths.ROOT)], folder=folder, epoch=recipe.epoch)
+
+
+def context(recipe: Recipe, debian: Layer, folder: Path) -> str:
+    """Write stage `base` into `folder` as an OCI layout; returns what `--build-context base=` takes beside it."""
+    image = compose([debian], {"Env": [f"PATH={BASE_PATH}"]}, epoch=recipe.epoch)
+    manifest = Layout(folder).write(assemble.store(), image)
+    return f"oci-layout://{folder.name}@{manifest.digest}"
 
 
 def secrets(suite: str, folder: Path) -> Iterator[str]:

@@ -2,14 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from builder import paths
 from builder.catalog.models import Image, LayerGroup
+from builder.image.recipe import Recipe
 from builder.lock import toolchain
-from builder.lock.requirements import Lock
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed.environment import baked_environment
@@ -19,6 +20,7 @@ ENTRYPOINT = ("/usr/bin/tini", "-s", "--", "/opt/seedbed/entrypoint.sh")
 """tini alone gets the signals and hands them to the command, which tells its own workers. With -g the workers of a
 DataLoader would die first, and the training of that. -s: reaps orphans also when another init is process 1."""
 COMMAND = ("bash",)
+UNLOCKED = "io.seedbed.unlocked"
 PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WORKING_FOLDER = "/workspace"
 DESCRIPTION = "/etc/seedbed/image.json"
@@ -68,12 +70,12 @@ def venv_links(image: Image) -> dict[str, str]:
     }
 
 
-def certificate_links(image: Image, lock: Lock) -> dict[str, str]:
+def certificate_links(recipe: Recipe) -> dict[str, str]:
     """certifi's list is a link to Debian's, as in Debian's own certifi: some programs read it without being asked, and
     would not trust the authority that a company has added."""
-    if all(wheel.name != "certifi" for wheel in lock.wheels):
+    if not recipe.holds("certifi"):
         return {}
-    return {f"{site_packages(image)}/certifi/cacert.pem": CERTIFICATES}
+    return {f"{site_packages(recipe.image)}/certifi/cacert.pem": CERTIFICATES}
 
 
 VENV_CONFIGURATION = "home = /usr/bin\ninclude-system-site-packages = true\n"
@@ -131,8 +133,21 @@ def environment(image: Image) -> dict[str, str]:
     return usable | baked_environment(image.frameworks) | image.environment
 
 
-def labels(image: Image, lock_digest: str) -> dict[str, str]:
+def container(recipe: Recipe, substituted: Sequence[str] = ()) -> dict[str, Any]:
+    """The image's configuration, as OCI has it. `substituted` names locked Debian packages that others stand in for."""
+    return {
+        "User": f"{USER_ID}:{USER_ID}",
+        "Env": [f"{name}={value}" for name, value in environment(recipe.image).items()],
+        "Entrypoint": list(ENTRYPOINT),
+        "Cmd": list(COMMAND),
+        "WorkingDir": WORKING_FOLDER,
+        "Labels": labels(recipe) | ({UNLOCKED: "; ".join(substituted)} if substituted else {}),
+    }
+
+
+def labels(recipe: Recipe) -> dict[str, str]:
     """The image's labels: OCI's own keys, and what everything in it follows from."""
+    image = recipe.image
     standard = {
         "title": image.title,
         "description": image.description,
@@ -143,37 +158,38 @@ def labels(image: Image, lock_digest: str) -> dict[str, str]:
     labels |= {
         "io.seedbed.image": image.name,
         "io.seedbed.writer": toolchain.identity(),
-        "io.seedbed.lock": f"sha256:{lock_digest}",
+        "io.seedbed.lock": f"sha256:{recipe.lock}",
     }
     if image.end_of_life:
         labels["io.seedbed.end-of-life"] = image.end_of_life.date.isoformat()
     return labels | image.labels
 
 
-def description(image: Image, lock: Lock, lock_digest: str) -> str:
+def description(recipe: Recipe) -> str:
     """The text of image.json: what the image says of itself, read by `seedbed info`."""
+    image = recipe.image
     facts = {
         "name": image.name,
         "title": image.title,
         "tag": image.full_tag,
-        "lock": f"sha256:{lock_digest}",
+        "lock": f"sha256:{recipe.lock}",
         "python": image.python,
         "cuda": image.cuda,
         "cudnn": image.cudnn,
         "frameworks": list(image.frameworks),
         "end_of_life": image.end_of_life.model_dump(mode="json") if image.end_of_life else None,
         "environment": environment(image),
-        "versions": {wheel.name: wheel.version for wheel in lock.wheels},
+        "versions": {wheel.name: wheel.version for wheel in recipe.wheels.wheels},
     }
     return json.dumps(facts, indent=2) + "\n"
 
 
-def constraints(image: Image, lock: Lock) -> str:
+def constraints(recipe: Recipe) -> str:
     """The text of constraints.txt: whatever is installed on top keeps the versions that the image is for.
 
     Only those: a constraint on pillow or packaging would make pip take years-old releases of what needs a newer one.
     """
-    kept = (wheel for wheel in lock.wheels if is_kept(image, wheel.name))
+    kept = (wheel for wheel in recipe.wheels.wheels if is_kept(recipe.image, wheel.name))
     return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in kept)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from builder import files, paths, reading
-from builder.catalog.models import Catalog, Image
+from builder.catalog.models import Image
 from builder.catalog.source import shown
+from builder.errors import SeedbedError
 from builder.image import contents
-from builder.lock import packages, requirements
+from builder.image.recipe import Recipe
 
 TEMPLATE = "Dockerfile.j2"
 
@@ -41,22 +42,28 @@ def committed(image: Image) -> str:
     return reading.text(image.dockerfile_path) if image.dockerfile_path.exists() else ""
 
 
-def render(catalog: Catalog, image: Image) -> Rendered:
-    """The Dockerfile that image.yaml, the locks, the runtime's table and the templates make. Asks no network."""
-    locked = requirements.read(image)
+def render(recipe: Recipe) -> Rendered:
+    """The Dockerfile that the recipe, the runtime's table and the templates make. Asks no network."""
     facts = {
-        "image": image,
-        "base": catalog.base_of(image),
-        "packages": packages.pins(catalog.base_of(image)),
+        "image": recipe.image,
+        "base": recipe.base,
+        "packages": recipe.pins(),
         "installer": pinned_tool("uv"),
-        "layers": requirements.layers_of(catalog, image, locked),
+        "layers": recipe.layers,
         "contents": contents,
-        "description": contents.description(image, locked, requirements.digest(catalog, image)),
-        "certificate_links": contents.certificate_links(image, locked),
-        "constraints": contents.constraints(image, locked),
-        "labels": contents.labels(image, requirements.digest(catalog, image)),
+        "description": contents.description(recipe),
+        "certificate_links": contents.certificate_links(recipe),
+        "constraints": contents.constraints(recipe),
+        "labels": contents.labels(recipe),
     }
-    return Rendered(image, environment().get_template(TEMPLATE).render(facts))
+    return Rendered(recipe.image, environment().get_template(TEMPLATE).render(facts))
+
+
+def check(recipe: Recipe) -> None:
+    """Raise SeedbedError if the committed Dockerfile is not the one that the recipe makes."""
+    if render(recipe).diff():
+        path = shown(recipe.image.dockerfile_path)
+        raise SeedbedError(f"{path}: out of date; run ./build.py render {recipe.name}")
 
 
 def environment() -> Environment:

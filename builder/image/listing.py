@@ -2,24 +2,35 @@
 
 from typing import Any
 
-from builder.catalog.models import Catalog, Image
+from builder import outcomes
+from builder.catalog.models import Image
 from builder.console import print_line, print_table, size
 from builder.image import build
-from builder.image.record import Record, SmokeResult
-from builder.lock import requirements
-from builder.smoke import smoke
+from builder.image.recipe import Recipe
+from builder.image.record import Record
 
 COLUMNS = ("image", "tag", "digest", "pull", "unpacked", "layers", "smoke tests")
 
 
-def summary(catalog: Catalog, image: Image, built: Record | None) -> dict[str, Any]:
+def summary(recipe: Recipe, built: Record | None) -> dict[str, Any]:
     """One image's entry in `list --json`. Sizes in bytes; `digest` is None until it is built."""
+    return {
+        **facts(recipe.image),
+        "lock": recipe.lock,
+        **(of_build(built) if built else {"digest": None, "layers": []}),
+    }
+
+
+def of_stale(image: Image, reason: str) -> dict[str, Any]:
+    """The entry of an image that has no recipe: a lock is stale or missing."""
+    return {**facts(image), "lock": None, "digest": None, "layers": [], "stale": reason}
+
+
+def facts(image: Image) -> dict[str, Any]:
     return {
         "title": image.title,
         "tag": image.full_tag,
-        "lock": requirements.digest(catalog, image),
         "end_of_life": image.end_of_life.date.isoformat() if image.end_of_life else None,
-        **(of_build(built) if built else {"digest": None, "layers": []}),
     }
 
 
@@ -50,8 +61,8 @@ def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
 def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
     """The image as a line of that table."""
     if summary["digest"] is None:
-        return name, summary["tag"], "not built", "", "", "", ""
-    results = [SmokeResult(**result) for result in summary["smoke"]]
+        return name, summary["tag"], summary.get("stale", "not built"), "", "", "", ""
+    ended = [result["outcome"] for result in summary["smoke"]]
     return (
         name,
         summary["tag"] + ("" if summary["locked"] else " (unlocked)"),
@@ -59,22 +70,22 @@ def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
         size(summary["compressed"]),
         size(summary["unpacked"]),
         str(len(summary["layers"])),
-        smoke.summary(results) or "not run",
+        outcomes.summary(ended) or "not run",
     )
 
 
-def details(catalog: Catalog, image: Image) -> dict[str, Any]:
+def details(recipe: Recipe) -> dict[str, Any]:
     """All that `show` tells: the summary, what image.yaml says, and the wheels of every layer."""
-    groups = requirements.layers_of(catalog, image, requirements.read(image))
+    image = recipe.image
     return {
         "name": image.name,
-        **summary(catalog, image, build.find(catalog, image)),
+        **summary(recipe, build.find(recipe)),
         "description": image.description,
         "base": image.base,
         "python": image.python,
         "cuda": image.cuda,
         "cudnn": image.cudnn,
-        "wheels": {group.name: {wheel.name: wheel.version for wheel in wheels} for group, wheels in groups},
+        "wheels": {group.name: {wheel.name: wheel.version for wheel in wheels} for group, wheels in recipe.layers},
     }
 
 

@@ -4,14 +4,14 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
-from builder.catalog.models import Catalog, Image
+from builder.catalog.models import Image
 from builder.console import print_line, print_table, size
 from builder.debian import archive
 from builder.image import assemble, contents
+from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
 from builder.layers.install import Target, Wheel, installed_files
-from builder.lock import requirements
 
 DPKG_STATUS = "var/lib/dpkg/status"
 LARGEST = 15
@@ -28,8 +28,9 @@ class Package:
     size: int
 
 
-def weigh(catalog: Catalog, image: Image, records: dict[str, Record]) -> dict[str, Any]:
+def weigh(recipe: Recipe, records: dict[str, Record]) -> dict[str, Any]:
     """The image's entry in `report --json`; `records` are of all images that are built. Sizes in bytes."""
+    image = recipe.image
     built = records[image.name]
     return {
         "digest": built.digest,
@@ -37,7 +38,7 @@ def weigh(catalog: Catalog, image: Image, records: dict[str, Record]) -> dict[st
         "unpacked": built.unpacked,
         "budget": image.size_budget.model_dump(),
         "layers": [layer.model_dump() | {"shared_with": shared_with(image, layer, records)} for layer in built.layers],
-        "packages": [asdict(package) for package in packages(image, built)],
+        "packages": [asdict(package) for package in packages(recipe, built)],
     }
 
 
@@ -68,10 +69,10 @@ def shared_with(image: Image, layer: LayerRecord, records: dict[str, Record]) ->
     ]
 
 
-def packages(image: Image, built: Record) -> list[Package]:
+def packages(recipe: Recipe, built: Record) -> list[Package]:
     """The image's packages, the largest first; those whose files the cache no longer holds are left out."""
-    target = Target(contents.VENV, image.python)
-    on_disk = [wheel for pin in requirements.read(image).wheels if (wheel := wheels.find(pin))]
+    target = Target(contents.VENV, recipe.image.python)
+    on_disk = [wheel for pin in recipe.wheels.wheels if (wheel := wheels.find(pin))]
     found = [of_wheel(wheel, target) for wheel in on_disk] + of_debian(built.layers[0].digest)
     return sorted(found, key=attrgetter("size"), reverse=True)
 

@@ -61,6 +61,10 @@ class Pin:
         return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
 
 
+Layers = tuple[tuple[LayerGroup, tuple[Pin, ...]], ...]
+"""Groups of wheels, bottom first, and the wheels in each."""
+
+
 @dataclass(frozen=True)
 class Lock:
     """A requirements.lock as read: what `pip install --require-hashes` takes, under a header of our own."""
@@ -86,9 +90,10 @@ class Lock:
 
 def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
     """Resolve the image's wheels as the index stood at `cutoff` (RFC 3339); raises `SeedbedError` if none fit."""
-    constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in borrowed(catalog, image))]
-    lock = Lock(inputs_of(catalog, image), cutoff, resolve(image, constraints, cutoff))
-    check_layers(catalog, image, lock)
+    shared = shared_layers(catalog, image)
+    constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in wheels_of(shared))]
+    lock = Lock(inputs_of(image, shared), cutoff, resolve(image, constraints, cutoff))
+    check_layers(catalog, image, lock, shared)
     return lock
 
 
@@ -113,9 +118,12 @@ def read(what: Locked) -> Lock:
     return Lock(head.get("inputs", "").removeprefix("sha256:"), head.get("cutoff", ""), tuple(wheels))
 
 
-def check(catalog: Catalog, image: Image) -> Lock:
-    """The image's lock, proven to belong to the files beside it, without a network; raises `SeedbedError`."""
-    lock = read(image)
+def check(catalog: Catalog, image: Image) -> tuple[Lock, Layers]:
+    """The image's lock and its layers, proven to belong to the files beside it, without a network.
+
+    Raises `SeedbedError`.
+    """
+    lock, shared = read(image), shared_layers(catalog, image)
     for name, version in image.versions.items():
         if (locked := lock.version(name)) != version:
             found = f"has {locked}" if locked else "has no such package"
@@ -123,18 +131,11 @@ def check(catalog: Catalog, image: Image) -> Lock:
             raise UsageError(
                 f"{where}: says {version}, but {image.lock_path.name} {found}; run ./build.py lock {image.name}"
             )
-    if lock.inputs != inputs_of(catalog, image):
+    if lock.inputs != inputs_of(image, shared):
         raise SeedbedError(
             f"{shown(image.lock_path)}: stale, its inputs changed since it was made; run ./build.py lock {image.name}"
         )
-    check_layers(catalog, image, lock)
-    return lock
-
-
-def digest(catalog: Catalog, image: Image) -> str:
-    """The hex sha256 that names both locks an image is made from, Debian's packages and its wheels."""
-    locks = (catalog.base_of(image).lock_path, image.lock_path)
-    return hashlib.sha256(b"".join(reading.data(path) for path in locks if path.exists())).hexdigest()
+    return lock, check_layers(catalog, image, lock, shared)
 
 
 def moment(cutoff: str | None) -> str:
@@ -146,33 +147,55 @@ def moment(cutoff: str | None) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def layers_of(catalog: Catalog, image: Image, lock: Lock) -> list[tuple[LayerGroup, tuple[Pin, ...]]]:
+def layers_of(catalog: Catalog, image: Image, lock: Lock) -> Layers:
     """The locked wheels of every layer, in the image's order; layers without a wheel are left out."""
     groups = catalog.groups_of(image)
     homes = {wheel: next((group for group in groups if group.holds(wheel.name)), None) for wheel in lock.wheels}
     layers = [(group, tuple(wheel for wheel, home in homes.items() if home is group)) for group in groups]
-    return [(group, wheels) for group, wheels in layers if wheels]
+    return tuple((group, wheels) for group, wheels in layers if wheels)
 
 
-def check_layers(catalog: Catalog, image: Image, lock: Lock) -> None:
-    """Every wheel has a layer, and a shared layer holds the very wheels it holds in the image it comes from."""
+def shared_layers(catalog: Catalog, image: Image) -> Layers:
+    """The layers that the image takes from another, by that image's lock."""
+    if image.shared is None:
+        return ()
+    source = catalog.image(image.shared.image)
+    layers = layers_of(catalog, source, read(source))
+    return tuple((group, wheels) for group, wheels in layers if group.name in image.shared.layers)
+
+
+def wheels_of(layers: Layers) -> list[Pin]:
+    return [wheel for _, wheels in layers for wheel in wheels]
+
+
+def check_layers(catalog: Catalog, image: Image, lock: Lock, shared: Layers) -> Layers:
+    """The image's layers. Every wheel has one, and those that are shared hold what they hold in the source image."""
     layers = layers_of(catalog, image, lock)
-    placed = {wheel for _, wheels in layers for wheel in wheels}
+    placed = set(wheels_of(layers))
     for wheel in lock.wheels:
         if wheel not in placed:
             raise UsageError(f"{image.where('layers')}: no layer takes {wheel.name}; add it, or a last layer for '*'")
-    if image.shared:
-        lender = catalog.image(image.shared.image)
-        lent = {group.name: wheels for group, wheels in layers_of(catalog, lender, read(lender))}
-        for group, wheels in layers:
-            if group.name in image.shared.layers and wheels != lent[group.name]:
-                raise SeedbedError(
-                    f"{shown(image.lock_path)}: layer {group.name} holds other wheels than {lender.name}'s; "
-                    f"run ./build.py lock {image.name}"
-                )
+    held = {group.name: wheels for group, wheels in layers}
+    for group, wheels in shared:
+        if missing := [wheel for wheel in wheels if wheel not in held.get(group.name, ())]:
+            raise SeedbedError(
+                f"{shown(image.lock_path)}: layer {group.name} is shared with {image.shared and image.shared.image}, "
+                f"which has {listed(missing)} in it; name them in {image.requirements_path.name} and run "
+                f"./build.py lock {image.name}"
+            )
+        if more := [wheel for wheel in held[group.name] if wheel not in wheels]:
+            raise SeedbedError(
+                f"{shown(image.lock_path)}: layer {group.name} is shared with {image.shared and image.shared.image}, "
+                f"which does not have {listed(more)} in it; give them a layer of {image.name}'s own in image.yaml"
+            )
+    return layers
 
 
-def inputs_of(catalog: Catalog, image: Image) -> str:
+def listed(wheels: Sequence[Pin]) -> str:
+    return ", ".join(f"{wheel.name}=={wheel.version}" for wheel in wheels)
+
+
+def inputs_of(image: Image, shared: Layers) -> str:
     """The hex sha256 of all that decides what a lock holds, its cut-off date apart."""
     inputs = {
         "format": FORMAT,
@@ -180,7 +203,7 @@ def inputs_of(catalog: Catalog, image: Image) -> str:
         "python": image.python,
         "requirements": requirements_in(image),
         "versions": versions(image),
-        "borrowed": [str(wheel) for wheel in borrowed(catalog, image)],
+        "borrowed": [str(wheel) for wheel in wheels_of(shared)],
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
@@ -193,15 +216,6 @@ def requirements_in(what: Locked) -> list[str]:
 
 def versions(image: Image) -> list[str]:
     return [f"{name}=={version}" for name, version in sorted(image.versions.items())]
-
-
-def borrowed(catalog: Catalog, image: Image) -> list[Pin]:
-    """The wheels of the layers that the image takes from another."""
-    if image.shared is None:
-        return []
-    lender = catalog.image(image.shared.image)
-    layers = layers_of(catalog, lender, read(lender))
-    return [wheel for group, wheels in layers if group.name in image.shared.layers for wheel in wheels]
 
 
 def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:

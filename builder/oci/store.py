@@ -1,10 +1,6 @@
-"""OCI image layouts and the store their layers are kept in.
+"""The store of layers: every blob under its digest, and which inputs made which layer.
 
-A `Store` keeps every blob under its digest and remembers which inputs made which layer. A `Layout` is one
-image as a folder (`oci-layout`, `index.json`, `blobs/sha256/`) that BuildKit, skopeo and podman can read. The
-same layers and config give the same bytes: JSON is canonical, and every date is the epoch given.
-
-Source: OCI image specification 1.1, image-layout.md, manifest.md, config.md.
+Source: OCI image specification 1.1, descriptor.md, image-layout.md.
 """
 
 import hashlib
@@ -12,10 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -79,7 +74,7 @@ class Store:
     root: Path
 
     def blob(self, digest: str) -> Path:
-        return _blob(self.root, digest)
+        return blob_in(self.root, digest)
 
     def proven(self, digest: str) -> Path:
         """The blob's file, if it is what its digest says; raises SeedbedError otherwise."""
@@ -115,6 +110,12 @@ class Store:
             check()
             files.write(self._note(key), b"{}")
 
+    def add(self, data: bytes, media_type: str) -> Descriptor:
+        """Take in a small blob."""
+        descriptor = Descriptor.of(data, media_type)
+        files.write(self.blob(descriptor.digest), data)
+        return descriptor
+
     @contextmanager
     def new_blob(self) -> Iterator["BlobWriter"]:
         """A file to write a blob into. On `commit()` it enters the store; otherwise it vanishes."""
@@ -144,90 +145,6 @@ class BlobWriter:
         return descriptor
 
 
-@dataclass(frozen=True)
-class Layout:
-    """One image as a folder in the OCI image layout. Once `index.json` is there, all that it names is too."""
-
-    root: Path
-
-    def blob(self, digest: str) -> Path:
-        return _blob(self.root, digest)
-
-    def add_blob(self, data: bytes, media_type: str) -> Descriptor:
-        descriptor = Descriptor.of(data, media_type)
-        files.write(self.blob(descriptor.digest), data)
-        return descriptor
-
-    def add_file(self, path: Path, descriptor: Descriptor) -> None:
-        """Take in the blob in `path`: as a hard link, or as a copy from another file system."""
-        found = path.stat().st_size
-        if found != descriptor.size:
-            raise SeedbedError(
-                f"expected {descriptor.size} bytes, found {found} in {path}: delete that file and build again"
-            )
-        _link_or_copy(path, self.blob(descriptor.digest))
-
-    def write_image(
-        self,
-        store: Store,
-        layers: Sequence[Layer],
-        *,
-        config: Mapping[str, Any],
-        epoch: int,
-        architecture: str = "amd64",
-    ) -> Descriptor:
-        """Write the image made of `layers`, bottom first, and return the descriptor of its manifest.
-
-        `config` is the container's configuration (Env, WorkingDir, User, ...); `epoch` (seconds since 1970)
-        dates the image and every entry of its history.
-        """
-        image = canonical_json(_image_config(layers, config, epoch, architecture))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": Descriptor.of(image, CONFIG_TYPE).to_json(),
-            "layers": [layer.descriptor.to_json() for layer in layers],
-        }
-        return self.write_documents(store, layers, image, canonical_json(manifest), architecture)
-
-    def write_documents(
-        self, store: Store, layers: Sequence[Layer], config: bytes, manifest: bytes, architecture: str = "amd64"
-    ) -> Descriptor:
-        """Write the image of which these are config and manifest, and return the manifest's descriptor."""
-        for layer in layers:
-            self.add_file(store.blob(layer.descriptor.digest), layer.descriptor)
-        self.add_blob(config, CONFIG_TYPE)
-        descriptor = self.add_blob(manifest, MANIFEST_TYPE)
-        platform = {"architecture": architecture, "os": "linux"}
-        index = {
-            "schemaVersion": 2,
-            "mediaType": INDEX_TYPE,
-            "manifests": [descriptor.to_json() | {"platform": platform}],
-        }
-        files.write(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
-        files.write(self.root / "index.json", canonical_json(index))
-        return descriptor
-
-    def descriptor(self) -> Descriptor:
-        """The manifest's descriptor. Raises SeedbedError where the folder holds no image or more than one."""
-        try:
-            manifests = json.loads((self.root / "index.json").read_bytes())["manifests"]
-        except FileNotFoundError:
-            raise SeedbedError(f"expected an OCI image layout, found no index.json in {self.root}") from None
-        if len(manifests) != 1:
-            raise SeedbedError(f"expected one image, found {len(manifests)} in {self.root / 'index.json'}")
-        return Descriptor.from_json(manifests[0])
-
-    def manifest(self) -> dict[str, Any]:
-        return self._json(self.descriptor().digest)
-
-    def config(self) -> dict[str, Any]:
-        return self._json(self.manifest()["config"]["digest"])
-
-    def _json(self, digest: str) -> dict[str, Any]:
-        return json.loads(self.blob(digest).read_bytes())
-
-
 def _checksum(note: Any) -> str:
     return hashlib.sha256(canonical_json(note)).hexdigest()
 
@@ -237,25 +154,13 @@ def canonical_json(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _image_config(layers: Sequence[Layer], config: Mapping[str, Any], epoch: int, architecture: str) -> dict[str, Any]:
-    created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "architecture": architecture,
-        "os": "linux",
-        "created": created,
-        "config": dict(config),
-        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
-        "history": [{"created": created, "created_by": layer.what} for layer in layers],
-    }
-
-
-def _blob(root: Path, digest: str) -> Path:
+def blob_in(root: Path, digest: str) -> Path:
     if not DIGEST.fullmatch(digest):
         raise SeedbedError(f"expected sha256: and 64 hex digits, found {digest!r}")
     return root / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

@@ -7,49 +7,49 @@ from functools import partial
 from pathlib import Path
 
 from builder import files
-from builder.catalog.models import Catalog, Image
 from builder.console import size, step
-from builder.engine.client import Engine
 from builder.errors import SeedbedError, UsageError
-from builder.image import assemble, build
-from builder.image.build import Options
-from builder.image.manifest import FinalImage, final_image
+from builder.image import assemble, build, dockerfile
+from builder.image import tags as names
+from builder.image.recipe import Recipe
+from builder.oci.layout import OciImage
 from builder.oci.registry import Blob, Repository
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Descriptor
-from builder.smoke import smoke
 
 Log = Callable[[str], None]
 
 
-def push(catalog: Catalog, image: Image, engine: Engine, log: Log) -> str:
+def push(recipe: Recipe, logins: Path | None, log: Log) -> str:
     """Push the image to its repository, and return its name there, with its digest.
 
-    Layers that are missing are assembled first. Raises SeedbedError where the image would not hold exactly what is
-    locked, where it is not the one that was tested, and where a tag names another image by now.
+    `logins` is the file in which Docker's client keeps its logins; None: where it does for this user. Layers that the
+    store lacks are assembled first. Raises SeedbedError if the image would not hold exactly what is locked, if it is
+    not the one that was tested, and if a tag names another image by now.
     """
     if "SEEDBED_REPOSITORY" not in os.environ:
         raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
-    build.check(catalog, image)
-    made = build.made_stages(catalog, image, Options(locked=True), log)
-    final = final_image(catalog, image, engine, made)
-    tags = tags_of(catalog, image, final)
-    repository = Repository.of(f"{smoke.repository()}/{image.name}", logins(engine))
-    refuse_to_move(repository, tags, final.digest)
-    with step(f"{image.name}: pushed to {repository}"), files.suspecting(*made["env"].checks):
-        sent = repository.push(blob(final.manifest, MANIFEST_TYPE), blobs_of(final), tags)
-    log(f"{image.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
-    return f"{repository}@{final.digest}"
+    dockerfile.check(recipe)
+    image, _ = assemble.image(recipe, locked=True, log=log)
+    tags = tags_of(recipe, image)
+    repository = Repository.of(f"{names.repository()}/{recipe.name}", logins)
+    refuse_to_move(repository, tags, image.digest)
+    proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
+    with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):
+        sent = repository.push(blob(image.manifest, MANIFEST_TYPE), blobs_of(image), tags)
+    log(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
+    return f"{repository}@{image.digest}"
 
 
-def tags_of(catalog: Catalog, image: Image, final: FinalImage) -> Sequence[str]:
+def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:
     """The tags it has a right to."""
-    built = build.find(catalog, image)
-    if built and built.digest != final.digest:
+    built = build.find(recipe)
+    if built and built.digest != image.digest:
         raise SeedbedError(
-            f"{image.name}: expected {built.digest}, as built, found {final.digest}; run ./build.py verify {image.name}"
+            f"{recipe.name}: expected {built.digest}, as built, found {image.digest}; "
+            f"run ./build.py verify {recipe.name}"
         )
-    names = smoke.tags_of(image, built) if built and built.tested else ()
-    return [name.rpartition(":")[2] for name in names]
+    allowed = names.tags_of(recipe.image, built) if built and built.tested else ()
+    return [name.rpartition(":")[2] for name in allowed]
 
 
 def refuse_to_move(repository: Repository, tags: Sequence[str], digest: str) -> None:
@@ -61,17 +61,11 @@ def refuse_to_move(repository: Repository, tags: Sequence[str], digest: str) -> 
             )
 
 
-def blobs_of(final: FinalImage) -> list[Blob]:
+def blobs_of(image: OciImage) -> list[Blob]:
     store = assemble.store()
-    layers = [Blob(layer.descriptor, partial(store.blob(layer.descriptor.digest).open, "rb")) for layer in final.layers]
-    return [*layers, blob(final.config, CONFIG_TYPE)]
+    layers = [Blob(layer.descriptor, partial(store.blob(layer.descriptor.digest).open, "rb")) for layer in image.layers]
+    return [*layers, blob(image.config, CONFIG_TYPE)]
 
 
 def blob(data: bytes, media_type: str) -> Blob:
     return Blob(Descriptor.of(data, media_type), lambda: io.BytesIO(data))
-
-
-def logins(engine: Engine) -> Path | None:
-    """The file in which the engine's own client keeps logins; None for the user's."""
-    folder = engine.environment.get("DOCKER_CONFIG")
-    return Path(folder, "config.json") if folder else None

@@ -31,7 +31,7 @@ from builder.catalog.source import first_problem
 from builder.console import print_line, print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.oci.store import DIGEST, Digest
+from builder.oci.store import DIGEST, Digest, Store
 from builder.oci.tar import CHUNK
 
 INDEX = "index.json"
@@ -149,9 +149,9 @@ def compare(ours: Image, theirs: Image) -> Comparison:
     return Comparison(digests, tuple(difference for difference in found if difference))
 
 
-def same(**digests: Any) -> Comparison:
-    """An image compared with its equal, of which these are the digests of every rung."""
-    return Comparison({rung: (digest, digest) for rung, digest in digests.items()}, ())
+def same(image: Image) -> Comparison:
+    """An image compared with its equal."""
+    return compare(image, image)
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -236,6 +236,16 @@ def open_image(name: str, connect: Callable[[], Engine]) -> Image:
     if not engine.has(name):
         raise SeedbedError(f"{name}: neither a file or folder here nor an image in the engine; build or pull it first")
     return of_engine(name, engine)
+
+
+def of_store(store: Store, digest: str) -> Image:
+    """An image that was built here, by its manifest's digest."""
+    index = json.dumps({"manifests": [{"digest": digest}]}).encode()
+
+    def source(path: str) -> AbstractContextManager[BinaryIO]:
+        return nullcontext(io.BytesIO(index)) if path == INDEX else of_layout(store.root, path)
+
+    return read_image(digest, source)
 
 
 def of_engine(name: str, engine: Engine) -> Image:

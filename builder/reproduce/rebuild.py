@@ -9,6 +9,7 @@ import random
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,6 +68,7 @@ from builder.debian import bootstrap  # noqa: E402
 from builder.engine import client  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
 from builder.image import build  # noqa: E402
+from builder.image.recipe import resolve  # noqa: E402
 from builder.layers import bytecode  # noqa: E402
 
 
@@ -74,8 +76,9 @@ def main(root: str, name: str, caches: str) -> None:
     if "FAKETIME" in os.environ:
         pass_clock_on(os.environ["LD_PRELOAD"], os.environ["FAKETIME"])
     loaded = models.load(Path(root))
+    recipe = resolve(loaded, loaded.image(name))
     options = build.Options(locked=True, cached=caches == "warm")
-    print(build.build(loaded, loaded.image(name), client.connect(log), options, log).model_dump_json())
+    print(build.build(recipe, options, log, partial(client.connect, log)).model_dump_json())
 
 
 def pass_clock_on(library: str, offset: str) -> None:

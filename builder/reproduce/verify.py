@@ -9,17 +9,18 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from builder import paths, scratch
-from builder.catalog.models import Catalog, Image
 from builder.console import print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.image import build, contents
+from builder.image import assemble, build, contents, dockerfile
+from builder.image.recipe import Recipe
 from builder.image.record import Record
-from builder.lock import requirements
+from builder.oci.store import Store
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison
 from builder.reproduce.variations import Change, Machine, prepare
@@ -47,26 +48,25 @@ class Verdict:
 
 
 def verify(
-    catalog: Catalog,
-    image: Image,
-    engine: Engine,
+    recipe: Recipe,
+    root: Path,
     *,
+    connect: Callable[[], Engine],
     against: str | None = None,
     vary: bool = False,
-    keep: bool = False,
     log: Log,
 ) -> Verdict:
     """Rebuild the image and compare it with its last build, or with the image or file that `against` names.
 
-    `vary` rebuilds it on what looks like another machine, and where that makes a difference finds out what did. `keep`
-    leaves a rebuild that differs in the engine. Raises SeedbedError where there is nothing to compare with, or where
-    that was made from other inputs than this checkout's, or not from what is locked.
+    `root` is the catalog's folder; `connect` is called if `against` names an image in an engine. `vary` rebuilds on
+    what looks like another machine, and if that makes a difference finds out what did. Raises SeedbedError if there is
+    nothing to compare with, or if that was made from other inputs than this checkout's, or not from what is locked.
     """
-    build.check(catalog, image)
-    reference = named(against, catalog, image, engine) if against else last_build(catalog, image, engine)
+    dockerfile.check(recipe)
+    reference = named(against, recipe, connect) if against else last_build(recipe)
     with scratch.folder(paths.cache()) as folder:
-        trial = Trial(catalog, image, engine, reference, folder, engine.digests(), keep)
-        return Verdict(image.name, *(varied(trial, log) if vary else (plain(trial), {})))
+        trial = Trial(recipe, root, reference, folder)
+        return Verdict(recipe.name, *(varied(trial, log) if vary else (plain(trial), {})))
 
 
 def print_verdict(verdict: Verdict) -> None:
@@ -82,16 +82,17 @@ def plain(trial: "Trial") -> Comparison:
 
 def varied(trial: "Trial", log: Log) -> tuple[Comparison, dict[str, str]]:
     """Vary everything at once, and after that the caches; where that differs, find out what it takes."""
-    changes, left_out = prepare(trial.scratch, trial.catalog.base_of(trial.image))
-    log(f"{trial.image.name}: rebuilding with {', '.join(changes)}")
+    name = trial.recipe.name
+    changes, left_out = prepare(trial.scratch, trial.recipe.base)
+    log(f"{name}: rebuilding with {', '.join(changes)}")
     with trial.empty_cache() as cache:
         comparison = trial.compared(cache, changes.values())
         if comparison.equal:
-            log(f"{trial.image.name}: rebuilding with {WARM}")
+            log(f"{name}: rebuilding with {WARM}")
             shutil.rmtree(cache / "records")
             comparison = trial.compared(cache, caches="warm")
             return comparison, dict.fromkeys(changes, SAME) | left_out | {WARM: SAME if comparison.equal else OTHER}
-    log(f"{trial.image.name}: the digest is another; finding out what it takes, by halves")
+    log(f"{name}: the digest is another; finding out what it takes, by halves")
     return comparison, blamed(changes, trial.differs) | left_out | {WARM: NOT_REACHED}
 
 
@@ -114,32 +115,33 @@ class Reference:
     open: Callable[[], diff.Image]
 
 
-def last_build(catalog: Catalog, image: Image, engine: Engine) -> Reference:
-    known = build.find(catalog, image)
+def last_build(recipe: Recipe) -> Reference:
+    known = build.find(recipe)
     if known is None:
-        raise SeedbedError(f"{image.name}: not built from these inputs yet; run ./build.py build {image.name}")
+        raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
     if not known.locked:
-        raise SeedbedError(f"{image.name}: {unlocked('; '.join(known.moved), image)}")
-    return Reference(known.digest, lambda: diff.open_image(known.digest, lambda: engine))
+        raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
+    return Reference(known.digest, partial(diff.of_store, assemble.store(), known.digest))
 
 
-def named(name: str, catalog: Catalog, image: Image, engine: Engine) -> Reference:
+def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference:
     """The image in an OCI layout or archive at that path, in the registry of that name, or else in the engine."""
     if os.path.lexists(name):
-        saved = diff.open_image(name, lambda: engine)
-        check_inputs(name, saved.labels, catalog, image)
+        saved = diff.open_image(name, connect)
+        check_inputs(name, saved.labels, recipe)
         return Reference(saved.digest, lambda: saved)
+    engine = connect()
     if engine.names_registry(name) or not engine.has(name):
         engine.pull(name)
-    check_inputs(name, engine.labels(name), catalog, image)
+    check_inputs(name, engine.labels(name), recipe)
     return Reference(engine.digest(name), lambda: diff.of_engine(name, engine))
 
 
-def check_inputs(name: str, labels: Mapping[str, str], catalog: Catalog, image: Image) -> None:
-    """Raise SeedbedError where an image's labels say that this checkout would not make it."""
-    if moved := labels.get("io.seedbed.unlocked"):
-        raise SeedbedError(f"{name}: {unlocked(moved, image)}")
-    for label, ours in contents.labels(image, requirements.digest(catalog, image)).items():
+def check_inputs(name: str, labels: Mapping[str, str], recipe: Recipe) -> None:
+    """Raise SeedbedError if an image's labels say that this checkout would not make it."""
+    if substituted := labels.get(contents.UNLOCKED):
+        raise SeedbedError(f"{name}: {unlocked(substituted, recipe)}")
+    for label, ours in contents.labels(recipe).items():
         if label.startswith("io.seedbed.") and labels.get(label) != ours:
             raise SeedbedError(
                 f"{name}: made from other inputs: its label {label} is {labels.get(label, diff.MISSING)}, this "
@@ -147,9 +149,9 @@ def check_inputs(name: str, labels: Mapping[str, str], catalog: Catalog, image: 
             )
 
 
-def unlocked(moved: str, image: Image) -> str:
-    packages = f"it was made with other Debian packages than those locked ({moved})"
-    return f"nothing to verify: {packages}; run ./build.py lock {image.base} {image.name} and build again"
+def unlocked(substituted: str, recipe: Recipe) -> str:
+    packages = f"it was made with other Debian packages than those locked ({substituted})"
+    return f"nothing to verify: {packages}; run ./build.py lock {recipe.base.name} {recipe.name} and build again"
 
 
 # ---- rebuilding ----------------------------------------------------------------------------------------------------
@@ -157,63 +159,48 @@ def unlocked(moved: str, image: Image) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """Rebuilds of one image. Those that were not among `images` before leave the engine again, unless `keep`."""
+    """Rebuilds of one image of the catalog in `root`, each compared with the reference."""
 
-    catalog: Catalog
-    image: Image
-    engine: Engine
+    recipe: Recipe
+    root: Path
     reference: Reference
     scratch: Path
-    images: frozenset[str]
-    keep: bool
 
     def compared(self, cache: Path, changes: Iterable[Change] = (), caches: Caches = "cold") -> Comparison:
         """Rebuild with that cache folder, on a machine so changed, and compare with the reference."""
-        with self.rebuilt(cache, changes, caches) as rebuilt:
-            if rebuilt.digest != self.reference.digest:
-                return diff.compare(self.reference.open(), diff.of_engine(rebuilt.digest, self.engine))
-            return diff.same(
-                manifest=rebuilt.digest,
-                config=rebuilt.config,
-                diff_ids=self.engine.diff_ids(rebuilt.digest),
-                layers=[layer.digest for layer in rebuilt.layers],
-            )
+        rebuilt = self.rebuilt(cache, changes, caches)
+        ours = diff.of_store(Store(cache), rebuilt.digest)
+        return diff.same(ours) if rebuilt.digest == self.reference.digest else diff.compare(self.reference.open(), ours)
 
     def differs(self, changes: Iterable[Change]) -> bool:
         """Whether without any cache the digest is another on a machine so changed."""
-        with self.empty_cache() as cache, self.rebuilt(cache, changes) as rebuilt:
-            return rebuilt.digest != self.reference.digest
+        with self.empty_cache() as cache:
+            return self.rebuilt(cache, changes).digest != self.reference.digest
 
-    @contextmanager
-    def rebuilt(self, cache: Path, changes: Iterable[Change] = (), caches: Caches = "cold") -> Iterator[Record]:
+    def rebuilt(self, cache: Path, changes: Iterable[Change] = (), caches: Caches = "cold") -> Record:
         machine = Machine()
         for change in changes:
             machine = change(machine)
-        rebuilt = self.rebuild(machine, cache, caches)
-        try:
-            yield rebuilt
-        finally:
-            if rebuilt.digest not in self.images and not self.keep:
-                self.engine.remove(rebuilt.digest)
+        return self.rebuild(machine, cache, caches)
 
     def rebuild(self, machine: Machine, cache: Path, caches: Caches) -> Record:
         """The record of a build in a process of its own. Raises its SeedbedError as ours."""
-        catalog = self.catalog.root.absolute()
+        catalog = self.root.absolute()
         if catalog.is_relative_to(paths.ROOT):
             catalog = machine.checkout / catalog.relative_to(paths.ROOT)
-        rebuild = [sys.executable, "-m", "builder.reproduce.rebuild", str(catalog), self.image.name, caches]
-        settings = {"SEEDBED_ENGINE": "host", "SEEDBED_CACHE": str(cache.parent), "PYTHONPATH": str(machine.checkout)}
+        rebuild = [sys.executable, "-m", "builder.reproduce.rebuild", str(catalog), self.recipe.name, caches]
+        settings = {"SEEDBED_ENGINE": "none", "SEEDBED_CACHE": str(cache.parent), "PYTHONPATH": str(machine.checkout)}
         done = subprocess.run(
             [*machine.starter, *rebuild],
             cwd=machine.checkout,
-            env={**self.engine.environment, **settings, **machine.environment},
+            env={**os.environ, **settings, **machine.environment},
             umask=machine.umask,
             stdout=subprocess.PIPE,
             check=False,
         )
         if done.returncode:
             reason = done.stdout.decode(errors="replace").strip() or f"it ended with status {done.returncode}"
-            raise SeedbedError(f"{self.image.name}: not rebuilt: {reason}")
+            raise SeedbedError(f"{self.recipe.name}: not rebuilt: {reason}")
         return Record.model_validate_json(done.stdout)
 
     @contextmanager

@@ -3,16 +3,16 @@
 `host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from re import MULTILINE, search
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from builder import reading
 from builder.errors import SeedbedError, UsageError
+from builder.outcomes import Outcome
 from builder.text import printable
 
 SKIPPED = 77
@@ -26,8 +26,6 @@ TIMED_OUT = 124  # as timeout(1) has it
 PROGRAMS_AT_ONCE = 2
 # Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
-
-Outcome = Literal["passed", "failed", "skipped"]
 
 
 class Failed(SeedbedError):
@@ -86,12 +84,6 @@ def outcome_of(check: Callable[[Any], None], subject: Any) -> tuple[Outcome, str
     except SeedbedError as failed:
         return "failed", str(failed)
     return "passed", ""
-
-
-def summary(outcomes: Iterable[str]) -> str:
-    """`14 passed, 1 skipped`."""
-    counts = Counter(outcomes)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped") if counts[outcome])
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from builder import interrupts, paths
 from builder.errors import SeedbedError, UsageError
+from builder.outcomes import Outcome, summary
 from builder.smoke import checks
-from builder.smoke.checks import CLAIM, LONGEST_RUN, Check, Finished, Outcome, last_line
+from builder.smoke.checks import CLAIM, LONGEST_RUN, Check, Finished, last_line
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed import environment
@@ -361,7 +362,7 @@ def print_results(host: Host, results: Mapping[str, Sequence[Result]], as_json: 
         print(json.dumps({"python": python, "images": smoke}, indent=2))
         return
     for name, those in results.items():
-        print(f"{name}: {checks.summary(result.outcome for result in those)}")
+        print(f"{name}: {summary(result.outcome for result in those)}")
 
 
 def complaint_about(results: Mapping[str, Sequence[Result]], required: set[str] | None = None) -> str | None:

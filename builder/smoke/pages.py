@@ -7,6 +7,7 @@ from builder import files, paths
 from builder.catalog import models
 from builder.errors import SeedbedError
 from builder.image import build
+from builder.image.recipe import resolve
 from builder.image.record import SmokeResult
 from builder.smoke.checks import CLAIM
 
@@ -21,7 +22,7 @@ AS_CLAIMED = "yes | yes | yes"
 
 def main() -> None:
     loaded = models.load(paths.IMAGES)
-    records = {image.name: build.find(loaded, image) for image in loaded.select(())}
+    records = {image.name: build.find(resolve(loaded, image)) for image in loaded.select(())}
     if missing := [name for name, record in records.items() if record is None or not record.smoke]:
         raise SeedbedError(f"{', '.join(missing)}: not tested; run ./build.py smoke")
     page = PROGRAMS.read_text(encoding="utf-8")

@@ -4,22 +4,18 @@ An image keeps them in `images/<name>/programs/`, with the lock of the packages 
 Nothing in them seeds anything; each prints one line with a sha256 over what it has trained.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builder import paths
-from builder.catalog.models import Image
-from builder.catalog.source import shown
 from builder.engine.client import Engine, Running
 from builder.errors import SeedbedError
 from builder.image.contents import ENTRYPOINT
 from builder.layers import wheels
-from builder.lock import requirements
+from builder.lock import programs as locks
+from builder.lock.programs import Programs
 from builder.lock.requirements import Lock
 from builder.smoke.checks import LONGEST_RUN, PROGRAMS_ENVIRONMENT, last_line, parameters, side_by_side
 
@@ -27,84 +23,12 @@ EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha
 SCRIPTS = "/opt/programs"
 WHEELS = "/opt/wheels"
 AS_ROOT = "0:0"
-FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
 ENVIRONMENT = {"PYTHONPATH": EXAMPLES} | PROGRAMS_ENVIRONMENT
-
-
-@dataclass(frozen=True)
-class Programs:
-    """Scripts that run inside an image. Like the image, they have requirements and a lock."""
-
-    image: Image
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return self.image.name
-
-    @property
-    def python(self) -> str:
-        return self.image.python
-
-    @property
-    def requirements_path(self) -> Path:
-        return self.folder / "requirements.in"
-
-    @property
-    def lock_path(self) -> Path:
-        return self.folder / "requirements.lock"
-
-    @property
-    def scripts(self) -> list[Path]:
-        return sorted(self.folder.glob("*.py"))
-
-
-def of(image: Image) -> Programs:
-    """The programs that the smoke tests run, none in some images."""
-    return Programs(image, image.folder / "programs")
-
-
-def field_cases(image: Image) -> Programs:
-    """Small inputs after public reports, which tests/image runs (docs/field.md)."""
-    return Programs(image, FIELD_CASES / image.name)
-
-
-def locked_beside(image: Image) -> list[Programs]:
-    """Every set of scripts whose lock follows from the image's."""
-    return [programs for programs in (of(image), field_cases(image)) if programs.scripts]
-
-
-def make_lock(programs: Programs, cutoff: str) -> Lock:
-    """Resolve what the programs need beyond the image's wheels, which stay as they are; raises `SeedbedError`."""
-    own = requirements.read(programs.image).wheels
-    resolved = requirements.resolve(programs, [f"{pin.name}=={pin.version}" for pin in own], cutoff)
-    names = {pin.name for pin in own}
-    return Lock(inputs_of(programs), cutoff, tuple(pin for pin in resolved if pin.name not in names))
-
-
-def check_lock(programs: Programs) -> Lock:
-    """The programs' lock, proven to belong to their requirements and to the image's lock; raises `SeedbedError`."""
-    locked = requirements.read(programs)
-    if locked.inputs != inputs_of(programs):
-        raise SeedbedError(
-            f"{shown(programs.lock_path)}: stale, its inputs changed since it was made; "
-            f"run ./build.py lock {programs.name}"
-        )
-    return locked
-
-
-def inputs_of(programs: Programs) -> str:
-    """The hex sha256 of all that decides what the lock holds, its cut-off date apart."""
-    inputs = {
-        "requirements": requirements.requirements_in(programs),
-        "image": [str(pin) for pin in requirements.read(programs.image).wheels],
-    }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
 def installed(
-    engine: Engine, digest: str, programs: Programs, scripts: str = SCRIPTS, **options: Any
+    engine: Engine, digest: str, programs: Programs, image: Lock, scripts: str = SCRIPTS, **options: Any
 ) -> Iterator[Running | None]:
     """A container of the image with the programs, at `scripts`, and what they need; None where there are none.
 
@@ -113,7 +37,7 @@ def installed(
     if not programs.scripts:
         yield None
         return
-    fetched = wheels.fetch(check_lock(programs).wheels, programs.python).values()
+    fetched = wheels.fetch(locks.check(programs, image).wheels, programs.python).values()
     files = {f"{WHEELS}/{wheel.path.name}": wheel.path for wheel in fetched}
     files |= {scripts: programs.folder, EXAMPLES: paths.EXAMPLES}
     with engine.started(digest, ["sleep", "infinity"], files=files, **options) as container:

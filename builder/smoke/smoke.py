@@ -1,7 +1,6 @@
 """Smoke tests: plain functions over an image just built. No image gets a tag before they pass on exactly that image."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,15 @@ from typing import Any, Literal
 from packaging.utils import canonicalize_name
 
 from builder import paths
-from builder.catalog.models import Catalog, Image
+from builder.catalog.models import Image
 from builder.engine.client import Engine, Running
 from builder.errors import SeedbedError
 from builder.image import build, contents
+from builder.image.load import forget_source, load
+from builder.image.recipe import Recipe
 from builder.image.record import Record, SmokeResult
-from builder.lock import requirements as lock
+from builder.image.tags import tags_of
+from builder.lock.programs import of
 from builder.lock.requirements import Lock
 from builder.smoke import checks, programs
 from builder.smoke.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
@@ -169,7 +171,7 @@ def checks_of(image: Image) -> dict[str, Check]:
     """
     golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
     inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in programs.of(image).scripts}
+    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in of(image).scripts}
     return COMMON | golden | inside | others
 
 
@@ -210,36 +212,24 @@ def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
 
 
-def test(catalog: Catalog, image: Image, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -> Record:
-    """Make every check of the image last built; tag it if none fails. Raises `SeedbedError` if it is not there."""
-    built = build.find(catalog, image)
-    if built is None or not engine.has(built.digest):
+def test(recipe: Recipe, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -> Record:
+    """Make every check of the image last built; tag it if none fails. Raises SeedbedError if it is not built."""
+    image, built = recipe.image, build.find(recipe)
+    if built is None:
         raise SeedbedError(f"{image.name}: not built, or changed since; run ./build.py build {image.name}")
-    with programs.installed(engine, built.digest, programs.of(image)) as container:
-        subject = Subject(engine, built.digest, image, lock.read(image), gpu, container)
+    loaded = load(built, engine)
+    with programs.installed(engine, loaded, of(image), recipe.wheels) as container:
+        subject = Subject(engine, loaded, image, recipe.wheels, gpu, container)
         results = tuple(run(subject, log))
     tested = built.model_copy(update={"smoke": results})
     if tested.tested:
         for tag in (tags := tags_of(image, built)):
-            engine.tag(built.digest, tag)
+            engine.tag(loaded, tag)
             log(f"{image.name}: tagged {tag}")
+        forget_source(built, engine)
         tested = tested.model_copy(update={"tags": tags})
     tested.save()
     return tested
-
-
-def tags_of(image: Image, built: Record) -> tuple[str, ...]:
-    """The names of an image that passed: exact versions, and the same with the first 12 digits of its lock.
-
-    An unlocked image does without the second: it does not hold what that lock says.
-    """
-    name = f"{repository()}/{image.name}:{image.full_tag}"
-    return (name, f"{name}-{built.lock[:12]}") if built.locked else (name,)
-
-
-def repository() -> str:
-    """Where images belong: `SEEDBED_REPOSITORY`, such as registry.example.org/team, else plain `seedbed`."""
-    return os.environ.get("SEEDBED_REPOSITORY", "seedbed")
 
 
 def run(subject: Subject, log: Callable[[str], None]) -> Iterator[SmokeResult]:
@@ -250,8 +240,3 @@ def run(subject: Subject, log: Callable[[str], None]) -> Iterator[SmokeResult]:
         result = SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))
         log(f"{subject.image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
         yield result
-
-
-def summary(results: Sequence[SmokeResult]) -> str:
-    """`14 passed, 1 skipped`."""
-    return checks.summary(result.outcome for result in results)

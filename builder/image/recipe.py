@@ -1,0 +1,52 @@
+"""What an image is made of, resolved and checked once: everything after takes a Recipe, and reads no lock again."""
+
+import hashlib
+from dataclasses import dataclass
+
+from builder import reading
+from builder.catalog.models import Base, Catalog, Image
+from builder.lock import packages, requirements
+from builder.lock.requirements import Layers
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image and its base with their locks; `layers` are its groups of wheels, bottom first.
+
+    `lock` is the hex sha256 of both lock files.
+    """
+
+    image: Image
+    base: Base
+    packages: packages.Lock
+    wheels: requirements.Lock
+    layers: Layers
+    lock: str
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def epoch(self) -> int:
+        """Seconds since 1970 that every file and every record of a build carries."""
+        return self.base.source_date_epoch
+
+    def holds(self, wheel: str) -> bool:
+        return self.wheels.version(wheel) is not None
+
+    def pins(self) -> list[str]:
+        """The Debian packages that image.yaml names, as `name=version`: the form that apt-get takes."""
+        return [f"{name}={self.packages.version(name)}" for name in sorted(self.base.packages)]
+
+
+def resolve(catalog: Catalog, image: Image) -> Recipe:
+    """Read and check both locks; raises SeedbedError, with what to run, if one is missing or stale."""
+    base = catalog.base_of(image)
+    locked_packages = packages.check(base)
+    locked_wheels, layers = requirements.check(catalog, image)
+    return Recipe(image, base, locked_packages, locked_wheels, layers, digest_of_locks(base, image))
+
+
+def digest_of_locks(base: Base, image: Image) -> str:
+    return hashlib.sha256(reading.data(base.lock_path) + reading.data(image.lock_path)).hexdigest()

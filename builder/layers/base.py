@@ -1,0 +1,129 @@
+"""The Debian base as one layer, made of its locked packages, without a registry.
+
+They come from the local cache, else from the archive, else from a snapshot of the lock's date. Where one cannot be had
+any more, the layer is made of what the archive has now, and says what was substituted.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from builder import paths, scratch
+from builder.catalog.models import Base
+from builder.console import step
+from builder.debian import archive, bootstrap
+from builder.debian.archive import Archive, Package, PackageGone, Snapshot
+from builder.debian.bootstrap import Debs
+from builder.errors import SeedbedError
+from builder.lock import packages
+from builder.lock.packages import Lock
+from builder.oci.store import Layer, Store
+from builder.oci.tar import layer_key, tar_to_layer
+
+Log = Callable[[str], None]
+
+
+def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int, log: Log) -> tuple[Layer, tuple[str, ...]]:
+    """The base's root file system as a layer, and what moved, as `name: locked version -> version in the layer`.
+
+    Nothing moved: the layer holds exactly what the lock says. `level` is zstd's. Raises `SeedbedError` where the host
+    is not fit, or `locked` and a package cannot be had any more.
+    """
+    if known := store.find(key_of(base, lock, level), what=what(base)):
+        return known, ()
+    bootstrap.check_host()
+    found, moved = fetch(base, lock, locked=locked, log=log)
+
+    def make_layer() -> Layer:
+        with step(f"{base.name}: {len(found.packages)} Debian packages into a root file system"):
+            return write_layer(base, found, store, level)
+
+    return store.layer(key_of(base, found, level), make_layer, what=what(base)), moved
+
+
+def write_layer(base: Base, lock: Lock, store: Store, level: int) -> Layer:
+    debs = Debs(folder_of_packages(), lock.mmdebstrap, lock.packages)
+    epoch = base.source_date_epoch
+    with scratch.folder(paths.cache()) as folder:
+        tar = bootstrap.install(debs, suite=base.suite, epoch=epoch, scratch=folder)
+        return tar_to_layer(store, tar, epoch=epoch, level=level, what=what(base), keep=bootstrap.belongs)
+
+
+def what(base: Base) -> str:
+    return f"Debian {base.suite}: {', '.join(sorted(base.packages))}"
+
+
+def fetch(base: Base, lock: Lock, *, locked: bool, log: Log) -> tuple[Lock, tuple[str, ...]]:
+    """Bring every package into the cache. Returns what was brought, as a lock, and what of `lock` moved."""
+    debian = packages.archive_of(base)
+    try:
+        debian.fetch([lock.mmdebstrap, *lock.packages], folder_of_packages())
+        return lock, ()
+    except PackageGone as gone:
+        dropped = gone.packages
+    names = ", ".join(f"{package.name}={package.version}" for package in dropped)
+    log(f"{base.name}: the archive has dropped {names}; asking a snapshot of {lock.date:%Y-%m-%d}")
+    try:
+        fetch_from_snapshots(base, lock.date, dropped)
+        return lock, ()
+    except SeedbedError as error:
+        if locked:
+            raise SeedbedError(
+                f"the Debian archive has dropped {names}, and {error}; "
+                f"name another snapshot archive in SEEDBED_SNAPSHOT, or {packages.remedy(base)}"
+            ) from None
+        log(f"{base.name}: {error}; going on with what the archive has now")
+    newest = packages.make(base, f"{lock.date:{packages.DATE}}")
+    debian.fetch([newest.mmdebstrap, *newest.packages], folder_of_packages())
+    return newest, moves(lock, newest)
+
+
+def fetch_from_snapshots(base: Base, date: datetime, wanted: Sequence[Package]) -> None:
+    """Raises `SeedbedError` where no snapshot archive is known or reached, or lacks one of the packages."""
+    # A snapshot is taken a few times a day: what came out just before the lock is only in a later one.
+    for moment in (date, date + timedelta(days=1)):
+        try:
+            return snapshot_of(base, moment).fetch(wanted, folder_of_packages())
+        except PackageGone as gone:
+            wanted = gone.packages
+    raise SeedbedError(f"no snapshot of {date:%Y-%m-%d} has {', '.join(package.name for package in wanted)}")
+
+
+def moves(before: Lock, after: Lock) -> tuple[str, ...]:
+    """What differs between the packages of two locks, as `name: version -> version`."""
+    old, new = ({package.name: package for package in (lock.mmdebstrap, *lock.packages)} for lock in (before, after))
+    return tuple(
+        f"{name}: {old[name].version if name in old else 'none'} -> {new[name].version if name in new else 'none'}"
+        for name in sorted(old.keys() | new.keys())
+        if name not in old or name not in new or old[name].sha256 != new[name].sha256
+    )
+
+
+def snapshot_of(base: Base, moment: datetime) -> Archive:
+    """The archive as it stood then; raises `SeedbedError` where no snapshot archive is known."""
+    address = os.environ.get("SEEDBED_SNAPSHOT") or noted_snapshot()
+    if address is None:
+        raise SeedbedError("no snapshot archive is known (SEEDBED_SNAPSHOT is not set)")
+    snapshot = Snapshot(address, f"{moment:%Y%m%dT%H%M%SZ}")
+    return Archive(paths.cache() / "apt" / f"{base.suite}-{snapshot.timestamp}", suite=base.suite, snapshot=snapshot)
+
+
+def noted_snapshot() -> str | None:
+    """The snapshot archive that Debian's own container images note in a comment beside their apt sources."""
+    note = re.compile(r"^# *(\S+)/debian/\d{8}T\d{6}Z$", re.MULTILINE)
+    sources = sorted((archive.APT_CONFIGURATION / "sources.list.d").glob("*.sources"))
+    found = (note.search(path.read_text(encoding="utf-8")) for path in sources)
+    return next((match[1] for match in found if match), None)
+
+
+def folder_of_packages() -> Path:
+    return paths.cache() / "packages"
+
+
+def key_of(base: Base, lock: Lock, level: int) -> str:
+    """The name the store remembers the layer by: a hash of all that its bytes depend on."""
+    hashes = [package.sha256 for package in (lock.mmdebstrap, *lock.packages)]
+    inputs = {"suite": base.suite, "packages": hashes, "epoch": base.source_date_epoch, "level": level}
+    return layer_key("base", inputs | {"recipe": bootstrap.RECIPE})

@@ -1,0 +1,88 @@
+"""The locks of what runs in an image to test it: scripts, and the packages that they need beyond the image's own."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import paths
+from builder.catalog.models import Image
+from builder.catalog.source import shown
+from builder.errors import SeedbedError
+from builder.lock import requirements
+from builder.lock.requirements import Lock
+
+FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Scripts that run inside an image. Like the image, they have requirements and a lock."""
+
+    image: Image
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def python(self) -> str:
+        return self.image.python
+
+    @property
+    def requirements_path(self) -> Path:
+        return self.folder / "requirements.in"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "requirements.lock"
+
+    @property
+    def scripts(self) -> list[Path]:
+        return sorted(self.folder.glob("*.py"))
+
+
+def of(image: Image) -> Programs:
+    """The programs that the smoke tests run, none in some images."""
+    return Programs(image, image.folder / "programs")
+
+
+def field_cases(image: Image) -> Programs:
+    """Small inputs after public reports, which tests/image runs (docs/field.md)."""
+    return Programs(image, FIELD_CASES / image.name)
+
+
+def locked_beside(image: Image) -> list[Programs]:
+    """Every set of scripts whose lock follows from the image's."""
+    return [programs for programs in (of(image), field_cases(image)) if programs.scripts]
+
+
+def make(programs: Programs, image: Lock, cutoff: str) -> Lock:
+    """Resolve what the programs need beyond the wheels of the image's lock, which stay as they are.
+
+    Raises SeedbedError.
+    """
+    resolved = requirements.resolve(programs, [f"{pin.name}=={pin.version}" for pin in image.wheels], cutoff)
+    names = {pin.name for pin in image.wheels}
+    return Lock(inputs_of(programs, image), cutoff, tuple(pin for pin in resolved if pin.name not in names))
+
+
+def check(programs: Programs, image: Lock) -> Lock:
+    """The programs' lock, proven to belong to their requirements and to the image's lock; raises `SeedbedError`."""
+    locked = requirements.read(programs)
+    if locked.inputs != inputs_of(programs, image):
+        raise SeedbedError(
+            f"{shown(programs.lock_path)}: stale, its inputs changed since it was made; "
+            f"run ./build.py lock {programs.name}"
+        )
+    return locked
+
+
+def inputs_of(programs: Programs, image: Lock) -> str:
+    """The hex sha256 of all that decides what the lock holds, its cut-off date apart."""
+    inputs = {
+        "requirements": requirements.requirements_in(programs),
+        "image": [str(pin) for pin in image.wheels],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
