@@ -1,6 +1,7 @@
 """Talk and tables. Talk goes to stderr, data to stdout, so that a pipe gets data alone."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -13,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from builder.text import printable
+
+log = logging.getLogger(__name__)
 
 
 def forget_odd_sizes() -> None:
@@ -27,9 +30,18 @@ forget_odd_sizes()
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def log(message: str) -> None:
-    """One line for the person at the terminal, or for the log."""
-    stderr.print(printable(message), markup=False)
+class Lines(logging.Handler):
+    """Each message as one line on stderr, for the person at the terminal or for a CI's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stderr.print(printable(record.getMessage()), markup=False)
+
+
+def show_log() -> None:
+    """Let people read what the builder's modules log."""
+    logger = logging.getLogger("builder")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [Lines()]
 
 
 @contextmanager
@@ -44,7 +56,7 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(what, total=total)
         yield lambda: bars.advance(task)
-    log(f"{what}: {time.monotonic() - began:.1f} s")
+    log.info(f"{what}: {time.monotonic() - began:.1f} s")
 
 
 def print_json(data: Any) -> None:

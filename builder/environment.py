@@ -20,15 +20,7 @@ OLDEST = (3, 11)
 
 
 def enter() -> None:
-    """Go on in the environment that requirements.lock describes: make it if need be, and start over inside it.
-
-    `smoke --host` does without, and goes no further: it has to work where no package can be fetched.
-    """
-    if "smoke" in sys.argv and "--host" in sys.argv:
-        refuse_an_old_python()
-        from builder.smoke import host
-
-        sys.exit(host.main(sys.argv[1:]))
+    """Go on in the environment that requirements.lock describes: make it if need be, and start over inside it."""
     try:
         make_unless_ready()
         if Path(sys.prefix) != HOME:

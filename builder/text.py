@@ -13,3 +13,8 @@ def one_line(text: str) -> str:
     """The text as a single line that can be printed, and is not endless."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+
+
+def last_line(text: str) -> str:
+    """The last thing a program said, fit for a message: it may have meant its escapes for a terminal."""
+    return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))

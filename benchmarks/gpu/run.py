@@ -26,8 +26,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 from benchmarks.gpu import show  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
+from builder.outcomes import Finished
 from builder.smoke import host  # noqa: E402
-from builder.smoke.host import Finished, Host  # noqa: E402
+from builder.smoke.host import Host  # noqa: E402
 
 MODES = ("strict", "warn", "off")
 LIMIT = 540  # seconds; a command on the machines this was made for has 600

@@ -1,9 +1,10 @@
 """The cache folder as a whole: marked as Seedbed's, held while it is in use, and cleaned of what Seedbed put there."""
 
 import fcntl
+import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from builder import files, leases, paths, scratch
 from builder.console import size
 from builder.engine import client
 from builder.errors import SeedbedError
+
+log = logging.getLogger(__name__)
 
 MARK = "CACHEDIR.TAG"  # the Cache Directory Tagging Specification; backup programs know it
 MARK_TEXT = """\
@@ -33,14 +36,14 @@ def in_use() -> Iterator[None]:
         yield
 
 
-def clean(everything: bool, log: Callable[[str], None]) -> None:
+def clean(everything: bool) -> None:
     """Delete layers and records; with `everything` downloads and the embedded engine's data as well.
 
     Raises SeedbedError, and deletes nothing, while a build runs or if the folder is not marked as Seedbed's.
     """
     cache = paths.cache()
     if not cache.exists():
-        log(f"nothing to clean: there is no {cache}")
+        log.info(f"nothing to clean: there is no {cache}")
         return
     with _held(fcntl.LOCK_EX | fcntl.LOCK_NB):
         before = shutil.disk_usage(cache).free
@@ -48,7 +51,7 @@ def clean(everything: bool, log: Callable[[str], None]) -> None:
             client.embedded().destroy()
         for name in (*MADE, *FETCHED) if everything else MADE:
             delete(cache / name)
-        log(f"freed {size(max(shutil.disk_usage(cache).free - before, 0))}")
+        log.info(f"freed {size(max(shutil.disk_usage(cache).free - before, 0))}")
 
 
 def delete(path: Path) -> None:

@@ -38,6 +38,7 @@ class VerbGroup(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         console.forget_odd_sizes()
         open_streams()
+        console.show_log()
         try:
             interrupts.told_by_command = True
             try:

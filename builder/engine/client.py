@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig
 
 from builder import leases, paths
+from builder.credentials import Credentials
 from builder.engine.embedded import EmbeddedEngine
 from builder.errors import SeedbedError, UsageError
-from builder.oci.registry import Credentials
-from builder.smoke.checks import LONGEST_RUN, TIMED_OUT, Finished
+from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
@@ -404,7 +404,7 @@ def embedded() -> EmbeddedEngine:
     return EmbeddedEngine(paths.cache() / "engine")
 
 
-def connect(log: Callable[[str], None]) -> Engine:
+def connect() -> Engine:
     """The engine to work with: the one Docker's client would reach, else the embedded one, started if need be.
 
     `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second, `SEEDBED_ENGINE=none` both. Raises
@@ -416,18 +416,18 @@ def connect(log: Callable[[str], None]) -> Engine:
     engine = None if choice == "embedded" else of_host()
     if engine is None and choice == "host":
         raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
-    engine = engine or of_embedded(log)
+    engine = engine or of_embedded()
     engine.sweep()
     return engine
 
 
-def running(log: Callable[[str], None]) -> Engine | None:
+def running() -> Engine | None:
     """The engine that `connect` would return, if it answers already; none is started."""
     choice = os.environ.get("SEEDBED_ENGINE", "")
     if choice == "none":
         return None
     found = None if choice == "embedded" else of_host()
-    return found or (of_embedded(log) if choice != "host" and embedded().running() else None)
+    return found or (of_embedded() if choice != "host" and embedded().running() else None)
 
 
 def of_host() -> Engine | None:
@@ -448,10 +448,10 @@ def without_netrc(version: str) -> docker.DockerClient:
     return client
 
 
-def of_embedded(log: Callable[[str], None]) -> Engine:
+def of_embedded() -> Engine:
     engine = embedded()
     if not engine.running():
-        engine.up(log)
+        engine.up()
     environment = {**os.environ, **engine.session()}
     client = docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600)
     return Engine(client, environment, embedded=True)

@@ -43,7 +43,7 @@ def engines() -> Iterator[Requirement]:
         embedded = client.embedded()
         yield Requirement("Docker of this host", "none answers")
         yield Requirement("embedded engine", "running" if embedded.running() else "not running (builds start it)")
-        found = client.of_embedded(lambda message: None) if embedded.running() else None
+        found = client.of_embedded() if embedded.running() else None
     if found:
         yield found.image_store()
         yield found.buildx()

@@ -13,6 +13,7 @@ import atexit
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import resource
@@ -60,7 +61,7 @@ BUILD_CACHE_LIMIT = "50GB"
 START_TIMEOUT = 120.0  # seconds; a full data folder takes a while
 STOP_TIMEOUT = 30.0  # seconds; Docker gives a container 10 to end by itself
 
-Log = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 class EmbeddedEngine:
@@ -81,7 +82,7 @@ class EmbeddedEngine:
         self._socket = self._state / "docker.sock"
         self._alive = self._state / "alive"
 
-    def up(self, log: Log) -> bool:
+    def up(self) -> bool:
         """Start the engine and wait until it answers; False where it already did.
 
         Raises SeedbedError where the host cannot run it, or with the daemon's own last words.
@@ -92,9 +93,9 @@ class EmbeddedEngine:
             self.directory.mkdir(mode=0o755, exist_ok=True)
             if reason := host_supported() or _unsuited(self.directory) or _open_to_others(self.directory):
                 raise SeedbedError(f"the embedded engine cannot run here: {reason}")
-            self._install(log)
+            self._install()
             self._stop()
-            self._start(log)
+            self._start()
             return True
 
     def down(self) -> bool:
@@ -152,10 +153,10 @@ class EmbeddedEngine:
             stack.enter_context(files.in_one_line(self.directory, *files.FULL))
             yield
 
-    def _install(self, log: Log) -> None:
+    def _install(self) -> None:
         if self._programs.exists():
             return
-        log("fetching the embedded engine: Docker, containerd, buildx and Compose, about 95 MB, once")
+        log.info("fetching the embedded engine: Docker, containerd, buildx and Compose, about 95 MB, once")
         with scratch.folder(self.directory) as folder:
             programs = folder / "programs"
             for deb in _fetch_packages(folder):
@@ -163,8 +164,8 @@ class EmbeddedEngine:
             _link_commands(programs)
             programs.rename(self._programs)
 
-    def _start(self, log: Log) -> None:
-        log("starting the embedded engine")
+    def _start(self) -> None:
+        log.info("starting the embedded engine")
         self._state.mkdir(mode=0o700)
         self._configure()
         _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
@@ -192,7 +193,7 @@ class EmbeddedEngine:
         init = ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
         with suppress(FileNotFoundError):
             self.log_file.rename(self.log_file.with_suffix(".log.1"))
-        with self._alive.open("w") as alive, self.log_file.open("w") as log:
+        with self._alive.open("w") as alive, self.log_file.open("w") as written:
             # All the engine's processes inherit this lock: while it is held, the pid in the file is right.
             fcntl.flock(alive, fcntl.LOCK_EX)
             daemon = subprocess.Popen(
@@ -201,8 +202,8 @@ class EmbeddedEngine:
                 cwd="/",
                 umask=0o022,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=written,
+                stderr=written,
                 start_new_session=True,
                 pass_fds=[alive.fileno()],
             )

@@ -1,6 +1,6 @@
 """An image from its recipe: locked files in, layers and a manifest out."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,8 +19,6 @@ from builder.oci.layout import OciImage, compose
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
 
-Log = Callable[[str], None]
-
 WORTH_A_LAYER = 1_000_000
 """Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""
 
@@ -29,20 +27,20 @@ def store() -> Store:
     return Store(paths.cache())
 
 
-def image(recipe: Recipe, *, locked: bool, log: Log) -> tuple[OciImage, tuple[str, ...]]:
+def image(recipe: Recipe, *, locked: bool) -> tuple[OciImage, tuple[str, ...]]:
     """The whole image, and which locked Debian packages it holds others for, as `name: locked -> substitute`.
 
     Layers that the store has are not made again. Raises SeedbedError if one cannot be made, or `locked` and a package
     cannot be had any more.
     """
-    debian, substituted = base(recipe, locked=locked, log=log)
+    debian, substituted = base(recipe, locked=locked)
     layers = [debian, *wheels_and_bytecode(recipe, debian), runtime(recipe, debian)]
     return compose(layers, contents.container(recipe, substituted), epoch=recipe.epoch), substituted
 
 
-def base(recipe: Recipe, *, locked: bool, log: Log) -> tuple[Layer, tuple[str, ...]]:
+def base(recipe: Recipe, *, locked: bool) -> tuple[Layer, tuple[str, ...]]:
     """Debian's root file system from its locked packages."""
-    return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL, log=log)
+    return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL)
 
 
 def wheels_and_bytecode(recipe: Recipe, debian: Layer) -> list[Layer]:

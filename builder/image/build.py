@@ -1,6 +1,7 @@
 """One image from its recipe to layers and a manifest in the store. No engine has a part in it, and it gets no tag."""
 
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 
 from builder import paths
 from builder.catalog.models import Image
-from builder.catalog.source import shown
 from builder.console import size
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
@@ -19,8 +19,9 @@ from builder.layers import wheels
 from builder.lock import toolchain
 from builder.oci.layout import OciImage
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, canonical_json
+from builder.reading import shown
 
-Log = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Options:
         return cls(locked, recipe or registry, registry, not no_cache)
 
 
-def build(recipe: Recipe, options: Options, log: Log, connect: Callable[[], Engine]) -> Record:
+def build(recipe: Recipe, options: Options, connect: Callable[[], Engine]) -> Record:
     """Build the image, or find that nothing changed; `connect` is called for a Dockerfile build alone.
 
     Raises SeedbedError if the Dockerfile is out of date, or the image is over its size budget.
@@ -47,17 +48,17 @@ def build(recipe: Recipe, options: Options, log: Log, connect: Callable[[], Engi
     dockerfile.check(recipe)
     known = find(recipe, options)
     if options.cached and known and is_there(known, options, connect) and (known.locked or not options.locked):
-        log(f"{recipe.name}: nothing changed; it is {known.digest}")
+        log.info(f"{recipe.name}: nothing changed; it is {known.digest}")
         return known
     check_space(recipe)
     began = time.monotonic()
-    made = of_dockerfile(recipe, connect(), options, log) if options.dockerfile else of_recipe(recipe, options, log)
+    made = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options)
     built = made.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
     if known and known.digest == built.digest:
         built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
     check_budget(recipe.image, built)
     built.save()
-    log(f"{recipe.name}: built in {built.seconds:.0f} s as {built.digest}")
+    log.info(f"{recipe.name}: built in {built.seconds:.0f} s as {built.digest}")
     return built
 
 
@@ -69,8 +70,8 @@ def is_there(known: Record, options: Options, connect: Callable[[], Engine]) -> 
     return all(store.blob(digest).exists() for digest in blobs)
 
 
-def of_recipe(recipe: Recipe, options: Options, log: Log) -> Record:
-    image, substituted = assemble.image(recipe, locked=options.locked, log=log)
+def of_recipe(recipe: Recipe, options: Options) -> Record:
+    image, substituted = assemble.image(recipe, locked=options.locked)
     store = assemble.store()
     for data, media_type in ((image.config, CONFIG_TYPE), (image.manifest, MANIFEST_TYPE)):
         store.add(data, media_type)
@@ -87,8 +88,8 @@ def layers_of(image: OciImage) -> tuple[LayerRecord, ...]:
     )
 
 
-def of_dockerfile(recipe: Recipe, engine: Engine, options: Options, log: Log) -> Record:
-    debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked, log=log)
+def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> Record:
+    debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked)
     digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
     layers = tuple(
         LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digests.manifest)

@@ -8,10 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from builder import files, paths, reading
 from builder.catalog.models import Image
-from builder.catalog.source import shown
 from builder.errors import SeedbedError
 from builder.image import contents
 from builder.image.recipe import Recipe
+from builder.reading import shown
 
 TEMPLATE = "Dockerfile.j2"
 

@@ -1,9 +1,12 @@
 """What an image is made of, resolved and checked once: everything after takes a Recipe, and reads no lock again."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from builder import reading
+from builder.catalog import models
 from builder.catalog.models import Base, Catalog, Image
 from builder.lock import packages, requirements
 from builder.lock.requirements import Layers
@@ -46,6 +49,12 @@ def resolve(catalog: Catalog, image: Image) -> Recipe:
     locked_packages = packages.check(base)
     locked_wheels, layers = requirements.check(catalog, image)
     return Recipe(image, base, locked_packages, locked_wheels, layers, digest_of_locks(base, image))
+
+
+def resolve_all(root: Path, names: Sequence[str]) -> list[Recipe]:
+    """The recipes of the images named of the catalog in `root`, or of all; whose layers are shared comes first."""
+    catalog = models.load(root)
+    return [resolve(catalog, image) for image in catalog.select(names)]
 
 
 def digest_of_locks(base: Base, image: Image) -> str:

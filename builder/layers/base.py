@@ -4,9 +4,10 @@ They come from the local cache, else from the archive, else from a snapshot of t
 any more, the layer is made of what the archive has now, and says what was substituted.
 """
 
+import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,10 +23,10 @@ from builder.lock.packages import Lock
 from builder.oci.store import Layer, Store
 from builder.oci.tar import layer_key, tar_to_layer
 
-Log = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
-def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int, log: Log) -> tuple[Layer, tuple[str, ...]]:
+def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int) -> tuple[Layer, tuple[str, ...]]:
     """The base's root file system as a layer, and what moved, as `name: locked version -> version in the layer`.
 
     Nothing moved: the layer holds exactly what the lock says. `level` is zstd's. Raises `SeedbedError` where the host
@@ -34,7 +35,7 @@ def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int, log
     if known := store.find(key_of(base, lock, level), what=what(base)):
         return known, ()
     bootstrap.check_host()
-    found, moved = fetch(base, lock, locked=locked, log=log)
+    found, moved = fetch(base, lock, locked=locked)
 
     def make_layer() -> Layer:
         with step(f"{base.name}: {len(found.packages)} Debian packages into a root file system"):
@@ -55,7 +56,7 @@ def what(base: Base) -> str:
     return f"Debian {base.suite}: {', '.join(sorted(base.packages))}"
 
 
-def fetch(base: Base, lock: Lock, *, locked: bool, log: Log) -> tuple[Lock, tuple[str, ...]]:
+def fetch(base: Base, lock: Lock, *, locked: bool) -> tuple[Lock, tuple[str, ...]]:
     """Bring every package into the cache. Returns what was brought, as a lock, and what of `lock` moved."""
     debian = packages.archive_of(base)
     try:
@@ -64,7 +65,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, log: Log) -> tuple[Lock, tupl
     except PackageGone as gone:
         dropped = gone.packages
     names = ", ".join(f"{package.name}={package.version}" for package in dropped)
-    log(f"{base.name}: the archive has dropped {names}; asking a snapshot of {lock.date:%Y-%m-%d}")
+    log.info(f"{base.name}: the archive has dropped {names}; asking a snapshot of {lock.date:%Y-%m-%d}")
     try:
         fetch_from_snapshots(base, lock.date, dropped)
         return lock, ()
@@ -74,7 +75,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, log: Log) -> tuple[Lock, tupl
                 f"the Debian archive has dropped {names}, and {error}; "
                 f"name another snapshot archive in SEEDBED_SNAPSHOT, or {packages.remedy(base)}"
             ) from None
-        log(f"{base.name}: {error}; going on with what the archive has now")
+        log.info(f"{base.name}: {error}; going on with what the archive has now")
     newest = packages.make(base, f"{lock.date:{packages.DATE}}")
     debian.fetch([newest.mmdebstrap, *newest.packages], folder_of_packages())
     return newest, moves(lock, newest)

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from builder import files, paths, reading
 from builder.catalog.models import Base
-from builder.catalog.source import shown
 from builder.debian.archive import Archive, Package
 from builder.errors import SeedbedError, UsageError
 from builder.lock import toolchain
+from builder.reading import shown
 
 FORMAT = 1
 ARCHITECTURE = "amd64"

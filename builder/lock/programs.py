@@ -7,10 +7,10 @@ from pathlib import Path
 
 from builder import paths
 from builder.catalog.models import Image
-from builder.catalog.source import shown
 from builder.errors import SeedbedError
 from builder.lock import requirements
 from builder.lock.requirements import Lock
+from builder.reading import shown
 
 FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
 

@@ -19,8 +19,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from builder import files, network, paths, reading, scratch
 from builder.catalog.models import Catalog, Image, LayerGroup
-from builder.catalog.source import shown
 from builder.errors import SeedbedError, UsageError
+from builder.reading import shown
 from builder.text import one_line
 
 FORMAT = 1

@@ -6,11 +6,12 @@ Source: OCI image specification 1.1, image-layout.md, manifest.md, config.md.
 """
 
 import json
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from builder import files
 from builder.errors import SeedbedError
@@ -125,6 +126,15 @@ class Layout:
         files.write(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
         files.write(self.root / "index.json", canonical_json(index))
         return descriptor
+
+    def archive(self, file: IO[bytes]) -> None:
+        """Write the folder to `file` as an OCI archive: a tar, the same bytes for the same image."""
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+                member = tarfile.TarInfo(path.relative_to(self.root).as_posix())
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
 
     def descriptor(self) -> Descriptor:
         """The manifest's descriptor. Raises SeedbedError where the folder holds no image or more than one."""

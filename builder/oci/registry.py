@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
+from builder.credentials import Credentials, origin
 from builder.errors import SeedbedError, UsageError
 from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Descriptor
 from builder.reading import LARGEST
@@ -66,19 +67,6 @@ class Session(requests.Session):
 
 
 @dataclass(frozen=True)
-class Credentials(AuthBase):
-    """Credentials for one origin (scheme, host and port; RFC 6454). A request to any other goes without."""
-
-    origin: str
-    secret: AuthBase | None
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.secret and origin(request.url or "") == self.origin:
-            return self.secret(request)
-        return request
-
-
-@dataclass(frozen=True)
 class Bearer(AuthBase):
     """A token (RFC 6750)."""
 
@@ -87,15 +75,6 @@ class Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
-
-
-def origin(address: str) -> str:
-    """`https://host:443` of an address; the address itself if it is none."""
-    try:
-        split = urlsplit(address)
-        return f"{split.scheme}://{split.hostname}:{split.port or {'https': 443, 'http': 80}.get(split.scheme)}"
-    except ValueError:
-        return address
 
 
 def well_formed(address: str) -> bool:

@@ -1,8 +1,9 @@
 """Images into a registry. No engine has to hold them for that; but only what passed its smoke tests gets a tag."""
 
 import io
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from builder.oci.layout import OciImage
 from builder.oci.registry import Blob, Repository
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Descriptor
 
-Log = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
-def push(recipe: Recipe, logins: Path | None, log: Log) -> str:
+def push(recipe: Recipe, logins: Path | None) -> str:
     """Push the image to its repository, and return its name there, with its digest.
 
     `logins` is the file in which Docker's client keeps its logins; None: where it does for this user. Layers that the
@@ -29,14 +30,14 @@ def push(recipe: Recipe, logins: Path | None, log: Log) -> str:
     if "SEEDBED_REPOSITORY" not in os.environ:
         raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
     dockerfile.check(recipe)
-    image, _ = assemble.image(recipe, locked=True, log=log)
+    image, _ = assemble.image(recipe, locked=True)
     tags = tags_of(recipe, image)
     repository = Repository.of(f"{names.repository()}/{recipe.name}", logins)
     refuse_to_move(repository, tags, image.digest)
     proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
     with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):
         sent = repository.push(blob(image.manifest, MANIFEST_TYPE), blobs_of(image), tags)
-    log(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
+    log.info(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
     return f"{repository}@{image.digest}"
 
 

@@ -154,6 +154,12 @@ def same(image: Image) -> Comparison:
     return compare(image, image)
 
 
+def unlike(digest: str, image: Image) -> Comparison:
+    """An image compared with one of which the digest alone is known."""
+    difference = Difference("manifest", "digest", digest, image.digest)
+    return Comparison({"manifest": (digest, image.digest)}, (difference,))
+
+
 def print_comparison(comparison: Comparison) -> None:
     """The rungs as a table, then what differs, in words."""
     rows = []

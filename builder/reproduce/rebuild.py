@@ -9,7 +9,6 @@ import random
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,9 +60,11 @@ def shuffled_entries(entries: Iterable[tar.Entry]) -> list[tar.Entry]:
 if SHUFFLED in os.environ:
     shuffle_inputs()
 
-from builder import interrupts  # noqa: E402
+from builder import (
+    console,
+    interrupts,
+)
 from builder.catalog import models  # noqa: E402
-from builder.console import log  # noqa: E402
 from builder.debian import bootstrap  # noqa: E402
 from builder.engine import client  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
@@ -75,10 +76,11 @@ from builder.layers import bytecode  # noqa: E402
 def main(root: str, name: str, caches: str) -> None:
     if "FAKETIME" in os.environ:
         pass_clock_on(os.environ["LD_PRELOAD"], os.environ["FAKETIME"])
+    console.show_log()
     loaded = models.load(Path(root))
     recipe = resolve(loaded, loaded.image(name))
     options = build.Options(locked=True, cached=caches == "warm")
-    print(build.build(recipe, options, log, partial(client.connect, log)).model_dump_json())
+    print(build.build(recipe, options, client.connect).model_dump_json())
 
 
 def pass_clock_on(library: str, offset: str) -> None:

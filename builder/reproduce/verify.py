@@ -1,5 +1,6 @@
 """The proof of the first promise: an image rebuilt without any cache, even on another machine, has the same digest."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from builder.console import print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, build, contents, dockerfile
+from builder.image import digest as record_of
 from builder.image.recipe import Recipe
 from builder.image.record import Record
 from builder.oci.store import Store
@@ -25,7 +27,7 @@ from builder.reproduce import diff
 from builder.reproduce.diff import Comparison
 from builder.reproduce.variations import Change, Machine, prepare
 
-Log = Callable[[str], None]
+log = logging.getLogger(__name__)
 Caches = Literal["cold", "warm"]
 
 DOWNLOADS = ("packages", "wheels")
@@ -54,19 +56,19 @@ def verify(
     connect: Callable[[], Engine],
     against: str | None = None,
     vary: bool = False,
-    log: Log,
 ) -> Verdict:
-    """Rebuild the image and compare it with its last build, or with the image or file that `against` names.
+    """Rebuild the image and compare it: with the image or file that `against` names, else with the digest of record.
 
+    An image that has no digest of record is compared with its last build.
     `root` is the catalog's folder; `connect` is called if `against` names an image in an engine. `vary` rebuilds on
     what looks like another machine, and if that makes a difference finds out what did. Raises SeedbedError if there is
     nothing to compare with, or if that was made from other inputs than this checkout's, or not from what is locked.
     """
     dockerfile.check(recipe)
-    reference = named(against, recipe, connect) if against else last_build(recipe)
+    reference = named(against, recipe, connect) if against else of_record(recipe) or last_build(recipe)
     with scratch.folder(paths.cache()) as folder:
         trial = Trial(recipe, root, reference, folder)
-        return Verdict(recipe.name, *(varied(trial, log) if vary else (plain(trial), {})))
+        return Verdict(recipe.name, *(varied(trial) if vary else (plain(trial), {})))
 
 
 def print_verdict(verdict: Verdict) -> None:
@@ -80,19 +82,19 @@ def plain(trial: "Trial") -> Comparison:
         return trial.compared(cache)
 
 
-def varied(trial: "Trial", log: Log) -> tuple[Comparison, dict[str, str]]:
+def varied(trial: "Trial") -> tuple[Comparison, dict[str, str]]:
     """Vary everything at once, and after that the caches; where that differs, find out what it takes."""
     name = trial.recipe.name
     changes, left_out = prepare(trial.scratch, trial.recipe.base)
-    log(f"{name}: rebuilding with {', '.join(changes)}")
+    log.info(f"{name}: rebuilding with {', '.join(changes)}")
     with trial.empty_cache() as cache:
         comparison = trial.compared(cache, changes.values())
         if comparison.equal:
-            log(f"{name}: rebuilding with {WARM}")
+            log.info(f"{name}: rebuilding with {WARM}")
             shutil.rmtree(cache / "records")
             comparison = trial.compared(cache, caches="warm")
             return comparison, dict.fromkeys(changes, SAME) | left_out | {WARM: SAME if comparison.equal else OTHER}
-    log(f"{name}: the digest is another; finding out what it takes, by halves")
+    log.info(f"{name}: the digest is another; finding out what it takes, by halves")
     return comparison, blamed(changes, trial.differs) | left_out | {WARM: NOT_REACHED}
 
 
@@ -109,10 +111,24 @@ def blamed(changes: Mapping[str, Change], differs: Callable[[Sequence[Change]], 
 
 @dataclass(frozen=True)
 class Reference:
-    """An image to equal. It is opened only where a rebuild does not: that takes a while for each gigabyte."""
+    """An image to equal. It is opened only where a rebuild does not: that takes a while for each gigabyte.
+
+    `open` returns None if it is nowhere here: its digest is all that is known.
+    """
 
     digest: str
-    open: Callable[[], diff.Image]
+    open: Callable[[], diff.Image | None]
+
+
+def of_record(recipe: Recipe) -> Reference | None:
+    """The image whose digest is committed beside image.yaml."""
+    recorded = record_of.read(recipe)
+    return Reference(recorded.manifest, partial(stored, recorded.manifest)) if recorded else None
+
+
+def stored(digest: str) -> diff.Image | None:
+    store = assemble.store()
+    return diff.of_store(store, digest) if store.blob(digest).exists() else None
 
 
 def last_build(recipe: Recipe) -> Reference:
@@ -121,7 +137,7 @@ def last_build(recipe: Recipe) -> Reference:
         raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
     if not known.locked:
         raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
-    return Reference(known.digest, partial(diff.of_store, assemble.store(), known.digest))
+    return Reference(known.digest, partial(stored, known.digest))
 
 
 def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference:
@@ -170,7 +186,10 @@ class Trial:
         """Rebuild with that cache folder, on a machine so changed, and compare with the reference."""
         rebuilt = self.rebuilt(cache, changes, caches)
         ours = diff.of_store(Store(cache), rebuilt.digest)
-        return diff.same(ours) if rebuilt.digest == self.reference.digest else diff.compare(self.reference.open(), ours)
+        if rebuilt.digest == self.reference.digest:
+            return diff.same(ours)
+        theirs = self.reference.open()
+        return diff.compare(theirs, ours) if theirs else diff.unlike(self.reference.digest, ours)
 
     def differs(self, changes: Iterable[Change]) -> bool:
         """Whether without any cache the digest is another on a machine so changed."""

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from builder import reading
 from builder.errors import SeedbedError, UsageError
-from builder.outcomes import Outcome
-from builder.text import printable
+from builder.outcomes import Finished, Outcome
+from builder.text import last_line
 
 SKIPPED = 77
 BYPASSED = [""]  # what `docker run --entrypoint ""` sends
@@ -21,8 +21,6 @@ REPEATED = 3
 OFF = {"SEEDBED_MODE": "off"}
 OTHER_SEED = {"SEEDBED_SEED": "7"}
 CLAIM = "repeats: "  # how the checks that run a program begin
-LONGEST_RUN = 600  # seconds
-TIMED_OUT = 124  # as timeout(1) has it
 PROGRAMS_AT_ONCE = 2
 # Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
@@ -34,15 +32,6 @@ class Failed(SeedbedError):
 
 class Skipped(Exception):
     """The check cannot be made here; the message says why."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 class Subject(Protocol):
@@ -218,8 +207,3 @@ def title_of(script: Path) -> str:
 
 def first_line(text: str) -> str:
     return next(iter(text.splitlines()), "")
-
-
-def last_line(text: str) -> str:
-    """The last thing a program said, fit for a message: it may have meant its escapes for a terminal."""
-    return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))

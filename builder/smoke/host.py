@@ -23,9 +23,10 @@ from pathlib import Path
 
 from builder import interrupts, paths
 from builder.errors import SeedbedError, UsageError
-from builder.outcomes import Outcome, summary
+from builder.outcomes import LONGEST_RUN, Finished, Outcome, summary
 from builder.smoke import checks
-from builder.smoke.checks import CLAIM, LONGEST_RUN, Check, Finished, last_line
+from builder.smoke.checks import CLAIM, Check
+from builder.text import last_line
 
 sys.path.append(str(paths.RUNTIME))
 from seedbed import environment

@@ -17,7 +17,9 @@ from builder.layers import wheels
 from builder.lock import programs as locks
 from builder.lock.programs import Programs
 from builder.lock.requirements import Lock
-from builder.smoke.checks import LONGEST_RUN, PROGRAMS_ENVIRONMENT, last_line, parameters, side_by_side
+from builder.outcomes import LONGEST_RUN
+from builder.smoke.checks import PROGRAMS_ENVIRONMENT, parameters, side_by_side
+from builder.text import last_line
 
 EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha256
 SCRIPTS = "/opt/programs"

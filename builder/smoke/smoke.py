@@ -1,6 +1,7 @@
 """Smoke tests: plain functions over an image just built. No image gets a tag before they pass on exactly that image."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,13 @@ from builder.image.record import Record, SmokeResult
 from builder.image.tags import tags_of
 from builder.lock.programs import of
 from builder.lock.requirements import Lock
+from builder.outcomes import Finished
 from builder.smoke import checks, programs
-from builder.smoke.checks import CLAIM, SKIPPED, Failed, Finished, Skipped, last_line, outcome_of, title_of
+from builder.smoke.checks import CLAIM, SKIPPED, Failed, Skipped, outcome_of, title_of
 from builder.smoke.programs import EXAMPLES
+from builder.text import last_line
+
+log = logging.getLogger(__name__)
 
 Gpu = Literal["auto", "require", "off"]
 CHECKS = "/opt/checks"
@@ -212,7 +217,7 @@ def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
 
 
-def test(recipe: Recipe, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -> Record:
+def test(recipe: Recipe, engine: Engine, gpu: Gpu) -> Record:
     """Make every check of the image last built; tag it if none fails. Raises SeedbedError if it is not built."""
     image, built = recipe.image, build.find(recipe)
     if built is None:
@@ -220,23 +225,23 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu, log: Callable[[str], None]) -
     loaded = load(built, engine)
     with programs.installed(engine, loaded, of(image), recipe.wheels) as container:
         subject = Subject(engine, loaded, image, recipe.wheels, gpu, container)
-        results = tuple(run(subject, log))
+        results = tuple(run(subject))
     tested = built.model_copy(update={"smoke": results})
     if tested.tested:
         for tag in (tags := tags_of(image, built)):
             engine.tag(loaded, tag)
-            log(f"{image.name}: tagged {tag}")
+            log.info(f"{image.name}: tagged {tag}")
         forget_source(built, engine)
         tested = tested.model_copy(update={"tags": tags})
     tested.save()
     return tested
 
 
-def run(subject: Subject, log: Callable[[str], None]) -> Iterator[SmokeResult]:
+def run(subject: Subject) -> Iterator[SmokeResult]:
     """Make every check of the image in turn; a check that cannot be made for a fault of the engine is a failure."""
     for name, check in checks_of(subject.image).items():
         began = time.monotonic()
         outcome, detail = outcome_of(check, subject)
         result = SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))
-        log(f"{subject.image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
+        log.info(f"{subject.image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
         yield result

@@ -14,8 +14,8 @@ from builder.engine.client import Engine, Running
 from builder.image import build
 from builder.image.contents import ENTRYPOINT
 from builder.image.record import Record
+from builder.outcomes import Finished
 from builder.smoke import programs
-from builder.smoke.checks import Finished
 
 FIELD = "/field"
 IMAGES = sorted(models.load(paths.IMAGES).images)

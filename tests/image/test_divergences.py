@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from builder.engine.client import Finished
+from builder.outcomes import Finished
 from tests.image.divergences import CLEAN, HERE, PLANTED, Program
 
 WORKSPACE = Path("/workspace")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import Finished
+from builder.outcomes import Finished
 from tests.image.conftest import IMAGES
 
 STRANGER = "12345:54321"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import Finished
+from builder.outcomes import Finished
 
 CASES = Path(__file__).parent / "field" / "image"
 DRAW = "import random; print(random.random())"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from builder.engine.client import Finished
+from builder.outcomes import Finished
 from tests.image.conftest import IMAGES
 
 DRAW = "import random; print(random.random(), random.Random().random(), {'a', 'b', 'c', 'd'})"

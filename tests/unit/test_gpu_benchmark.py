@@ -7,7 +7,7 @@ import pytest
 from seedbed.settings import CALLS, VARIABLES
 
 from benchmarks.gpu import run, show, summary, work
-from builder.smoke.host import Finished
+from builder.outcomes import Finished
 
 A, B, ERROR = {"digest": "a"}, {"digest": "b"}, {"error": "no deterministic implementation"}
 CLAIMS = {"strict": "equal", "warn": "may differ", "off": "may differ"}

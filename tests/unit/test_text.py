@@ -4,8 +4,7 @@ import pytest
 
 from builder import console
 from builder.errors import SeedbedError
-from builder.smoke import checks
-from builder.text import one_line, printable
+from builder.text import last_line, one_line, printable
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\x9b31m\u202eb\udcff\n"
 SHOWN = r"a\x1b[2J\x1b]0;title\x07\r\x9b31m\u202eb\udcff\n"
@@ -26,7 +25,7 @@ def test_several_lines_become_one():
         console.print_line,
         console.log,
         lambda text: console.print_table(("",), [(text,)]),
-        lambda text: print(checks.last_line(f"first\n{text[:5]}")),
+        lambda text: print(last_line(f"first\n{text[:5]}")),
         lambda text: print(SeedbedError(text)),
     ],
     ids=["data", "log", "table", "what a program said", "error"],

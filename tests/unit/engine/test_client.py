@@ -14,7 +14,7 @@ from builder import paths
 from builder.engine import client
 from builder.engine.client import LEASE, Digests, Engine, digests_in
 from builder.errors import SeedbedError, UsageError
-from builder.smoke.checks import Finished
+from builder.outcomes import Finished
 
 
 class Client:

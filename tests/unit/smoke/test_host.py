@@ -12,9 +12,10 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import UsageError
+from builder.outcomes import Finished
 from builder.smoke import checks, host, smoke
 from builder.smoke.checks import Failed, Runs, Skipped
-from builder.smoke.host import Finished, Host, Result
+from builder.smoke.host import Host, Result
 
 TINY = paths.ROOT / "tests" / "images"
 DRAW = "import random; print(random.random())"

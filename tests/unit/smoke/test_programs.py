@@ -8,10 +8,10 @@ import pytest
 
 from builder import paths
 from builder.catalog import models
-from builder.engine.client import Finished
 from builder.errors import SeedbedError
 from builder.image.record import SmokeResult
 from builder.lock import requirements
+from builder.outcomes import Finished
 from builder.smoke import checks, pages, programs, smoke
 from builder.smoke.checks import Failed
 from builder.smoke.programs import Programs

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from builder.engine.client import Finished
 from builder.errors import UsageError
 from builder.image import record
 from builder.image.record import LayerRecord, Record, SmokeResult
+from builder.outcomes import Finished
 from builder.smoke import checks, smoke
 from builder.smoke.checks import Failed, Skipped
 from builder.smoke.smoke import Subject

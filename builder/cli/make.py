@@ -1,0 +1,132 @@
+"""From image.yaml to an image: `lock`, `render` and `build`."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from builder.catalog import models
+from builder.cli import cleaning
+from builder.cli.group import Verb, images_argument
+from builder.console import print_line
+from builder.engine import client
+from builder.errors import SeedbedError, UsageError
+from builder.image import build, digest, dockerfile, output
+from builder.image.build import Options
+from builder.image.load import load
+from builder.image.recipe import resolve_all
+from builder.lock import packages, programs, requirements
+from builder.reading import shown
+
+log = logging.getLogger(__name__)
+
+
+@click.command("lock", cls=Verb, example="./build.py lock pytorch --cutoff 2026-11-20")
+@images_argument
+@click.option("--check", is_flag=True, help="Change nothing, ask no network; fail where a lock is stale.")
+@click.option("--cutoff", metavar="DATE", help="Consider only wheels published before this day (UTC); default: today.")
+@click.pass_obj
+def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> None:
+    """Resolve Debian packages and wheels, and write down what to install, with hashes."""
+    catalog = models.load(root)
+    moment = requirements.moment(cutoff)
+    for base in catalog.select_bases(images):
+        if not check:
+            packages.write(base, packages.make(base, moment))
+        packages.check(base)
+        log.info(f"{base.name}: {base.lock_path.name} is fresh")
+    for image in catalog.select(images):
+        if not check:
+            requirements.write(image, requirements.make(catalog, image, moment))
+        locked, _ = requirements.check(catalog, image)
+        log.info(f"{image.name}: {image.lock_path.name} is fresh")
+        for scripts in programs.locked_beside(image):
+            if not check:
+                requirements.write(scripts, programs.make(scripts, locked, moment))
+            programs.check(scripts, locked)
+            log.info(f"{image.name}: {shown(scripts.lock_path)} is fresh")
+
+
+@click.command("render", cls=Verb, example="./build.py render --check")
+@images_argument
+@click.option("--check", is_flag=True, help="Change nothing; show the difference and fail where there is one.")
+@click.pass_obj
+def render(root: Path, images: Sequence[str], check: bool) -> None:
+    """Render each image's Dockerfile from the templates, image.yaml and the locks."""
+    outdated = []
+    for recipe in resolve_all(root, images):
+        rendered = dockerfile.render(recipe)
+        if check and (difference := rendered.diff()):
+            for line in difference.splitlines():
+                print_line(line)
+            outdated.append(recipe.name)
+        elif not check and rendered.write():
+            log.info(f"{recipe.name}: rendered")
+    if outdated:
+        raise SeedbedError(f"{', '.join(outdated)}: out of date, see above; run ./build.py render")
+
+
+@click.command("build", cls=Verb, example="./build.py build pytorch")
+@images_argument
+@click.option("--locked", is_flag=True, help="Refuse to build where a locked Debian package can no longer be had.")
+@click.option("--check", is_flag=True, help="Fail where the digest is not the one of record.")
+@click.option("--record", is_flag=True, help="Write the digest down as the one of record, images/IMAGE/digest.")
+@click.option(
+    "--output",
+    "destination",
+    metavar="DIR|FILE.tar",
+    type=click.Path(path_type=Path),
+    help="Leave the image there too, as an OCI layout or archive.",
+)
+@click.option("--recipe", is_flag=True, help="The Dockerfile build: Docker runs the Dockerfile.")
+@click.option(
+    "--base",
+    type=click.Choice(["bootstrap", "registry"]),
+    default="bootstrap",
+    help="Debian from its locked packages (default), or the image by digest from a registry (implies --recipe).",
+)
+@click.option("--no-cache", is_flag=True, help="Build although nothing changed.")
+@click.pass_obj
+@cleaning.in_use()
+def build_(
+    root: Path,
+    images: Sequence[str],
+    *,
+    locked: bool,
+    check: bool,
+    record: bool,
+    destination: Path | None,
+    recipe: bool,
+    base: str,
+    no_cache: bool,
+) -> None:
+    """Build images. They have no tag until `smoke` has passed on them.
+
+    No Docker is needed. An engine that answers is given the image.
+    """
+    options = Options.of(locked=locked or record, recipe=recipe, base=base, no_cache=no_cache)
+    if options.dockerfile and (check or record or destination):
+        raise UsageError("--check, --record and --output go without --recipe: what Docker builds has another digest")
+    recipes = resolve_all(root, images)
+    if destination and len(recipes) != 1:
+        raise UsageError(f"--output {destination}: name one image, for it holds one")
+    differing = []
+    for each in recipes:
+        built = build.build(each, options, client.connect)
+        if options.dockerfile:
+            continue
+        if record:
+            digest.write(each, built)
+        elif complaint := digest.complaint(each, built):
+            log.info(complaint)
+            differing.append(each.name)
+        if destination:
+            output.write(built, destination)
+        if engine := client.running():
+            load(built, engine)
+    if check and differing:
+        raise SeedbedError(f"{', '.join(differing)}: not the digest of record, see above")
+
+
+VERBS = (lock, render, build_)

@@ -1,0 +1,92 @@
+"""What an image is worth: `smoke`, `verify` and `diff`; and `push`, for those that have passed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from builder.cli import cleaning
+from builder.cli.group import Verb, images_argument, json_option
+from builder.console import print_json, print_line
+from builder.engine import client
+from builder.errors import SeedbedError
+from builder.image import listing
+from builder.image.recipe import resolve_all
+from builder.publish import push
+from builder.reproduce import diff, verify
+from builder.smoke import smoke
+from builder.smoke.smoke import Gpu
+
+
+@click.command("smoke", cls=Verb, example="./build.py smoke pytorch --gpu require")
+@images_argument
+@click.option(
+    "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: where the engine offers GPUs."
+)
+@click.option(
+    "--host",
+    is_flag=True,
+    expose_value=False,
+    help="Test the Python at hand instead, without engine or network; smoke --host --help tells more.",
+)
+@click.pass_obj
+@cleaning.in_use()
+def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
+    """Test images just built, and tag those that pass."""
+    wanted = resolve_all(root, images)
+    tested = {recipe.name: smoke.test(recipe, client.connect(), gpu) for recipe in wanted}
+    listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
+    if failed := [name for name, result in tested.items() if not result.tested]:
+        raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
+
+
+@click.command("verify", cls=Verb, example="./build.py verify pytorch --json")
+@click.argument("image")
+@click.option(
+    "--against",
+    metavar="REF|FILE",
+    help="Compare with this image, pulled if it names a registry, or with an OCI layout or archive; "
+    "default: the digest of record, else the last build.",
+)
+@click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and say which difference matters.")
+@json_option
+@click.pass_obj
+@cleaning.in_use()
+def verify_(root: Path, image: str, against: str | None, vary: bool, as_json: bool) -> None:
+    """Rebuild an image without any cache, and prove that it is the same to the last byte. It needs no earlier build."""
+    [recipe] = resolve_all(root, [image])
+    verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        verify.print_verdict(verdict)
+    if not verdict.comparison.equal:
+        raise SeedbedError(f"{image}: the rebuild has a different digest, see above")
+
+
+@click.command("diff", cls=Verb, example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@json_option
+def diff_(first: str, second: str, as_json: bool) -> None:
+    """Compare two images, each in the engine, or an OCI layout or archive, down to the first file that differs."""
+    comparison = diff.compare(*(diff.open_image(name, client.connect) for name in (first, second)))
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        diff.print_comparison(comparison)
+    if not comparison.equal:
+        raise SeedbedError(f"{first} and {second} differ, see above")
+
+
+@click.command("push", cls=Verb, example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
+@images_argument
+@click.pass_obj
+@cleaning.in_use()
+def push_(root: Path, images: Sequence[str]) -> None:
+    """Push images to SEEDBED_REPOSITORY; those that have not passed their smoke tests get no tag."""
+    for recipe in resolve_all(root, images):
+        print_line(push.push(recipe, client.logins(client.running())))
+
+
+VERBS = (smoke_, verify_, diff_, push_)

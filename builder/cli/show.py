@@ -1,0 +1,87 @@
+"""What is there: `list`, `show`, `report` and `matrix`. None of them needs an engine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.catalog import models
+from builder.catalog.models import Catalog, Image
+from builder.cli.group import Verb, images_argument, json_option
+from builder.console import print_json
+from builder.errors import SeedbedError
+from builder.image import build, listing, matrix, recipe, report
+
+
+@click.command("list", cls=Verb, example="./build.py list --json")
+@json_option
+@click.pass_obj
+def list_(root: Path, as_json: bool) -> None:
+    """Show every image: tag, digest, size, layers, smoke tests."""
+    catalog = models.load(root)
+    summaries = {image.name: summary(catalog, image) for image in catalog.select(())}
+    if as_json:
+        print_json({"images": summaries})
+    else:
+        listing.print_summaries(summaries)
+
+
+def summary(catalog: Catalog, image: Image) -> dict[str, Any]:
+    try:
+        resolved = recipe.resolve(catalog, image)
+    except SeedbedError as error:
+        return listing.of_stale(image, str(error))
+    return listing.summary(resolved, build.find(resolved))
+
+
+@click.command(cls=Verb, example="./build.py show pytorch")
+@click.argument("image")
+@json_option
+@click.pass_obj
+def show(root: Path, image: str, as_json: bool) -> None:
+    """Show one image: what image.yaml and its lock say, layer by layer."""
+    [resolved] = recipe.resolve_all(root, [image])
+    details = listing.details(resolved)
+    if as_json:
+        print_json(details)
+    else:
+        listing.print_details(details)
+
+
+@click.command("report", cls=Verb, example="./build.py report pytorch")
+@images_argument
+@json_option
+@click.pass_obj
+def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
+    """Show what images weigh, layer by layer and package by package; fail where one is over its budget."""
+    wanted = recipe.resolve_all(root, images)
+    records = {other.name: built for other in recipe.resolve_all(root, ()) if (built := build.find(other))}
+    if missing := [each.name for each in wanted if each.name not in records]:
+        raise SeedbedError(f"{', '.join(missing)}: not built; run ./build.py build {' '.join(missing)}")
+    weights = {each.name: report.weigh(each, records) for each in wanted}
+    if as_json:
+        print_json({"images": weights})
+    else:
+        for name, weight in weights.items():
+            report.print_weight(name, weight)
+    for each in wanted:
+        build.check_budget(each.image, records[each.name])
+
+
+@click.command("matrix", cls=Verb, example="./build.py matrix --format bake | docker buildx bake --file -")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["github", "bake"]),
+    default="github",
+    help="A CI's job matrix, or bake's file.",
+)
+@click.pass_obj
+def matrix_(root: Path, kind: str) -> None:
+    """Print the whole catalog as JSON for a tool that runs a job for each image."""
+    catalog = models.load(root)
+    print_json(matrix.bake(catalog) if kind == "bake" else matrix.jobs(catalog))
+
+
+VERBS = (list_, show, report_, matrix_)

@@ -1,0 +1,66 @@
+"""The digest of record: what an image's manifest is to be, committed in `images/NAME/digest` for anybody to check."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import files, reading
+from builder.errors import SeedbedError
+from builder.image.recipe import Recipe
+from builder.image.record import Record
+from builder.reading import shown
+
+FORM = re.compile(r"(?:#.*\n)*lock sha256:(?P<lock>[0-9a-f]{64})\nmanifest (?P<manifest>sha256:[0-9a-f]{64})\n")
+
+
+@dataclass(frozen=True)
+class DigestOfRecord:
+    """`lock` is the hex sha256 of both lock files, `manifest` the digest of the image made of them."""
+
+    lock: str
+    manifest: str
+
+    def render(self, name: str) -> str:
+        head = f"# Made by `./build.py build --record {name}`; `./build.py verify {name}` proves it."
+        return f"{head}\nlock sha256:{self.lock}\nmanifest {self.manifest}\n"
+
+
+def path_of(recipe: Recipe) -> Path:
+    return recipe.image.folder / "digest"
+
+
+def read(recipe: Recipe) -> DigestOfRecord | None:
+    """None if there is none; raises SeedbedError if it is of other locks than the recipe's, or not of the form."""
+    path = path_of(recipe)
+    if not path.exists():
+        return None
+    found = FORM.fullmatch(reading.text(path))
+    if found is None:
+        raise SeedbedError(f"{shown(path)}: expected lines `lock sha256:…` and `manifest sha256:…`; {remedy(recipe)}")
+    if found["lock"] != recipe.lock:
+        raise SeedbedError(f"{shown(path)}: stale, the locks changed since it was made; {remedy(recipe)}")
+    return DigestOfRecord(found["lock"], found["manifest"])
+
+
+def write(recipe: Recipe, built: Record) -> None:
+    """Write down what was built; raises SeedbedError if that is not what the locks say."""
+    if not built.locked:
+        raise SeedbedError(f"{recipe.name}: has no digest of record: it was not made of the packages that are locked")
+    files.write(path_of(recipe), DigestOfRecord(recipe.lock, built.digest).render(recipe.name))
+
+
+def complaint(recipe: Recipe, built: Record) -> str | None:
+    """Why what was built is not the image of record; None if it is, or if there is no record."""
+    if not built.locked:
+        return f"{recipe.name}: not the image of record: it was made without {'; '.join(built.moved)}"
+    try:
+        recorded = read(recipe)
+    except SeedbedError as error:
+        return str(error)
+    if recorded is None or recorded.manifest == built.digest:
+        return None
+    return f"{shown(path_of(recipe))}: says {recorded.manifest}, built was {built.digest}; {remedy(recipe)}"
+
+
+def remedy(recipe: Recipe) -> str:
+    return f"if it is meant to change, run ./build.py build --record {recipe.name}"
