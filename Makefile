@@ -18,6 +18,7 @@ test: lint
 
 # 10,000 spoiled inputs, then builds that are killed, run out of disk and find their cache spoiled: half an hour.
 torture:
+	./build.py --catalog tests/images lock --check
 	.venv/bin/python -m tests.torture
 
 # What only the real images can show; needs `make images` first.
@@ -27,11 +28,13 @@ test-images:
 
 # Every row of the register of native generators (docs/libraries.md), in the PyTorch image; takes half an hour.
 register:
+	./build.py list
 	.venv/bin/python -m tests.image.register
 
 lint:
 	./build.py render --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-cache
 	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
 	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/run

@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 from benchmarks.gpu import show  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
-from builder.outcomes import Finished
+from builder.outcomes import Finished  # noqa: E402
 from builder.smoke import host  # noqa: E402
 from builder.smoke.host import Host  # noqa: E402
 

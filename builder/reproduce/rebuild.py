@@ -60,10 +60,7 @@ def shuffled_entries(entries: Iterable[tar.Entry]) -> list[tar.Entry]:
 if SHUFFLED in os.environ:
     shuffle_inputs()
 
-from builder import (
-    console,
-    interrupts,
-)
+from builder import console, interrupts  # noqa: E402
 from builder.catalog import models  # noqa: E402
 from builder.debian import bootstrap  # noqa: E402
 from builder.engine import client  # noqa: E402
