@@ -10,6 +10,8 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.catalog.models import Catalog
+from builder.image import recipe
+from builder.image.recipe import Recipe
 
 # nohup, and a shell with the tests in its background, have these ignored, by what tests start as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -27,6 +29,17 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def load(folder: Path) -> Callable[[], Catalog]:
     return lambda: models.load(folder)
+
+
+@pytest.fixture
+def resolve(load: Callable[[], Catalog]) -> Callable[..., Recipe]:
+    """The recipe of an image of the copied catalog, as that is now."""
+
+    def resolve(name: str = "tiny") -> Recipe:
+        loaded = load()
+        return recipe.resolve(loaded, loaded.image(name))
+
+    return resolve
 
 
 @pytest.fixture

@@ -153,13 +153,25 @@ def check_space(recipe: Recipe) -> None:
 
 
 def space_needed(recipe: Recipe) -> int:
-    """Bytes, at most, of wheels and layers: less the layers that are shared, or built before, and in the store."""
-    budget, store = recipe.image.size_budget, assemble.store()
-    sources = [recipe.name, *([recipe.image.shared.image] if recipe.image.shared else [])]
-    layers = {layer.digest: layer for name in sources for built in record.of_image(name) for layer in built.layers}
-    there = sum(layer.size for layer in layers.values() if store.blob(layer.digest).exists())
+    """Bytes of wheels and layers, if none of what was built before can be used but what `in_store` counts."""
+    budget = recipe.image.size_budget
     fetched = all(wheels.find(pin) for pin in recipe.wheels.wheels)
-    return max(budget.compressed - there, 0) + (0 if fetched else budget.compressed)
+    return max(budget.compressed - in_store(recipe), 0) + (0 if fetched else budget.compressed)
+
+
+def in_store(recipe: Recipe) -> int:
+    """Bytes of the store's layers of an earlier build of the image, or of the groups that it shares with another."""
+    shared = recipe.image.shared
+    known = [built.layers for built in record.of_image(recipe.name)]
+    if shared:
+        known += [
+            tuple(layer for layer in built.layers if layer.what.partition(":")[0] in shared.layers)
+            for built in record.of_image(shared.image)
+        ]
+    store = assemble.store()
+    return max(
+        (sum(layer.size for layer in layers if store.blob(layer.digest).exists()) for layers in known), default=0
+    )
 
 
 def check_budget(image: Image, built: Record) -> None:

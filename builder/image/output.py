@@ -12,11 +12,14 @@ from builder.oci.layout import Layout, read_image
 def write(built: Record, destination: Path) -> None:
     """Write the image to `destination`: an archive if that ends in `.tar`, else a folder.
 
-    Raises UsageError if there is a folder in which something is, or a file where a folder was asked for.
+    Raises UsageError if there is a folder in which something is, or a file where a folder was asked for, or a folder in
+    the place of the archive.
     """
     store = assemble.store()
     image = read_image(store, built.digest)
     if destination.suffix == ".tar":
+        if destination.is_dir():
+            raise UsageError(f"--output {destination}: expected a file, or none yet, found a folder")
         with scratch.folder(paths.cache()) as folder, files.new(destination.absolute().parent) as archive:
             layout = Layout(folder)
             layout.write(store, image)

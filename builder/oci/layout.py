@@ -75,11 +75,11 @@ def compose(
 
 
 def read_image(store: Store, digest: str) -> OciImage:
-    """The image with this manifest, whose blobs the store holds; raises SeedbedError if it lacks one."""
+    """The image with this manifest; raises SeedbedError if the store lacks a document of it, or it is damaged."""
     try:
-        manifest = store.blob(digest).read_bytes()
+        manifest = store.proven(digest, "a manifest").read_bytes()
         described = json.loads(manifest)
-        config = store.blob(described["config"]["digest"]).read_bytes()
+        config = store.proven(described["config"]["digest"], "a config").read_bytes()
     except FileNotFoundError as error:
         raise SeedbedError(f"{digest}: {error.filename} is missing; build the image again") from None
     facts = json.loads(config)
@@ -104,6 +104,8 @@ class Layout:
 
     def add_file(self, path: Path, descriptor: Descriptor) -> None:
         """Take in the blob in `path`: as a hard link, or as a copy from another file system."""
+        if not path.exists():
+            raise SeedbedError(f"{path} is missing; build the image again")
         found = path.stat().st_size
         if found != descriptor.size:
             raise SeedbedError(

@@ -3,22 +3,27 @@
 Source: OCI distribution specification 1.1, "Pull".
 """
 
+import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from builder.oci.store import MANIFEST_TYPE, Store
+from builder.oci.store import DIGEST, MANIFEST_TYPE, Store
+
+BLOB = re.compile(rf"/v2/.+/(?P<kind>manifests|blobs)/(?P<digest>{DIGEST.pattern})")
 
 
 @contextmanager
 def serving(store: Store) -> Iterator[str]:
     """Serve the blobs of `store`, under any repository's name; yields the address, `127.0.0.1:PORT`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"store": store}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"store": store}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.server_port}"
@@ -26,6 +31,14 @@ def serving(store: Store) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Server(ThreadingHTTPServer):
+    """A server that has nothing to say if an engine hangs up, as it does when a pull is cancelled."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -47,17 +60,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> Path | None:
         """Send the head of the answer; returns the file of its body."""
-        *_, kind, digest = ["", *self.path.split("/")]
-        path = self.store.blob(digest)
-        if self.path == "/v2/" or not digest.startswith("sha256:") or not path.is_file():
+        asked = BLOB.fullmatch(self.path)
+        if asked is None or not (path := self.store.blob(asked["digest"])).is_file():
             self.send_response(HTTPStatus.OK if self.path == "/v2/" else HTTPStatus.NOT_FOUND)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return None
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", MANIFEST_TYPE if kind == "manifests" else "application/octet-stream")
+        self.send_header("Content-Type", MANIFEST_TYPE if asked["kind"] == "manifests" else "application/octet-stream")
         self.send_header("Content-Length", str(path.stat().st_size))
-        self.send_header("Docker-Content-Digest", digest)
+        self.send_header("Docker-Content-Digest", asked["digest"])
         self.end_headers()
         return path
 

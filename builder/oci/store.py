@@ -76,10 +76,10 @@ class Store:
     def blob(self, digest: str) -> Path:
         return blob_in(self.root, digest)
 
-    def proven(self, digest: str) -> Path:
+    def proven(self, digest: str, what: str = "a layer") -> Path:
         """The blob's file, if it is what its digest says; raises SeedbedError otherwise."""
         path = self.blob(digest)
-        files.check_sha256(path, digest.removeprefix("sha256:"), "a layer")
+        files.check_sha256(path, digest.removeprefix("sha256:"), what)
         return path
 
     def find(self, key: str, *, what: str) -> Layer | None:

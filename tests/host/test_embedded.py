@@ -37,10 +37,6 @@ RUN wget -qO /release {mirror}/dists/{suite}/InRelease
 """
 
 
-def quiet(_: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
     engine = EmbeddedEngine(tmp_path_factory.mktemp("embedded") / "engine")
@@ -50,7 +46,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngi
 
 @pytest.fixture
 def engine(installed: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
-    installed.up(quiet)
+    installed.up()
     yield installed
     installed.down()
 
@@ -135,7 +131,7 @@ def kill_everything(engine: EmbeddedEngine) -> None:
 
 def test_the_engine_starts_once_and_has_the_containerd_image_store(engine: EmbeddedEngine) -> None:
     assert engine.running()
-    assert engine.up(quiet) is False
+    assert engine.up() is False
     assert "io.containerd.snapshotter.v1" in docker(engine, "info", "--format", "{{.DriverStatus}}")
     assert docker(engine, "buildx", "version")
     assert docker(engine, "compose", "version")
@@ -144,7 +140,7 @@ def test_the_engine_starts_once_and_has_the_containerd_image_store(engine: Embed
 def test_two_calls_at_once_start_one_engine(installed: EmbeddedEngine) -> None:
     installed.down()
     started: list[bool] = []
-    calls = [threading.Thread(target=lambda: started.append(installed.up(quiet))) for _ in range(2)]
+    calls = [threading.Thread(target=lambda: started.append(installed.up())) for _ in range(2)]
     for call in calls:
         call.start()
     for call in calls:
@@ -164,9 +160,9 @@ def test_networks_of_an_engine_with_other_addresses_are_forgotten(
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(installed, "_pools", ["198.19.240.0/20"])
-        installed.up(quiet)
+        installed.up()
         installed.down()
-    installed.up(quiet)
+    installed.up()
     try:
         [configured] = json.loads(docker(installed, "network", "inspect", "bridge"))[0]["IPAM"]["Config"]
     finally:
@@ -219,7 +215,7 @@ def test_it_comes_up_again_with_its_images_after_every_process_was_killed(engine
     docker(engine, "run", "--detach", "--network=jobs", "--name=busy", image, "sleep", "600")
     kill_everything(engine)
     assert not engine.running()
-    assert engine.up(quiet) is True
+    assert engine.up() is True
     assert docker(engine, "inspect", "--format", "{{.State.Status}}", "busy") == "exited"
     docker(engine, "start", "busy")
     assert docker(engine, "exec", "busy", "echo", "here") == "here"
@@ -231,7 +227,7 @@ def test_after_a_reboot_the_pid_of_another_process_is_left_alone(engine: Embedde
     kill_everything(engine)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as bystander:
         engine._alive.write_text(str(bystander.pid))
-        assert engine.up(quiet) is True
+        assert engine.up() is True
         assert bystander.poll() is None
         bystander.kill()
 
@@ -239,7 +235,7 @@ def test_after_a_reboot_the_pid_of_another_process_is_left_alone(engine: Embedde
 def test_down_leaves_no_trace(installed: EmbeddedEngine, busybox: Path) -> None:
     installed.down()
     before = traces(installed)
-    installed.up(quiet)
+    installed.up()
     described = busybox.parent / "metadata.json"
     docker(installed, "buildx", "build", f"--metadata-file={described}", "--load", "--quiet", str(busybox))
     docker(installed, "network", "create", "jobs")
@@ -325,6 +321,6 @@ def test_a_daemon_that_dies_says_why_in_one_line(installed: EmbeddedEngine, tmp_
     broken._programs.symlink_to(installed._programs)
     broken._data.write_text("a file where the data folder belongs")
     with pytest.raises(SeedbedError, match=r"did not start: .*engine/data.*dockerd\.log") as caught:
-        broken.up(quiet)
+        broken.up()
     assert "\n" not in str(caught.value)
     assert {kind: found for kind, found in traces(broken).items() if found} == {}

@@ -1,6 +1,7 @@
 """Talk goes to stderr, data to stdout; numbers read as people say them."""
 
 import json
+import logging
 import os
 
 import pytest
@@ -23,21 +24,34 @@ def test_data_goes_to_stdout_and_talk_does_not(capsys):
     assert "[1.0]" in printed.out and printed.err == ""
 
 
-def test_a_step_ends_as_one_line_with_its_seconds(monkeypatch):
-    said = []
-    monkeypatch.setattr(console, "log", said.append)
+def test_a_step_ends_as_one_line_with_its_seconds(caplog):
+    caplog.set_level(logging.INFO)
     with console.step("fetching", total=2) as advance:
         advance()
         advance()
-    assert len(said) == 1 and said[0].startswith("fetching: ") and said[0].endswith(" s")
+    [said] = caplog.messages
+    assert said.startswith("fetching: ") and said.endswith(" s")
 
 
-def test_a_step_that_fails_claims_no_end(monkeypatch):
-    said = []
-    monkeypatch.setattr(console, "log", said.append)
+def test_a_step_that_fails_claims_no_end(caplog):
+    caplog.set_level(logging.INFO)
     with pytest.raises(ValueError), console.step("fetching"):
         raise ValueError
-    assert said == []
+    assert caplog.messages == []
+
+
+def test_what_modules_log_is_one_line_on_stderr_each_once_it_is_to_be_seen(capsys, monkeypatch):
+    """Control: before, nothing is printed; and other libraries' messages are not."""
+    logger = logging.getLogger("builder")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    logging.getLogger("builder.oci.store").info("unseen")
+    console.show_log()
+    console.show_log()
+    logging.getLogger("builder.oci.store").info("100% [bold]a b[/bold] {x}")
+    logging.getLogger("another").info("unseen")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "100% [bold]a b[/bold] {x}\n")
 
 
 @pytest.mark.parametrize("size", ["²", "x", "-1", ""])

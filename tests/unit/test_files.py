@@ -19,19 +19,15 @@ WRITERS = """
 import sys
 from pathlib import Path
 from builder import scratch
-from builder.lock import packages as base
-from builder.catalog import models as catalog
-from builder.debian import archive as debian
-from builder.lock import requirements as lock
-from builder.image import record
-from builder.image import dockerfile as render
+from builder.lock import packages, requirements
+from builder.debian import archive
+from builder.image import dockerfile, record
+from builder.image.recipe import resolve_all
 from builder.image.record import LayerRecord, Record
 
 where, catalog_folder, other = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-loaded = catalog.load(catalog_folder)
-image = loaded.image("tiny")
-rendered = render.render(loaded, image)
-locked, packages = lock.read(image), base.read(loaded.base_of(image))
+[recipe] = resolve_all(catalog_folder, ["tiny"])
+rendered = dockerfile.render(recipe)
 record.folder = lambda: where / "records"
 digest = f"sha256:{0:064}"
 layers = [LayerRecord(digest=digest, size=1, what="a layer")]
@@ -43,11 +39,11 @@ for number in range(150):
     ).save()
     assert record.find(str(number % 3)), "a record that is there is found"
     record.of_image("tiny")
-    lock.write(image, locked)
-    base.write(loaded.base_of(image), packages)
+    requirements.write(recipe.image, recipe.wheels)
+    packages.write(recipe.base, recipe.packages)
     rendered.image.dockerfile_path.unlink(missing_ok=True)
     rendered.write()
-    debian._write(where / "apt.conf", str(number))
+    archive._write(where / "apt.conf", str(number))
     with scratch.folder(where) as folder:
         (folder / "file").touch()
 """

@@ -68,12 +68,13 @@ def test_what_is_no_folder_of_a_killed_process_stays_and_is_no_obstacle(tmp_path
 END_BY_A_KILL = """
 import os, signal, subprocess, sys, tempfile
 from pathlib import Path
-from builder import paths
+from builder import network, paths
 from builder.layers import bytecode
 from builder.catalog import models as catalog
 from builder.debian import archive as debian
 from builder.engine import client as engine
-from builder.image import buildx as final
+from builder.image import buildx
+from builder.image.recipe import resolve
 from builder.lock import requirements as lock
 from builder.layers import wheels
 from builder.lock.requirements import Pin
@@ -102,14 +103,12 @@ def packages():
     debian.Archive("").fetch([debian.Package("tool", "1", "all", "0" * 64, 1, "pool")], paths.cache() / "packages")
 
 def recipe():
-    from builder.image import build
-    from builder.image import manifest
-    build.final.run = lambda *arguments, **options: killed(env={"TMPDIR": str(arguments[4])})
-    build.handed_over(loaded, image, engine.Engine(None, {}, False), {}, cached=True)
+    network.pip_setting = lambda name: None
+    engine.Engine.build = lambda self, arguments, *, folder, epoch: killed(env={"TMPDIR": str(folder)})
+    buildx.run(resolve(loaded, image), engine.Engine(None, {}, False), None)
 
 loaded = catalog.load(paths.ROOT / "tests" / "images")
 image = loaded.image("tiny")
-engine.Engine.digests = lambda self: frozenset()
 subprocess.run = killed
 globals()[sys.argv[1]]()
 """

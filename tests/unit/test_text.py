@@ -1,5 +1,7 @@
 """What others wrote is shown and does nothing."""
 
+import logging
+
 import pytest
 
 from builder import console
@@ -23,7 +25,7 @@ def test_several_lines_become_one():
     "show",
     [
         console.print_line,
-        console.log,
+        lambda text: console.Lines().emit(logging.makeLogRecord({"msg": text})),
         lambda text: console.print_table(("",), [(text,)]),
         lambda text: print(last_line(f"first\n{text[:5]}")),
         lambda text: print(SeedbedError(text)),

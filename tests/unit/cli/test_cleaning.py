@@ -32,7 +32,7 @@ def fill(folder: Path) -> None:
 
 
 def clean(everything: bool = True) -> None:
-    cleaning.clean(everything, lambda line: None)
+    cleaning.clean(everything)
 
 
 def used(*names: str) -> None:

@@ -59,15 +59,27 @@ def test_an_index_in_the_place_of_an_image_is_refused_and_named():
 
 
 @pytest.mark.parametrize(
-    ("status", "remedy"),
-    [([["driver-type", "io.containerd.snapshotter.v1"]], None), ([["Backing Filesystem", "extfs"]], "daemon.json")],
-    ids=["containerd", "graph driver"],
+    ("status", "kind"),
+    [
+        ([["driver-type", "io.containerd.snapshotter.v1"]], "containerd"),
+        ([["Backing Filesystem", "extfs"]], "older image store"),
+        (None, "older image store"),
+    ],
 )
-def test_a_store_that_compresses_anew_is_refused_with_a_remedy(status, remedy):
-    """With it a layer that is pushed has another digest than the one that was built."""
+def test_either_image_store_will_do_and_is_named(status, kind):
     info = {"ServerVersion": "28.0", "Driver": "overlay2", "DriverStatus": status}
-    found = Engine(Client(info=info), {}, embedded=False).image_store().remedy
-    assert found is None if remedy is None else remedy in found
+    store = Engine(Client(info=info), {}, embedded=False).image_store()
+    assert (store.found, store.remedy) == (f"Docker 28.0, overlay2 ({kind})", None)
+
+
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [({"manifest", "config"}, "manifest"), ({"config"}, "config"), (set(), None)],
+    ids=["containerd", "older image store", "not there"],
+)
+def test_an_image_is_found_by_its_manifest_or_by_its_config(known, found, monkeypatch):
+    monkeypatch.setattr(Engine, "has", lambda engine, digest: digest in known)
+    assert Engine(Client(), {}, embedded=False).find("manifest", "config") == found
 
 
 def test_a_name_that_can_be_no_images_is_one_line():

@@ -65,10 +65,10 @@ def test_the_sticky_bit_protects_what_is_in_a_folder_of_everybodys(engine):
 def test_nothing_is_fetched_into_a_folder_of_somebody_elses(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "host_supported", lambda: None)
     monkeypatch.setattr(embedded, "_unsuited", lambda folder: None)
-    monkeypatch.setattr(EmbeddedEngine, "_install", lambda self, log: pytest.fail("fetched"))
+    monkeypatch.setattr(EmbeddedEngine, "_install", lambda self: pytest.fail("fetched"))
     os.chown(tmp_path, 1000, 1000)
     with pytest.raises(SeedbedError, match=rf"cannot run here: user 1000 owns {tmp_path}: set SEEDBED_CACHE"):
-        EmbeddedEngine(tmp_path / "engine").up(print)
+        EmbeddedEngine(tmp_path / "engine").up()
 
 
 def test_a_path_with_a_comma_is_refused_because_containers_could_not_be_mounted(tmp_path):

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from builder import network, scratch
-from builder.catalog import models
+from builder import network
 from builder.engine.client import Engine
 from builder.image import assemble, buildx
-from builder.image.assemble import Stage
+from builder.image.contents import UNLOCKED
 from builder.oci.tar import file, write_layer
-from tests.conftest import TINY
 
 BUILDX = """\
 #!{python}
 # Reads its arguments as buildx does: values by CSV, and a layout up to the first @ or colon.
 import csv, json, os, sys
-seen = {{"contexts": {{}}, "secrets": []}}
+seen = {{"contexts": {{}}, "secrets": [], "labels": []}}
 for option, value in zip(sys.argv, sys.argv[1:]):
     if option == "--build-context":
         name, _, layout = value.partition("=")
@@ -31,8 +29,9 @@ for option, value in zip(sys.argv, sys.argv[1:]):
         fields = dict(field.split("=", 1) for field in next(csv.reader([value])))
         seen["secrets"].append([fields["id"], open(fields["src"]).read()])
     if option == "--output":
-        fields = dict(field.split("=", 1) for field in next(csv.reader([value])))
-        open(fields["dest"], "w").close()
+        seen["output"] = dict(field.split("=", 1) for field in next(csv.reader([value])))
+    if option == "--label":
+        seen["labels"].append(value)
     if option == "--metadata-file":
         metadata = value
 json.dump(seen, open({seen!r}, "w"))
@@ -56,7 +55,7 @@ def engine(tmp_path: Path, seen: Path) -> Engine:
 
 
 @pytest.mark.parametrize("name", ["plain", "a,b", "a@b", "a:b", 'a "b" c', "a=b"])
-def test_no_path_is_read_as_anything_else(engine, seen, tmp_path, monkeypatch, name):
+def test_no_path_is_read_as_anything_else(engine, seen, tmp_path, monkeypatch, resolve, name):
     cache = tmp_path / name / "cache"
     monkeypatch.setenv("SEEDBED_CACHE", str(cache))
     bundle = tmp_path / name / "authorities.pem"
@@ -64,14 +63,20 @@ def test_no_path_is_read_as_anything_else(engine, seen, tmp_path, monkeypatch, n
     bundle.write_text("authorities")
     monkeypatch.setattr(network, "ca_bundle", lambda: bundle)
     monkeypatch.setattr(network, "index_url", lambda: "https://index.example.org/simple")
-    loaded = models.load(TINY)
-    image = loaded.image("tiny")
-    layer = write_layer(assemble.store(), [file("x", b"x")], epoch=0, level=1, what="")
-    made = {stage: Stage(loaded.base_of(image), [layer], ()) for stage in ("base", "env")}
-    with scratch.folder(cache) as folder:
-        buildx.run(loaded, image, engine, made, folder, output="type=oci,dest=image.tar")
-        assert (folder / "image.tar").exists()
+    debian = write_layer(assemble.store(), [file("x", b"x")], epoch=0, level=1, what="")
+    buildx.run(resolve(), engine, debian)
     read = json.loads(seen.read_text())
-    assert read["contexts"] == {"base": True, "env": True}
+    assert read["contexts"] == {"base": True}
+    assert read["output"]["type"] == "image"
     assert {"pip.conf", "uv.toml", "ca-bundle"} <= dict(read["secrets"]).keys()
     assert dict(read["secrets"])["ca-bundle"] == "authorities"
+
+
+def test_an_image_of_substituted_packages_is_labelled_with_them_and_any_other_is_not(
+    engine, seen, tmp_path, monkeypatch, resolve
+):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    for substituted, labels in (((), []), (("a: 1 -> 2", "b: 1 -> 2"), [f"{UNLOCKED}=a: 1 -> 2; b: 1 -> 2"])):
+        buildx.run(resolve(), engine, None, substituted=substituted)
+        read = json.loads(seen.read_text())
+        assert (read["labels"], read["contexts"]) == (labels, {})

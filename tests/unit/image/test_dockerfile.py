@@ -7,17 +7,15 @@ import jinja2
 import pytest
 
 from builder import paths
-from builder.catalog import models
 from builder.image import contents, dockerfile
 from builder.image.dockerfile import quoted
-from builder.lock import requirements
+from builder.image.recipe import resolve_all
 
 
 @pytest.mark.parametrize("root", [paths.IMAGES, paths.ROOT / "tests" / "images"])
 def test_what_is_committed_is_what_renders(root):
-    loaded = models.load(root)
-    for image in loaded.images.values():
-        assert dockerfile.render(loaded, image).diff() == ""
+    for recipe in resolve_all(root, ()):
+        assert dockerfile.render(recipe).diff() == ""
 
 
 def test_every_file_of_the_runtimes_package_is_installed(load):
@@ -27,48 +25,42 @@ def test_every_file_of_the_runtimes_package_is_installed(load):
     assert {path.relative_to(paths.RUNTIME).as_posix() for path in package} <= installed
 
 
-def test_a_changed_input_shows_as_a_diff(edit, load):
+def test_a_changed_input_shows_as_a_diff(edit, resolve):
     edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
-    loaded = load()
-    diff = dockerfile.render(loaded, loaded.image("tiny")).diff()
+    diff = dockerfile.render(resolve()).diff()
     assert "-# Tiny 2.4.6-py311" in diff and "+# Teeny 2.4.6-py311" in diff
 
 
-def test_writing_makes_the_diff_empty_and_happens_once(edit, load):
+def test_writing_makes_the_diff_empty_and_happens_once(edit, resolve):
     edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
-    loaded = load()
-    rendered = dockerfile.render(loaded, loaded.image("tiny"))
+    rendered = dockerfile.render(resolve())
     assert rendered.write() and not rendered.write()
     assert rendered.diff() == ""
 
 
-def test_a_template_that_names_an_unknown_fact_fails(monkeypatch, tmp_path, load):
+def test_a_template_that_names_an_unknown_fact_fails(monkeypatch, tmp_path, resolve):
     (tmp_path / "Dockerfile.j2").write_text("{{ image.titel }}")
     monkeypatch.setattr(paths, "TEMPLATES", tmp_path)
-    loaded = load()
     with pytest.raises(jinja2.UndefinedError, match="titel"):
-        dockerfile.render(loaded, loaded.image("tiny"))
+        dockerfile.render(resolve())
 
 
-def test_every_locked_wheel_stands_in_the_recipe_with_its_hash(load):
-    loaded = load()
-    image = loaded.image("tiny")
-    text = dockerfile.render(loaded, image).text
-    assert all(str(wheel) in text for wheel in dockerfile.requirements.read(image).wheels)
+def test_every_locked_wheel_stands_in_the_recipe_with_its_hash(resolve):
+    recipe = resolve()
+    text = dockerfile.render(recipe).text
+    assert recipe.wheels.wheels and all(str(wheel) in text for wheel in recipe.wheels.wheels)
 
 
-def test_the_final_stage_only_sets_metadata(load):
-    loaded = load()
-    text = dockerfile.render(loaded, loaded.image("tiny")).text
+def test_the_final_stage_only_sets_metadata(resolve):
+    text = dockerfile.render(resolve()).text
     _, _, final = text.partition("FROM env AS final\n")
     words = {line.split()[0] for line in final.splitlines()}
     assert words <= {"ENV", "LABEL", "USER", "ENTRYPOINT", "CMD"}
 
 
-def test_the_recipe_takes_nothing_from_outside_that_could_change_the_image(load):
+def test_the_recipe_takes_nothing_from_outside_that_could_change_the_image(resolve):
     """A frontend by tag is whatever that tag means today; the value of an ARG ends up in the history."""
-    loaded = load()
-    text = dockerfile.render(loaded, loaded.image("tiny")).text
+    text = dockerfile.render(resolve()).text
     assert not re.search(r"^# *(syntax|escape|check) *=|^(ARG|ADD) ", text, re.MULTILINE | re.IGNORECASE)
     origins = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert [origin for origin in origins if "@sha256:" not in origin] == ["base", "base", "env"]
@@ -76,11 +68,11 @@ def test_the_recipe_takes_nothing_from_outside_that_could_change_the_image(load)
 
 def test_certifis_list_is_debians_where_certifi_is_locked():
     """The recipe and the assembled layer read the same links."""
-    loaded = models.load(paths.IMAGES)
-    links = {name: contents.certificate_links(image, requirements.read(image)) for name, image in loaded.images.items()}
+    recipes = {recipe.name: recipe for recipe in resolve_all(paths.IMAGES, ())}
+    links = {name: contents.certificate_links(recipe) for name, recipe in recipes.items()}
     path = "/opt/venv/lib/python3.11/site-packages/certifi/cacert.pem"
     assert links == {"pytorch": {}, "tensorflow": {path: contents.CERTIFICATES}}
-    text = dockerfile.render(loaded, loaded.image("tensorflow")).text
+    text = dockerfile.render(recipes["tensorflow"]).text
     assert f" && ln -sf {contents.CERTIFICATES} {path} " in text
 
 
@@ -104,7 +96,7 @@ def test_values_are_quoted_so_that_docker_reads_them_back():
         "; b && c",
     ],
 )
-def test_what_a_value_says_is_never_an_instruction(folder, load, value):
+def test_what_a_value_says_is_never_an_instruction(folder, resolve, value):
     """Docker reads the value back, and the file has the very lines that it has with any other value."""
     plain = folder / "tiny" / "image.yaml"
     text = plain.read_text()
@@ -113,8 +105,7 @@ def test_what_a_value_says_is_never_an_instruction(folder, load, value):
         said = json.dumps(value)
         texts = f"environment: {{A: {said}}}\nlabels: {{a: {said}}}\n"
         plain.write_text(text.replace("title: Tiny\n", f"title: {said}\n{texts}"))
-        loaded = load()
-        return dockerfile.render(loaded, loaded.image("tiny")).text.splitlines()
+        return dockerfile.render(resolve()).text.splitlines()
 
     def instructions(lines: list[str]) -> list[str]:
         return [re.split(r"[ =]", line)[0] for line in lines if re.match("[A-Z]+ ", line)]
@@ -124,9 +115,8 @@ def test_what_a_value_says_is_never_an_instruction(folder, load, value):
     assert f"ENV A={quoted(value)}" in lines and f"LABEL a={quoted(value)}" in lines
 
 
-def test_no_title_is_an_order_to_the_parser(edit, load):
+def test_no_title_is_an_order_to_the_parser(edit, resolve):
     """BuildKit takes `# syntax=...` in the first lines of a file as one, and fetches what it names."""
     edit("tiny/image.yaml", "title: Tiny", "title: syntax=docker/dockerfile:evil")
-    loaded = load()
-    first, *_ = dockerfile.render(loaded, loaded.image("tiny")).text.splitlines()
+    first, *_ = dockerfile.render(resolve()).text.splitlines()
     assert first.startswith("# Rendered by ./build.py")

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
 from builder.catalog import models
-from builder.cli import verbs
+from builder.cli import show
 from builder.errors import SeedbedError
 from builder.image import assemble, build
+from builder.image.recipe import resolve_all
 from builder.image.record import LayerRecord, Record
 from builder.oci.tar import file, write_layer
 
@@ -25,7 +27,7 @@ Installed-Size: 1000
 
 
 @pytest.fixture
-def built(folder, load, tmp_path, monkeypatch):
+def built(folder, tmp_path, monkeypatch):
     """The copied catalog with two images built, which share their Debian."""
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
     (folder / "other").mkdir()
@@ -33,16 +35,14 @@ def built(folder, load, tmp_path, monkeypatch):
         (folder / "other" / name).write_bytes((folder / "tiny" / name).read_bytes())
     status = file("var/lib/dpkg/status", STATUS)
     debian = write_layer(assemble.store(), [status], epoch=0, level=1, what="Debian")
-    loaded = load()
-    for image in loaded.images.values():
+    for recipe in resolve_all(folder, ()):
         layers = [
             LayerRecord(digest=debian.descriptor.digest, size=100_000_000, what="Debian", raw_size=300_000_000),
-            LayerRecord(digest=digest(image.name), size=50_000_000, what=f"wheels of {image.name}"),
+            LayerRecord(digest=digest(recipe.name), size=50_000_000, what=f"wheels of {recipe.name}"),
         ]
-        inputs = build.inputs_of(loaded, image)
         Record(
-            image=image.name, inputs=inputs, lock="", digest=digest("1"), config=digest("2"), layers=layers,
-            unpacked=400_000_000, seconds=1,
+            image=recipe.name, inputs=build.inputs_of(recipe), lock="", digest=digest("1"), config=digest("2"),
+            layers=layers, unpacked=400_000_000, seconds=1,
         ).save()  # fmt: skip
     return folder
 
@@ -51,8 +51,12 @@ def digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def report(root, capsys, *names: str) -> dict:
-    verbs.weigh(root, names, as_json=True)
+def weigh(root: Path, *arguments: str) -> None:
+    show.report_.main([*arguments], obj=root, standalone_mode=False)
+
+
+def report(root: Path, capsys, *names: str) -> dict:
+    weigh(root, "--json", *names)
     return json.loads(capsys.readouterr().out)["images"]
 
 
@@ -71,7 +75,7 @@ def test_packages_come_largest_first_and_with_their_origin(built, capsys):
 
 
 def test_people_get_a_page(built, capsys):
-    verbs.weigh(built, ["tiny"], as_json=False)
+    weigh(built, "tiny")
     printed = capsys.readouterr().out
     for expected in ("150 MB of 200 MB allowed", "100 MB  300 MB    other", "wheels of tiny", "gcc"):
         assert expected in printed
@@ -88,7 +92,7 @@ def test_people_get_a_page(built, capsys):
 def test_an_image_over_its_budget_fails_after_it_was_shown(built, edit, capsys, before, after, complaint):
     edit("tiny/image.yaml", before, after)
     with pytest.raises(SeedbedError, match=complaint):
-        verbs.weigh(built, ["tiny"], as_json=True)
+        weigh(built, "tiny", "--json")
     assert json.loads(capsys.readouterr().out)["images"]["tiny"]["compressed"] == 150_000_000
 
 
@@ -99,4 +103,4 @@ def test_no_layer_is_above_one_and_a_half_gigabytes_unless_image_yaml_says_so(lo
 def test_an_image_that_is_not_built_says_what_to_type(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "empty"))
     with pytest.raises(SeedbedError, match=r"tiny: not built; run ./build.py build tiny"):
-        verbs.weigh(folder, [], as_json=True)
+        weigh(folder, "--json")

@@ -1,13 +1,15 @@
 """How much disk a build asks for before it begins."""
 
 import hashlib
-from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from builder import paths
-from builder.catalog import models
-from builder.image import build
+from builder.errors import SeedbedError
+from builder.image import assemble, build
+from builder.image.recipe import Recipe, resolve_all
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
 from builder.layers.install import Wheel
@@ -15,66 +17,76 @@ from builder.layers.install import Wheel
 GB = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Engine:
-    """An engine that has these images."""
-
-    images: frozenset[str] = frozenset()
-
-    def has(self, image: str) -> bool:
-        return image in self.images
-
-
 @pytest.fixture
-def loaded(tmp_path, monkeypatch):
-    """The real catalog, of which nothing is built or fetched yet."""
+def recipes(tmp_path, monkeypatch) -> dict[str, Recipe]:
+    """Those of the real catalog, of which nothing is built or fetched yet."""
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
-    return models.load(paths.IMAGES)
+    return {recipe.name: recipe for recipe in resolve_all(paths.IMAGES, ())}
 
 
 @pytest.fixture
-def borrower(loaded):
-    return next(image for image in loaded.images.values() if image.shared)
+def sharing(recipes) -> Recipe:
+    """An image that shares layers of another."""
+    return next(recipe for recipe in recipes.values() if recipe.image.shared)
 
 
-@pytest.fixture
-def lender(loaded, borrower) -> Record:
-    """A build of the image that lends: 1 GB of a shared group, which is 2 GB unpacked, and as much of its own."""
-    image = loaded.image(borrower.shared.image)
-    layers = [
-        LayerRecord(
-            digest=f"sha256:{hashlib.sha256(name.encode()).hexdigest()}",
-            size=GB,
-            what=f"{name}: some wheels",
-            raw_size=2 * GB,
-        )
-        for name in (borrower.shared.layers[0], "its own")
-    ]
-    built = Record(
-        image=image.name,
-        inputs=build.inputs_of(loaded, image),
+def built(recipe: Recipe, number: str, *groups: str) -> Record:
+    """A build of the image with a layer of 1 GB for each of these groups, in the store."""
+    made = Record(
+        image=recipe.name,
+        inputs=number,
         lock="",
-        digest=f"sha256:{'1' * 64}",
-        config=f"sha256:{'2' * 64}",
-        layers=layers,
+        digest=digest(number),
+        config=digest(number),
+        layers=[LayerRecord(digest=digest(number + name), size=GB, what=f"{name}: some wheels") for name in groups],
         unpacked=0,
         seconds=1,
     )
-    built.save()
-    return built
+    made.save()
+    for layer in made.layers:
+        blob(layer).parent.mkdir(parents=True, exist_ok=True)
+        blob(layer).touch()
+    return made
 
 
-def test_without_anything_there_it_is_wheels_layers_layers_in_the_engine_and_what_they_unpack_to(loaded, borrower):
-    budget = borrower.size_budget
-    assert build.space_needed(loaded, borrower, Engine()) == 3 * budget.compressed + budget.unpacked
+def digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def test_wheels_that_are_fetched_are_not_counted_again(loaded, borrower, monkeypatch, tmp_path):
+def blob(layer: LayerRecord) -> Path:
+    return assemble.store().blob(layer.digest)
+
+
+def test_without_anything_there_it_is_wheels_and_layers(sharing):
+    assert build.space_needed(sharing) == 2 * sharing.image.size_budget.compressed
+
+
+def test_wheels_that_are_fetched_are_not_counted_again(sharing, monkeypatch, tmp_path):
     monkeypatch.setattr(wheels, "find", lambda pin: Wheel(pin.name, pin.version, pin.sha256, tmp_path))
-    budget = borrower.size_budget
-    assert build.space_needed(loaded, borrower, Engine()) == 2 * budget.compressed + budget.unpacked
+    assert build.space_needed(sharing) == sharing.image.size_budget.compressed
 
 
-def test_what_another_image_lends_is_there_already_if_the_engine_still_has_it(loaded, borrower, lender):
-    without = build.space_needed(loaded, borrower, Engine())
-    assert without - build.space_needed(loaded, borrower, Engine(frozenset({lender.digest}))) == 3 * GB + 2 * GB
+def test_layers_shared_with_another_image_are_there_already_if_the_store_has_them(recipes, sharing):
+    """Control: what that image has to itself is of no use."""
+    without, shared = build.space_needed(sharing), sharing.image.shared
+    source = built(recipes[shared.image], "1", shared.layers[0], "its own")
+    assert without - build.space_needed(sharing) == GB
+    blob(source.layers[0]).unlink()
+    assert build.space_needed(sharing) == without
+
+
+def test_layers_of_the_image_itself_are_there_already_but_several_builds_do_not_add_up(sharing):
+    without = build.space_needed(sharing)
+    for number in "12":
+        built(sharing, number, "one", "two")
+    assert without - build.space_needed(sharing) == 2 * GB
+
+
+def test_a_build_that_has_no_room_is_refused_before_it_begins(sharing, monkeypatch):
+    """Control: with one byte more there is room."""
+    needed = build.space_needed(sharing)
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda folder: SimpleNamespace(free=needed - 1))
+    with pytest.raises(SeedbedError, match=rf"^{sharing.name}: needs up to .* free; run ./build.py clean, or set"):
+        build.check_space(sharing)
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda folder: SimpleNamespace(free=needed))
+    build.check_space(sharing)

@@ -19,7 +19,7 @@ def check(load):
 
     def check() -> Lock:
         loaded = load()
-        return requirements.check(loaded, loaded.image("tiny"))
+        return requirements.check(loaded, loaded.image("tiny"))[0]
 
     return check
 
@@ -28,7 +28,7 @@ def check(load):
 def test_the_committed_locks_are_fresh_and_name_no_host(root):
     loaded = models.load(root)
     for image in loaded.images.values():
-        assert requirements.check(loaded, image).wheels
+        assert requirements.check(loaded, image)[0].wheels
         assert not re.search(r"https?:|//", image.lock_path.read_text())
 
 

@@ -1,6 +1,5 @@
-"""OCI layouts and the store: what is written is complete, deterministic, and never believed when half-written."""
+"""The store: what is written is complete, and never believed when half-written."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -11,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SeedbedError
-from builder.oci.store import LAYER_TYPE, Descriptor, Layer, Layout, Store, canonical_json
+from builder.oci.store import LAYER_TYPE, Descriptor, Layer, Store, canonical_json
 from builder.paths import ROOT
-
-EPOCH = 1_700_000_000
-CONFIG = {"WorkingDir": "/workspace", "Env": ["SEEDBED_SEED=42", "PATH=/opt/venv/bin"]}
 
 
 @pytest.fixture
@@ -34,102 +30,8 @@ def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-# Layouts
-
-
-def test_the_same_layers_and_config_give_the_same_manifest_whatever_the_order_of_keys(store, tmp_path):
-    layers = [layer(store, b"one"), layer(store, b"two")]
-    first = Layout(tmp_path / "a").write_image(store, layers, config=CONFIG, epoch=EPOCH)
-    again = Layout(tmp_path / "b").write_image(store, layers, config=dict(reversed(CONFIG.items())), epoch=EPOCH)
-    assert first == again
-    assert files(tmp_path / "a") == files(tmp_path / "b")
-
-
-@pytest.mark.parametrize("change", ["epoch", "config", "order", "what"])
-def test_a_change_of_what_goes_in_changes_the_manifest(store, tmp_path, change):
-    layers = [layer(store, b"one"), layer(store, b"two")]
-    first = Layout(tmp_path / "a").write_image(store, layers, config=CONFIG, epoch=EPOCH)
-    other = [layer(store, b"one", what="renamed"), layers[1]] if change == "what" else layers
-    changed = Layout(tmp_path / "b").write_image(
-        store,
-        other[::-1] if change == "order" else other,
-        config={"User": "1000"} if change == "config" else CONFIG,
-        epoch=EPOCH + (change == "epoch"),
-    )
-    assert first != changed
-
-
-def test_the_manifest_of_a_given_image_never_changes(store, tmp_path):
-    """A golden value: whoever changes it changes the digest of every image."""
-    image = Layout(tmp_path / "a").write_image(store, [layer(store)], config=CONFIG, epoch=EPOCH)
-    assert image.digest == "sha256:1232117a158dfe9d8fd4d22a6b3bab4923f6f0de98defd7558950d87fa862145"
-
-
-def test_every_blob_a_layout_names_is_there_and_has_its_digest_and_size(store, tmp_path):
-    layout = Layout(tmp_path / "image")
-    image = layout.write_image(store, [layer(store, b"one"), layer(store, b"two")], config=CONFIG, epoch=EPOCH)
-    manifest = layout.manifest()
-    assert layout.descriptor() == image
-    for named in [image.to_json(), manifest["config"], *manifest["layers"]]:
-        data = layout.blob(named["digest"]).read_bytes()
-        assert (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)) == (named["digest"], named["size"])
-
-
-def test_the_config_has_a_diff_id_and_a_dated_line_of_history_for_each_layer(store, tmp_path):
-    layout = Layout(tmp_path / "image")
-    layers = [layer(store, what="Debian"), layer(store, what="torch")]
-    layout.write_image(store, layers, config=CONFIG, epoch=EPOCH)
-    config = layout.config()
-    assert config["config"] == CONFIG
-    assert config["rootfs"] == {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
-    assert config["history"] == [
-        {"created": "2023-11-14T22:13:20Z", "created_by": what} for what in ("Debian", "torch")
-    ]
-
-
-def test_a_layout_without_all_its_layers_gets_no_index(store, tmp_path):
-    lost = layer(store)
-    store.blob(lost.descriptor.digest).unlink()
-    with pytest.raises(FileNotFoundError):
-        Layout(tmp_path / "image").write_image(store, [lost], config=CONFIG, epoch=EPOCH)
-    assert not (tmp_path / "image" / "index.json").exists()
-
-
-def test_a_blob_of_the_wrong_size_is_refused_and_named(store, tmp_path):
-    torn = layer(store)
-    store.blob(torn.descriptor.digest).write_bytes(b"lay")
-    with pytest.raises(SeedbedError, match=r"expected 5 bytes, found 3 in .*/blobs/sha256/"):
-        Layout(tmp_path / "image").write_image(store, [torn], config=CONFIG, epoch=EPOCH)
-
-
-def test_layers_are_linked_into_a_layout_and_not_copied(store, tmp_path):
-    linked = layer(store)
-    layout = Layout(tmp_path / "image")
-    layout.write_image(store, [linked], config=CONFIG, epoch=EPOCH)
-    assert layout.blob(linked.descriptor.digest).samefile(store.blob(linked.descriptor.digest))
-
-
-def test_layers_are_copied_where_the_layout_is_on_another_file_system(store, tmp_path, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise OSError("Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
-    copied = layer(store)
-    layout = Layout(tmp_path / "image")
-    layout.write_image(store, [copied], config=CONFIG, epoch=EPOCH)
-    assert layout.blob(copied.descriptor.digest).read_bytes() == b"layer"
-
-
-def test_a_folder_without_an_image_is_named(tmp_path):
-    with pytest.raises(SeedbedError, match=f"no index.json in {tmp_path}"):
-        Layout(tmp_path).descriptor()
-
-
 def test_canonical_json_has_one_form():
     assert canonical_json({"b": [1, "é"], "a": None}) == '{"a":null,"b":[1,"é"]}'.encode()
-
-
-# The store
 
 
 def test_a_layer_is_found_again_under_its_key_with_todays_description(store):

@@ -15,7 +15,8 @@ import pytest
 import zstandard
 
 from builder.errors import SeedbedError
-from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Layout, canonical_json
+from builder.oci.layout import Layout
+from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, canonical_json
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison, Difference
 

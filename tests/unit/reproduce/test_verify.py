@@ -6,29 +6,59 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from builder import paths
+from builder.cli import prove
 from builder.errors import SeedbedError
-from builder.image import build, contents, dockerfile
+from builder.image import assemble, build, contents, digest, dockerfile
+from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
-from builder.lock import requirements
+from builder.oci.layout import Layout, OciImage, compose
+from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Store
+from builder.oci.tar import file, write_layer
 from builder.reproduce import diff, variations, verify
-from builder.reproduce.diff import Comparison, Difference
 from builder.reproduce.variations import SHUFFLED, Machine
 from builder.reproduce.verify import OTHER, PLAIN, SAME, WARM, Verdict, blamed
+from tests import commands
 
-OURS, THEIRS, LAYER = (f"sha256:{digit * 64}" for digit in "123")
+
+def image(store: Store, text: bytes, labels: Mapping[str, str] | None = None) -> OciImage:
+    """An image of one file with that text, in the store."""
+    layer = write_layer(store, [file("etc/shadow", text)], epoch=0, level=1, what="Debian")
+    made = compose([layer], {"Labels": dict(labels or {})}, epoch=0)
+    store.add(made.config, CONFIG_TYPE)
+    store.add(made.manifest, MANIFEST_TYPE)
+    return made
+
+
+def record_of(made: OciImage, **fields: Any) -> Record:
+    layers = tuple(
+        LayerRecord(digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=1)
+        for layer in made.layers
+    )
+    record = Record(
+        image="tiny", inputs="i" * 64, lock="l" * 64, digest=made.digest, config=made.config_digest, layers=layers,
+        unpacked=0, seconds=1,
+    )  # fmt: skip
+    return record.model_copy(update=fields)
+
+
+THESE, OTHERS = b"root:0", b"root:1"
+"""What the file says in the image as it should be, and in a rebuild that differs."""
+
+with TemporaryDirectory() as folder:
+    OURS, THEIRS = (image(Store(Path(folder)), text).digest for text in (THESE, OTHERS))
 
 
 class Engine:
-    """An engine with images, by digest or name, each with its labels."""
+    """An engine with images, by name, each with its labels and digest."""
 
     def __init__(self, images: Mapping[str, Mapping[str, str]]) -> None:
         self.images = dict(images)
-        self.environment = {"PATH": os.environ["PATH"], "DOCKER_HOST": "unix:///nowhere"}
         self.pulled: list[str] = []
 
     def has(self, name: str) -> bool:
@@ -46,22 +76,9 @@ class Engine:
     def digest(self, name: str) -> str:
         return OURS
 
-    def digests(self) -> frozenset[str]:
-        return frozenset(self.images)
 
-    def diff_ids(self, name: str) -> list[str]:
-        return ["sha256:tar"]
-
-    def remove(self, name: str) -> None:
-        del self.images[name]
-
-
-def record_of(digest: str, **fields: Any) -> Record:
-    layer = LayerRecord(digest=LAYER, size=1, what="a layer")
-    made = Record(
-        image="tiny", inputs="i" * 64, lock="l" * 64, digest=digest, config=OURS, layers=(layer,), unpacked=0, seconds=1
-    )
-    return made.model_copy(update=fields)
+def no_engine() -> Any:
+    raise AssertionError("an engine was asked")
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +88,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def catalog(load):
-    """The catalog, with the tiny image built as OURS."""
-    loaded = load()
-    dockerfile.render(loaded, loaded.image("tiny")).write()
-    record_of(OURS, inputs=build.inputs_of(loaded, loaded.image("tiny"))).save()
-    return loaded
+def recipe(resolve) -> Recipe:
+    """The tiny image's, of which nothing is built, and which has no digest of record."""
+    recipe = resolve()
+    digest.path_of(recipe).unlink(missing_ok=True)
+    return recipe
+
+
+@pytest.fixture
+def built(recipe) -> Record:
+    """The last build of it, as OURS."""
+    record = record_of(image(assemble.store(), THESE), inputs=build.inputs_of(recipe))
+    record.save()
+    return record
 
 
 @pytest.fixture
@@ -91,9 +115,7 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Machin
             assert not list((cache / "records").glob("*")), "a record from before"
             (cache / "records").mkdir(exist_ok=True)
             (cache / "records" / "x.json").touch()
-            digest = THEIRS if differs(machine, caches) else OURS
-            trial.engine.images[digest] = {}
-            return record_of(digest)
+            return record_of(image(Store(cache), OTHERS if differs(machine, caches) else THESE))
 
         monkeypatch.setattr(verify.Trial, "rebuild", rebuild)
         return made
@@ -101,68 +123,56 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Machin
     return rebuilds
 
 
-@pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let images that differ differ in one file."""
-    digests = {"manifest": (OURS, THEIRS)}
-    differences = (Difference("layer 1: /etc/shadow", "content at byte 8", "0x30", "0x31"),)
-    monkeypatch.setattr(diff, "open_image", lambda name, connect: None)
-    monkeypatch.setattr(diff, "of_engine", lambda name, engine: None)
-    monkeypatch.setattr(diff, "compare", lambda ours, theirs: Comparison(digests, differences))
+def equal(machine: Machine, caches: str) -> bool:
+    return False
 
 
-def verified(catalog, engine: Engine, **options: Any) -> Verdict:
-    return verify.verify(catalog, catalog.image("tiny"), engine, log=lambda line: None, **options)
+def different(machine: Machine, caches: str) -> bool:
+    return True
+
+
+def verified(recipe: Recipe, connect: Callable[[], Any] = no_engine, **options: Any) -> Verdict:
+    return verify.verify(recipe, recipe.image.folder.parent, connect=connect, **options)
+
+
+def command(recipe: Recipe) -> tuple[int, str]:
+    """The exit status of `verify tiny`, and the line that says why."""
+    return commands.run(prove.verify_, recipe.image.folder.parent, "tiny")
 
 
 # ---- the verdict ---------------------------------------------------------------------------------------------------
 
 
-def test_a_rebuild_with_the_same_digest_is_equal_and_opens_no_image(catalog, rebuilds, monkeypatch):
-    monkeypatch.setattr(diff, "compare", None)
-    made = rebuilds(lambda machine, caches: False)
-    verdict = verified(catalog, Engine({OURS: {}}))
+def test_a_rebuild_with_the_same_digest_is_equal_and_no_layer_is_read(recipe, built, rebuilds, monkeypatch):
+    monkeypatch.setattr(diff.Image, "layer", no_engine)
+    made = rebuilds(equal)
+    verdict = verified(recipe)
     assert made == [(Machine(), "cold")]
     assert verdict.comparison.equal
-    assert verdict.to_json() == {
+    found = verdict.to_json()
+    assert found["digests"].keys() == {"manifest", "config", "diff_ids", "layers"}
+    assert all(ours == theirs for ours, theirs in found["digests"].values())
+    assert found["digests"]["manifest"] == [OURS, OURS]
+    assert found == {
         "image": "tiny",
         "equal": True,
-        "digests": {
-            "manifest": [OURS, OURS],
-            "config": [OURS, OURS],
-            "diff_ids": [["sha256:tar"], ["sha256:tar"]],
-            "layers": [[LAYER], [LAYER]],
-        },
+        "digests": found["digests"],
         "first_difference": None,
         "differences": [],
         "variations": {},
     }
 
 
-def test_a_rebuild_that_differs_is_not_equal_and_the_file_is_named(catalog, rebuilds, compared, capsys):
-    rebuilds(lambda machine, caches: True)
-    verdict = verified(catalog, Engine({OURS: {}}))
+def test_a_rebuild_that_differs_is_not_equal_and_the_file_is_named(recipe, built, rebuilds, capsys):
+    rebuilds(different)
+    verdict = verified(recipe)
     assert not verdict.comparison.equal
-    assert verdict.to_json()["first_difference"]["where"] == "layer 1: /etc/shadow"
+    assert verdict.to_json()["first_difference"]["where"] == "layer 1 (Debian): /etc/shadow"
     verify.print_verdict(verdict)
-    assert "layer 1: /etc/shadow: content at byte 8: 0x30 | 0x31" in capsys.readouterr().out
+    assert "layer 1 (Debian): /etc/shadow: content at byte 5: 0x30 | 0x31" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("there_before", "keep", "left"),
-    [((OURS,), False, {OURS}), ((OURS,), True, {OURS, THEIRS}), ((OURS, THEIRS), False, {OURS, THEIRS})],
-    ids=["new", "new, to be kept", "there before"],
-)
-def test_a_rebuild_that_differs_leaves_the_engine_unless_it_was_there_or_is_to_be_kept(
-    catalog, rebuilds, compared, there_before, keep, left
-):
-    rebuilds(lambda machine, caches: True)
-    engine = Engine({digest: {} for digest in there_before})
-    verified(catalog, engine, keep=keep)
-    assert engine.images.keys() == left
-
-
-def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(catalog, cache, monkeypatch):
+def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(recipe, built, cache, monkeypatch):
     def fail(trial: verify.Trial, machine: Machine, cache: Path, caches: str) -> Record:
         (cache / "blobs").mkdir()
         assert (cache / "wheels").resolve() == paths.cache() / "wheels"
@@ -171,7 +181,7 @@ def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(catalog, c
 
     monkeypatch.setattr(verify.Trial, "rebuild", fail)
     with pytest.raises(SeedbedError, match="the disk is full"):
-        verified(catalog, Engine({OURS: {}}))
+        verified(recipe)
     assert list((cache / "scratch").iterdir()) == []
     assert (cache / "wheels" / "a download").exists()
 
@@ -179,60 +189,118 @@ def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(catalog, c
 # ---- what an image is compared with --------------------------------------------------------------------------------
 
 
-def test_an_image_that_was_not_built_from_these_inputs_is_told_so(catalog, edit, load):
+def test_an_image_without_an_earlier_build_or_a_digest_of_record_is_one_line_that_says_what_to_do(recipe, rebuilds):
+    made = rebuilds(equal)
+    assert command(recipe) == (1, "tiny: not built from these inputs yet; run ./build.py build tiny")
+    assert made == [], "nothing is rebuilt for that"
+
+
+def test_an_earlier_build_of_other_inputs_is_none(recipe, built, edit, resolve, rebuilds):
     edit("tiny/image.yaml", "numpy alone", "numpy on its own")
-    catalog = load()
-    dockerfile.render(catalog, catalog.image("tiny")).write()
+    dockerfile.render(resolve()).write()
     with pytest.raises(SeedbedError, match=r"^tiny: not built from these inputs yet; run \./build\.py build tiny$"):
-        verified(catalog, Engine({}))
+        verified(resolve())
 
 
-def test_an_unlocked_image_is_refused_with_what_moved(catalog):
-    inputs = build.inputs_of(catalog, catalog.image("tiny"))
-    record_of(OURS, inputs=inputs, moved=("tzdata: 1 -> 2",)).save()
+def test_an_image_without_an_earlier_build_is_compared_with_its_digest_of_record(recipe, rebuilds, capsys):
+    digest.write(recipe, record_of(image(assemble.store(), THESE)))
+    assemble.store().blob(OURS).unlink()  # somebody else's machine built it
+    made = rebuilds(equal)
+    assert command(recipe) == (0, "") and len(made) == 1
+    assert OURS in capsys.readouterr().out
+
+
+def test_a_rebuild_with_another_digest_than_that_of_record_fails_and_says_both(recipe, rebuilds, capsys):
+    digest.write(recipe, record_of(image(assemble.store(), THESE)))
+    assemble.store().blob(OURS).unlink()
+    rebuilds(different)
+    assert command(recipe) == (1, "tiny: the rebuild has a different digest, see above")
+    assert f"manifest: digest: {OURS} | {THEIRS}" in capsys.readouterr().out
+
+
+def test_the_digest_of_record_comes_before_the_last_build(recipe, built, rebuilds):
+    """Control: whoever built something else before is told so."""
+    digest.write(recipe, record_of(image(assemble.store(), OTHERS)))
+    rebuilds(equal)
+    comparison = verified(recipe).comparison
+    assert comparison.digests["manifest"] == (THEIRS, OURS)
+    assert comparison.differences[0].where == "layer 1 (Debian): /etc/shadow", "both are here, so the file is named"
+
+
+def test_a_stale_digest_of_record_is_one_line_that_says_what_to_do(recipe, built, rebuilds):
+    digest.write(replace(recipe, lock="0" * 64), built)
+    made = rebuilds(equal)
+    status, complaint = command(recipe)
+    assert status == 1 and "tiny/digest: stale, the locks changed since it was made; " in complaint
+    assert complaint.endswith("run ./build.py build --record tiny")
+    assert made == []
+
+
+def test_a_dockerfile_that_is_out_of_date_is_refused(recipe, built, edit):
+    edit("tiny/Dockerfile", "# Tiny", "# Teeny")
+    with pytest.raises(SeedbedError, match=r"tiny/Dockerfile: out of date; run \./build\.py render tiny"):
+        verified(recipe)
+
+
+def test_an_unlocked_image_is_refused_with_what_was_substituted(recipe, built):
+    built.model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
     with pytest.raises(
         SeedbedError, match=r"^tiny: nothing to verify: .*\(tzdata: 1 -> 2\); run \./build\.py lock base"
     ):
-        verified(catalog, Engine({OURS: {}}))
+        verified(recipe)
 
 
 @pytest.fixture
-def labels(catalog) -> dict[str, str]:
-    image = catalog.image("tiny")
-    return contents.labels(image, requirements.digest(catalog, image))
+def labels(recipe) -> dict[str, str]:
+    return contents.labels(recipe)
 
 
-def test_an_image_may_be_compared_with_another_of_the_same_inputs(catalog, rebuilds, labels):
-    rebuilds(lambda machine, caches: False)
+def test_an_image_may_be_compared_with_another_of_the_same_inputs(recipe, rebuilds, labels):
+    rebuilds(equal)
     engine = Engine({"somebody/tiny:1": labels})
-    assert verified(catalog, engine, against="somebody/tiny:1").comparison.equal
+    assert verified(recipe, lambda: engine, against="somebody/tiny:1").comparison.equal
     assert engine.pulled == []
 
 
-def test_an_image_in_a_registry_is_always_pulled(catalog, rebuilds, labels):
+@pytest.mark.parametrize(("text", "same"), [(THESE, True), (OTHERS, False)])
+def test_an_image_may_be_compared_with_a_layout_without_any_engine(
+    recipe, rebuilds, labels, tmp_path, monkeypatch, text, same
+):
+    elsewhere = Store(tmp_path / "elsewhere")
+    saved = image(elsewhere, text, labels)
+    Layout(tmp_path / "saved").write(elsewhere, saved)
+    monkeypatch.setattr(verify.Trial, "rebuild", lambda trial, machine, cache, caches: record_of(
+        image(Store(cache), THESE, labels)
+    ))  # fmt: skip
+    verdict = verified(recipe, against=str(tmp_path / "saved"))
+    assert verdict.comparison.equal is same
+    assert verdict.comparison.digests["manifest"][0 if not same else 1] == saved.digest
+
+
+def test_an_image_in_a_registry_is_always_pulled(recipe, rebuilds, labels):
     """Control: a name that is known here may stand for an older image."""
-    rebuilds(lambda machine, caches: False)
+    rebuilds(equal)
     engine = Engine({"127.0.0.1:5000/tiny:1": labels})
-    verified(catalog, engine, against="127.0.0.1:5000/tiny:1")
+    verified(recipe, lambda: engine, against="127.0.0.1:5000/tiny:1")
     assert engine.pulled == ["127.0.0.1:5000/tiny:1"]
 
 
 @pytest.mark.parametrize("label", ["io.seedbed.image", "io.seedbed.lock"])
 @pytest.mark.parametrize("found", ["another", None])
-def test_an_image_of_other_inputs_is_refused_and_the_input_named(catalog, labels, label, found):
+def test_an_image_of_other_inputs_is_refused_and_the_input_named(recipe, labels, label, found):
     other = {**labels, label: found} if found else {name: labels[name] for name in labels if name != label}
     with pytest.raises(SeedbedError) as refused:
-        verified(catalog, Engine({"tiny:1": other}), against="tiny:1")
+        verified(recipe, lambda: Engine({"tiny:1": other}), against="tiny:1")
     assert str(refused.value) == (
         f"tiny:1: made from other inputs: its label {label} is {found or 'missing'}, this checkout's would be "
         f"{labels[label]}; go to the revision that it was built from"
     )
 
 
-def test_an_unlocked_image_of_somebody_else_is_refused_as_well(catalog, labels):
+def test_an_unlocked_image_of_somebody_else_is_refused_as_well(recipe, labels):
     unlocked = {**labels, "io.seedbed.unlocked": "tzdata: 1 -> 2"}
     with pytest.raises(SeedbedError, match=r"^tiny:1: nothing to verify: .*\(tzdata: 1 -> 2\)"):
-        verified(catalog, Engine({"tiny:1": unlocked}), against="tiny:1")
+        verified(recipe, lambda: Engine({"tiny:1": unlocked}), against="tiny:1")
 
 
 # ---- variations ----------------------------------------------------------------------------------------------------
@@ -266,9 +334,9 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variations, "VARIATIONS", {**few, "a year on": unavailable})
 
 
-def test_everything_is_varied_at_once_and_after_that_the_caches(catalog, rebuilds, machines, capsys):
+def test_everything_is_varied_at_once_and_after_that_the_caches(recipe, built, rebuilds, machines, capsys):
     made = rebuilds(lambda machine, caches: False)
-    verdict = verified(catalog, Engine({OURS: {}}), vary=True)
+    verdict = verified(recipe, vary=True)
     (varied, cold), (plain, warm) = made
     assert (varied.umask, dict(varied.environment), varied.starter[0]) == (0o077, {"TZ": "SEED-13:30"}, "taskset")
     assert (plain, cold, warm) == (Machine(), "cold", "warm")
@@ -285,24 +353,22 @@ def test_everything_is_varied_at_once_and_after_that_the_caches(catalog, rebuild
     assert all(name in printed for name in verdict.variations)
 
 
-def test_the_variation_that_makes_a_difference_is_named(catalog, rebuilds, machines, compared):
+def test_the_variation_that_makes_a_difference_is_named(recipe, built, rebuilds, machines):
     rebuilds(lambda machine, caches: "TZ" in machine.environment)
-    engine = Engine({OURS: {}})
-    verdict = verified(catalog, engine, vary=True)
+    verdict = verified(recipe, vary=True)
     assert not verdict.comparison.equal
     assert [name for name, outcome in verdict.variations.items() if outcome == OTHER] == ["another time zone"]
-    assert engine.images.keys() == {OURS}
 
 
-def test_a_difference_that_is_there_without_any_variation_is_blamed_on_none(catalog, rebuilds, machines, compared):
+def test_a_difference_that_is_there_without_any_variation_is_blamed_on_none(recipe, built, rebuilds, machines):
     rebuilds(lambda machine, caches: True)
-    verdict = verified(catalog, Engine({OURS: {}}), vary=True)
+    verdict = verified(recipe, vary=True)
     assert [name for name, outcome in verdict.variations.items() if outcome == OTHER] == [PLAIN]
 
 
-def test_caches_that_make_a_difference_are_named(catalog, rebuilds, machines, compared):
+def test_caches_that_make_a_difference_are_named(recipe, built, rebuilds, machines):
     rebuilds(lambda machine, caches: caches == "warm")
-    verdict = verified(catalog, Engine({OURS: {}}), vary=True)
+    verdict = verified(recipe, vary=True)
     assert not verdict.comparison.equal
     assert [name for name, outcome in verdict.variations.items() if outcome == OTHER] == [WARM]
 
@@ -385,13 +451,13 @@ def test_inputs_come_in_another_order_and_give_the_same_layer(tmp_path):
 
 
 @pytest.fixture
-def trial(catalog, tmp_path: Path) -> verify.Trial:
-    reference = verify.Reference(OURS, lambda: None)
-    return verify.Trial(catalog, catalog.image("tiny"), Engine({}), reference, tmp_path, frozenset(), False)
+def trial(recipe, tmp_path: Path) -> verify.Trial:
+    return verify.Trial(recipe, recipe.image.folder.parent, verify.Reference(OURS, lambda: None), tmp_path)
 
 
-def test_an_error_of_the_rebuild_arrives_as_one_line(trial, tmp_path):
-    with pytest.raises(SeedbedError, match=r"^tiny: not rebuilt: no Docker engine answers; [^\n]+$"):
+def test_an_error_of_the_rebuild_arrives_as_one_line(trial, tmp_path, edit):
+    edit("tiny/Dockerfile", "# Tiny", "# Teeny")
+    with pytest.raises(SeedbedError, match=r"^tiny: not rebuilt: [^\n]+Dockerfile: out of date; run [^\n]+$"):
         trial.rebuild(Machine(), tmp_path / "other", "cold")
 
 
@@ -401,18 +467,34 @@ def test_a_rebuild_that_ends_without_a_word_is_told_too(trial, tmp_path):
         trial.rebuild(machine, tmp_path / "other", "cold")
 
 
-def test_a_catalog_of_the_checkout_is_read_from_the_other_checkout(load, trial, tmp_path, monkeypatch):
-    commands = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, built: Record) -> list[tuple[list[str], dict[str, Any]]]:
+    """The commands that rebuild, and the options of their processes; none is run."""
+    started: list[tuple[list[str], dict[str, Any]]] = []
 
-    def run(command, **options):
-        commands.append((command, options["cwd"], options["env"]["SEEDBED_CACHE"]))
-        return subprocess.CompletedProcess(command, 0, record_of(OURS).model_dump_json().encode())
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        started.append((command, options))
+        return subprocess.CompletedProcess(command, 0, built.model_dump_json().encode())
 
     monkeypatch.setattr(verify.subprocess, "run", run)
+    return started
+
+
+def test_a_rebuild_may_use_no_engine_and_has_a_store_of_its_own(trial, started, tmp_path, monkeypatch):
+    """Control: whatever the user has set."""
+    monkeypatch.setenv("SEEDBED_ENGINE", "embedded")
+    trial.rebuild(Machine(), tmp_path / "c" / "seedbed", "cold")
+    [(_, options)] = started
+    assert options["env"]["SEEDBED_ENGINE"] == "none"
+    assert options["env"]["SEEDBED_CACHE"] == str(tmp_path / "c")
+
+
+def test_a_catalog_of_the_checkout_is_read_from_the_other_checkout(trial, started, tmp_path):
     elsewhere = replace(Machine(), checkout=tmp_path / "elsewhere")
-    ours = replace(trial, catalog=replace(trial.catalog, root=paths.ROOT / "tests" / "images"))
-    assert ours.rebuild(elsewhere, tmp_path / "c", "cold") == trial.rebuild(elsewhere, tmp_path / "c", "cold")
-    (command, *rest), (other, *_) = commands
+    ours = replace(trial, root=paths.ROOT / "tests" / "images")
+    for each in (ours, trial):
+        each.rebuild(elsewhere, tmp_path / "c", "cold")
+    (command, options), (other, _) = started
     assert str(tmp_path / "elsewhere" / "tests" / "images") in command
-    assert str(trial.catalog.root) in other
-    assert rest == [tmp_path / "elsewhere", str(tmp_path)]
+    assert str(trial.root) in other
+    assert (options["cwd"], options["env"]["PYTHONPATH"]) == (tmp_path / "elsewhere", str(tmp_path / "elsewhere"))

@@ -106,7 +106,7 @@ def test_they_need_no_package_of_seedbed_s():
     bare = {"python": getattr(sys, "_base_executable", sys.executable), "flags": ("-S",)}  # without site-packages
     asked = cli("--gpu", "off", "tiny", **bare)
     assert asked.returncode == 0, asked.stderr
-    importing = [bare["python"], "-S", "-c", "import builder.smoke"]
+    importing = [bare["python"], "-S", "-c", "import builder.smoke.smoke"]
     assert subprocess.run(importing, cwd=paths.ROOT, capture_output=True, check=False).returncode != 0
 
 

@@ -10,18 +10,19 @@ from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError
 from builder.image.record import SmokeResult
+from builder.lock import programs as locks
 from builder.lock import requirements
+from builder.lock.programs import Programs
 from builder.outcomes import Finished
-from builder.smoke import checks, pages, programs, smoke
+from builder.smoke import checks, pages, programs
 from builder.smoke.checks import Failed
-from builder.smoke.programs import Programs
 from builder.smoke.smoke import Subject
 
 REAL = models.load(paths.IMAGES)
 SCRIPTS = [
     pytest.param(script, id=f"{name}-{script.stem}")
     for name, image in REAL.images.items()
-    for script in programs.of(image).scripts
+    for script in locks.of(image).scripts
 ]
 SEEDING = {"seed", "manual_seed", "set_seed", "set_random_seed", "seed_everything"}
 SEEDS = {"seed", "random_state", "data_seed", "generator"}
@@ -67,7 +68,7 @@ def test_a_program_that_crashes_fails_with_its_last_words():
 
 
 def test_every_image_has_programs_and_there_are_twelve_or_more():
-    assert all(programs.of(image).scripts for image in REAL.images.values())
+    assert all(locks.of(image).scripts for image in REAL.images.values())
     assert len(SCRIPTS) >= 12
 
 
@@ -81,7 +82,7 @@ def test_a_program_holds_no_line_of_seeding(script: Path):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_page_lists_every_program(script: Path):
-    assert f"| {smoke.title_of(script)} | {pages.AS_CLAIMED} |" in pages.PROGRAMS.read_text()
+    assert f"| {checks.title_of(script)} | {pages.AS_CLAIMED} |" in pages.PROGRAMS.read_text()
 
 
 def test_the_page_says_what_went_wrong():
@@ -97,44 +98,52 @@ def test_the_page_says_what_went_wrong():
     assert "old" not in page and "dependencies" not in page
 
 
+SIX = requirements.Pin("six", "1.17.0", "0" * 64)
+
+
+def checked(programs: Programs) -> requirements.Lock:
+    return locks.check(programs, requirements.read(programs.image))
+
+
 @pytest.fixture
 def tiny(load, folder) -> Programs:
     """Programs of the tiny image, with a lock that is fresh."""
     (folder / "tiny" / "programs").mkdir()
     (folder / "tiny" / "programs" / "train.py").write_text('"""A training."""\n')
-    found = programs.of(load().image("tiny"))
+    found = locks.of(load().image("tiny"))
     found.requirements_path.write_text("# nothing of note\nsix\n")
-    pins = (requirements.Pin("six", "1.17.0", "0" * 64),)
-    requirements.write(found, requirements.Lock(programs.inputs_of(found), "2026-11-20T00:00:00Z", pins))
+    inputs = locks.inputs_of(found, requirements.read(found.image))
+    requirements.write(found, requirements.Lock(inputs, "2026-11-20T00:00:00Z", (SIX,)))
     return found
 
 
 def test_the_lock_of_programs_reads_back(tiny):
-    assert programs.check_lock(tiny).wheels == (requirements.Pin("six", "1.17.0", "0" * 64),)
+    assert checked(tiny).wheels == (SIX,)
 
 
 def test_it_is_stale_when_their_requirements_change(tiny):
     tiny.requirements_path.write_text("six\nclick\n")
     with pytest.raises(SeedbedError, match=r"stale.*run \./build.py lock tiny"):
-        programs.check_lock(tiny)
+        checked(tiny)
 
 
 def test_it_is_stale_when_the_images_own_lock_changes(tiny, edit):
     edit("tiny/requirements.lock", "pip==", "pip==1")
     with pytest.raises(SeedbedError, match="stale"):
-        programs.check_lock(tiny)
+        checked(tiny)
 
 
 def test_their_lock_leaves_out_what_the_image_has(tiny, monkeypatch):
-    own = requirements.read(tiny.image).wheels
-    monkeypatch.setattr(requirements, "resolve", lambda *_: (*own, requirements.Pin("six", "1.17.0", "0" * 64)))
-    assert [pin.name for pin in programs.make_lock(tiny, "2026-11-20T00:00:00Z").wheels] == ["six"]
+    own = requirements.read(tiny.image)
+    monkeypatch.setattr(requirements, "resolve", lambda *_: (*own.wheels, SIX))
+    assert [pin.name for pin in locks.make(tiny, own, "2026-11-20T00:00:00Z").wheels] == ["six"]
 
 
-def test_an_image_without_programs_needs_no_container(load):
-    none = programs.of(load().image("tiny"))
+def test_an_image_without_programs_needs_no_container(resolve):
+    recipe = resolve()
+    none = locks.of(recipe.image)
     assert not none.scripts
-    with programs.installed(None, "sha256:0", none) as container:
+    with programs.installed(None, "sha256:0", none, recipe.wheels) as container:
         assert container is None
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from builder import outcomes
 from builder.errors import UsageError
 from builder.image import record
 from builder.image.record import LayerRecord, Record, SmokeResult
@@ -25,8 +26,11 @@ class Engine:
     def run(self, image, command, **options):
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
-    def has(self, image):
-        return True
+    def find(self, *digests):
+        return digests[0]
+
+    def names(self, *digests):
+        return []
 
     def tag(self, image, name):
         self.tagged.append(name)
@@ -40,19 +44,17 @@ def training(digit: str) -> Finished:
 
 
 @pytest.fixture
-def subject(load):
-    catalog = load()
-    image = catalog.image("tiny")
-    return Subject(Engine(Finished(0, "", "")), DIGEST, image, smoke.lock.read(image), "auto")
+def subject(resolve):
+    recipe = resolve()
+    return Subject(Engine(Finished(0, "", "")), DIGEST, recipe.image, recipe.wheels, "auto")
 
 
 @pytest.fixture
-def test_with(load, monkeypatch, tmp_path):
+def test_with(resolve, monkeypatch, tmp_path):
     """Run the given checks, and no others, on an image that was built."""
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
-    catalog = load()
-    image = catalog.image("tiny")
-    inputs = smoke.build.inputs_of(catalog, image)
+    recipe = resolve()
+    inputs = smoke.build.inputs_of(recipe)
 
     def run(checks, *, moved=()):
         built = Record(
@@ -69,7 +71,7 @@ def test_with(load, monkeypatch, tmp_path):
         built.save()
         monkeypatch.setattr(smoke, "checks_of", lambda image: checks)
         engine = Engine(Finished(0, "", ""))
-        return smoke.test(catalog, image, engine, "auto", lambda message: None), engine
+        return smoke.test(recipe, engine, "auto"), engine
 
     return run
 
@@ -182,7 +184,7 @@ def test_a_summary_counts_what_was_skipped():
         SmokeResult(check="a", outcome="passed", seconds=1),
         SmokeResult(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
     ]
-    assert smoke.summary(results) == "1 passed, 1 skipped"
+    assert outcomes.summary(result.outcome for result in results) == "1 passed, 1 skipped"
 
 
 @pytest.mark.parametrize(
