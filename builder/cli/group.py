@@ -13,7 +13,7 @@ from requests import RequestException
 from builder import console, interrupts
 from builder.errors import SeedbedError
 from builder.interrupts import Interrupted
-from builder.text import one_line
+from builder.text import one_line, printable
 
 images_argument = click.argument("images", nargs=-1, metavar="[IMAGE…]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
@@ -42,9 +42,13 @@ class VerbGroup(click.Group):
         try:
             interrupts.told_by_command = True
             try:
-                super().main(*arguments, **options)  # ends in SystemExit
+                sys.exit(super().main(*arguments, standalone_mode=False, **options))
             finally:
                 sys.stdout.flush()
+        except click.ClickException as error:
+            error.message = "\n".join(map(printable, error.message.split("\n")))  # it repeats what was typed
+            error.show()
+            sys.exit(error.exit_code)
         except SeedbedError as error:
             fail(str(error), error.exit_status)
         except Interrupted as interrupted:

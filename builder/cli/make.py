@@ -14,8 +14,9 @@ from builder.engine import client
 from builder.errors import SeedbedError, UsageError
 from builder.image import build, digest, dockerfile, output
 from builder.image.build import Options
-from builder.image.load import load
-from builder.image.recipe import resolve_all
+from builder.image.load import Loader
+from builder.image.recipe import Recipe, resolve_all
+from builder.image.record import Record
 from builder.lock import packages, programs, requirements
 from builder.reading import shown
 
@@ -113,20 +114,30 @@ def build_(
         raise UsageError(f"--output {destination}: name one image, for it holds one")
     differing = []
     for each in recipes:
-        built = build.build(each, options, client.connect)
         if options.dockerfile:
+            build.build(each, options, client.connect)
             continue
+        built = build_and_load(each, options)
         if record:
             digest.write(each, built)
         elif complaint := digest.complaint(each, built):
             log.info(complaint)
-            differing.append(each.name)
+            differing += [each.name] if built.locked else []
         if destination:
             output.write(built, destination)
-        if engine := client.running():
-            load(built, engine)
     if check and differing:
         raise SeedbedError(f"{', '.join(differing)}: not the digest of record, see above")
+
+
+def build_and_load(recipe: Recipe, options: Options) -> Record:
+    """Build the image, and give it to the engine that runs already, if there is one."""
+    engine = client.running()
+    if engine is None:
+        return build.build(recipe, options, client.connect)
+    with Loader(recipe.name, engine).at_work() as loader:
+        built = build.build(recipe, options, client.connect, loader.grown)
+        loader.load(built)
+    return built
 
 
 VERBS = (lock, render, build_)

@@ -2,16 +2,18 @@
 
 import io
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import tarfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import docker
 import requests
@@ -19,16 +21,19 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig
 
-from builder import leases, paths
+from builder import files, leases, paths
 from builder.credentials import Credentials
 from builder.engine.embedded import EmbeddedEngine
 from builder.errors import SeedbedError, UsageError
 from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
 
+log = logging.getLogger(__name__)
+
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
 METADATA = "metadata.json"
 LARGEST_JSON = 1 << 20
+LAST_WORDS = 50  # lines that are shown of a build that fails
 ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
 LOG = LogConfig(type="local", config={"max-size": "50m", "max-file": "2"})
 """Of what a container says no more is kept: with Docker's own default a check that talks on and on fills the disk."""
@@ -73,10 +78,14 @@ class Engine:
     environment: Mapping[str, str]
     embedded: bool
 
+    def keeps_manifests(self) -> bool:
+        """Whether its image store is containerd's; the older one keeps configs alone, and knows images by those."""
+        status = dict(self.client.info().get("DriverStatus") or [])
+        return status.get("driver-type") == CONTAINERD_STORE
+
     def image_store(self) -> Requirement:
         info = self.client.info()
-        status = dict(info.get("DriverStatus") or [])
-        kind = "containerd" if status.get("driver-type") == CONTAINERD_STORE else "older image store"
+        kind = "containerd" if self.keeps_manifests() else "older image store; no Dockerfile build (build --recipe)"
         return Requirement("image store", f"Docker {info['ServerVersion']}, {info['Driver']} ({kind})")
 
     def buildx(self) -> Requirement:
@@ -110,22 +119,33 @@ class Engine:
         return found
 
     def build(self, arguments: Sequence[str], *, folder: Path, epoch: int) -> Digests:
-        """`docker buildx build`, run in `folder`, to an image without a name. Progress goes to stderr.
+        """`docker buildx build`, run in `folder`, to an image without a name. What it says is shown if it fails.
 
         Name what is in `folder` without its path: to buildx a comma, a colon or @ in a path is punctuation.
         """
-        command = [self.client_path(), "buildx", "build", *arguments, "--metadata-file", METADATA]
+        command = [self.client_path(), "buildx", "build", *arguments, "--progress=plain", "--metadata-file", METADATA]
         environment = {**self.environment, "SOURCE_DATE_EPOCH": str(epoch)}
         # A group of its own: whoever interrupts us hears of that from us, and not from buildx.
         with subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, process_group=0
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
         ) as building:
             try:
+                said = deque(cast(IO[str], building.stderr), maxlen=LAST_WORDS)
                 status = building.wait()
             except BaseException:
                 os.killpg(building.pid, signal.SIGKILL)
                 raise
         if status:
+            for line in said:
+                log.info(line.rstrip())
+            files.check_space("".join(said), paths.cache())
             raise SeedbedError(f"the build failed with status {status}; BuildKit's own message is above")
         return digests_in(json.loads((folder / METADATA).read_text(encoding="utf-8")))
 
@@ -142,13 +162,19 @@ class Engine:
         """The first of these by which the engine knows an image: the older image store knows it by its config's."""
         return next((digest for digest in digests if self.has(digest)), None)
 
-    def names(self, *digests: str) -> list[str]:
-        """What the image is called by digest: `REPOSITORY@sha256:...`."""
-        found = self.find(*digests)
-        return list(self.client.images.get(found).attrs["RepoDigests"] or ()) if found else []
+    def forget(self, source: str) -> None:
+        """Take away the names, `127.0.0.1:PORT/...@sha256:...`, by which images were pulled from this host.
+
+        Those that hold `source`; an image that has no other name is deleted, unless a container uses it.
+        """
+        for image in self.client.images.list():
+            for name in image.attrs["RepoDigests"] or ():
+                if name.startswith("127.0.0.1:") and source in name:
+                    with suppress(APIError):
+                        self.client.images.remove(name)
 
     def digest(self, image: str) -> str:
-        """The digest of the image's manifest, by which the containerd store knows it."""
+        """What the engine knows the image by: its manifest's digest, in the older image store its config's."""
         return str(self.client.images.get(image).id)
 
     def digests(self) -> frozenset[str]:

@@ -65,9 +65,13 @@ log = logging.getLogger(__name__)
 
 
 class EmbeddedEngine:
-    """The engine whose programs and data stand in `directory`; sockets and other state in /run."""
+    """The engine whose programs and data stand in `directory`; sockets and other state in /run.
 
-    def __init__(self, directory: Path) -> None:
+    `containerd` chooses its image store: the one of Docker 29 and later, or the one before that (overlay2).
+    """
+
+    def __init__(self, directory: Path, *, containerd: bool = True) -> None:
+        self._containerd = containerd
         self.directory = directory.absolute()
         # Two directories are two engines, which may run side by side.
         identity = hashlib.sha256(bytes(self.directory)).hexdigest()
@@ -262,8 +266,8 @@ class EmbeddedEngine:
             "data-root": str(self._data),
             "exec-root": str(self._state),
             "pidfile": str(self._state / "docker.pid"),
-            "features": {"containerd-snapshotter": True},
-            "storage-driver": "overlayfs",
+            "features": {"containerd-snapshotter": self._containerd},
+            "storage-driver": "overlayfs" if self._containerd else "overlay2",
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": BUILD_CACHE_LIMIT}},
             "live-restore": False,
             "log-driver": "local",

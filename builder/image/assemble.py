@@ -1,8 +1,14 @@
 """An image from its recipe: locked files in, layers and a manifest out."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, takewhile
+from multiprocessing import active_children
+from typing import Any
 
 from builder import files, paths
 from builder.catalog.models import LayerGroup
@@ -11,6 +17,7 @@ from builder.image import contents
 from builder.image.recipe import Recipe
 from builder.layers import wheels
 from builder.layers.base import layer as base_layer
+from builder.layers.base import what as base_name
 from builder.layers.bytecode import bytecode, bytecode_layers, compiler_key
 from builder.layers.install import Target, Wheel, installed_files
 from builder.layers.parts import Part, refuse_altered, wheel_layers
@@ -19,6 +26,10 @@ from builder.oci.layout import OciImage, compose
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, directory, file, layer_key, opened, symlink, write_layer
 
+Made = Callable[[Layer], object]
+Grown = Callable[[Sequence[Layer]], object]
+
+RUNTIME = "runtime: what seeds every process, the user, the working folder"
 WORTH_A_LAYER = 1_000_000
 """Bytes of Python from which on a group of wheels has its bytecode in a layer of its own."""
 
@@ -27,15 +38,73 @@ def store() -> Store:
     return Store(paths.cache())
 
 
-def image(recipe: Recipe, *, locked: bool) -> tuple[OciImage, tuple[str, ...]]:
+def image(recipe: Recipe, *, locked: bool, grown: Grown = lambda layers: None) -> tuple[OciImage, tuple[str, ...]]:
     """The whole image, and which locked Debian packages it holds others for, as `name: locked -> substitute`.
 
-    Layers that the store has are not made again. Raises SeedbedError if one cannot be made, or `locked` and a package
-    cannot be had any more.
+    Layers that the store has are not made again. `grown` is told of the layers that are there so far, bottom first
+    without a gap. Raises SeedbedError if one cannot be made, or `locked` and a package cannot be had any more.
     """
-    debian, substituted = base(recipe, locked=locked)
-    layers = [debian, *wheels_and_bytecode(recipe, debian), runtime(recipe, debian)]
-    return compose(layers, contents.container(recipe, substituted), epoch=recipe.epoch), substituted
+    groups = groups_of(recipe)
+    bundles = bundles_of(groups, Target(contents.VENV, recipe.image.python))
+    stack = Stack(order_of(recipe, bundles), grown)
+    proofs = [partial(refuse_altered, wheel) for group in groups for wheel in group.wheels]
+    with files.suspecting(*proofs), beside(partial(wheels_of, recipe, groups, stack.add)) as installed:
+        debian, substituted = base(recipe, locked=locked)
+        stack.add(debian)
+        installed()
+        bytecode_of(recipe, bundles, debian, stack.add)
+        stack.add(runtime(recipe, debian))
+    return compose(stack.layers, contents.container(recipe, substituted), epoch=recipe.epoch), substituted
+
+
+def order_of(recipe: Recipe, bundles: Sequence[Sequence["Group"]]) -> list[str]:
+    """What the image's layers are, bottom first: those of wheels, each bundle of groups under its bytecode."""
+    above = [[*(what for group in bundle for what in group.parts()), bytecode_name(bundle)] for bundle in bundles]
+    return [base_name(recipe.base), *chain.from_iterable(above), RUNTIME]
+
+
+class Stack:
+    """The layers of an image, which are made in any order, by several threads."""
+
+    def __init__(self, order: Sequence[str], grown: Grown) -> None:
+        self._made: dict[str, Layer | None] = dict.fromkeys(order)
+        self._grown = grown
+        self._lock = threading.Lock()
+
+    def add(self, layer: Layer) -> None:
+        with self._lock:
+            before = len(self.layers)
+            self._made[layer.what] = layer
+            if len(self.layers) > before:
+                self._grown(self.layers)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those that are there, bottom first, up to the first that is not."""
+        return [layer for layer in takewhile(bool, self._made.values()) if layer]
+
+
+@contextmanager
+def beside(task: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Run `task` in a thread beside the block, which calls what it is given to wait for the task's end.
+
+    If the block fails, the processes that the task has started are ended, and nobody waits for the rest.
+    """
+    ended: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(task())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        yield lambda: ended.result() and None
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
 
 
 def base(recipe: Recipe, *, locked: bool) -> tuple[Layer, tuple[str, ...]]:
@@ -43,27 +112,26 @@ def base(recipe: Recipe, *, locked: bool) -> tuple[Layer, tuple[str, ...]]:
     return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL)
 
 
-def wheels_and_bytecode(recipe: Recipe, debian: Layer) -> list[Layer]:
-    """The wheels, each bundle of groups under its bytecode, which Debian's interpreter compiles."""
-    groups = groups_of(recipe)
-    with files.suspecting(*(partial(refuse_altered, wheel) for group in groups for wheel in group.wheels)):
-        return layers_of(recipe, groups, debian)
-
-
-def layers_of(recipe: Recipe, groups: Sequence["Group"], debian: Layer) -> list[Layer]:
-    python = recipe.image.python
-    settings = {"epoch": recipe.epoch, "level": LEVEL, "prefix": contents.VENV, "python": python}
+def wheels_of(recipe: Recipe, groups: Sequence["Group"], made: Made) -> None:
+    """The layers of wheels."""
     parts = {what: part for group in groups for what, part in group.parts().items()}
     with step(f"{recipe.name}: layers of {len(parts)} groups of wheels"):
-        installed = dict(zip(parts, wheel_layers(parts, store=store(), **settings), strict=True))
-    bundles = bundles_of(groups, Target(contents.VENV, python))
+        wheel_layers(parts, store=store(), made=made, **settings_of(recipe))
+
+
+def bytecode_of(recipe: Recipe, bundles: Iterable[Sequence["Group"]], debian: Layer, made: Made) -> None:
+    """The layers of what Debian's interpreter compiles. Debian brings the standard library's bytecode."""
+    wheels = {bytecode_name(bundle): [wheel for group in bundle for wheel in group.wheels] for bundle in bundles}
     with step(f"{recipe.name}: layers of their bytecode"):
-        compiled = bytecode_layers(sources_of(bundles), store=store(), base=debian, **settings)
-    return [
-        layer
-        for bundle, code in zip(bundles, compiled, strict=True)
-        for layer in (*(installed[what] for group in bundle for what in group.parts()), code)
-    ]
+        bytecode_layers(wheels, store=store(), base=debian, made=made, **settings_of(recipe))
+
+
+def bytecode_name(bundle: Iterable["Group"]) -> str:
+    return f"bytecode of {', '.join(group.model.name for group in bundle)}"
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    return {"epoch": recipe.epoch, "level": LEVEL, "prefix": contents.VENV, "python": recipe.image.python}
 
 
 @dataclass(frozen=True)
@@ -106,16 +174,6 @@ def bundles_of(groups: Iterable[Group], target: Target) -> list[list[Group]]:
     return [bundle for bundle in bundles if bundle]
 
 
-def sources_of(bundles: Iterable[Iterable[Group]]) -> dict[str, list[Wheel]]:
-    """What is compiled, by what its layer is called. Debian brings the standard library's bytecode."""
-    return {
-        f"bytecode of {', '.join(group.model.name for group in bundle)}": [
-            wheel for group in bundle for wheel in group.wheels
-        ]
-        for bundle in bundles
-    }
-
-
 def runtime(recipe: Recipe, debian: Layer) -> Layer:
     """All that is neither Debian nor a wheel, with its bytecode: kilobytes, and the layer that changes most."""
     image, epoch = recipe.image, recipe.epoch
@@ -139,7 +197,6 @@ def runtime(recipe: Recipe, debian: Layer) -> Layer:
         "epoch": epoch,
         "level": LEVEL,
     }
-    what = "runtime: what seeds every process, the user, the working folder"
 
     def make() -> Layer:
         entries = [file(path.lstrip("/"), text.encode()) for path, text in texts.items()]
@@ -151,9 +208,9 @@ def runtime(recipe: Recipe, debian: Layer) -> Layer:
             for path, mode in contents.FOLDERS.items()
         ]
         entries += user_database(debian, users)
-        return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=what)
+        return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=RUNTIME)
 
-    return store().layer(layer_key("runtime", inputs), make, what=what)
+    return store().layer(layer_key("runtime", inputs), make, what=RUNTIME)
 
 
 def runtime_file(installed: contents.Installed) -> Entry:

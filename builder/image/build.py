@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from builder import paths
 from builder.catalog.models import Image
-from builder.console import size
+from builder.console import size, step
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, buildx, contents, dockerfile, record
+from builder.image.assemble import Grown
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
@@ -40,8 +41,12 @@ class Options:
         return cls(locked, recipe or registry, registry, not no_cache)
 
 
-def build(recipe: Recipe, options: Options, connect: Callable[[], Engine]) -> Record:
+def build(
+    recipe: Recipe, options: Options, connect: Callable[[], Engine], grown: Grown = lambda layers: None
+) -> Record:
     """Build the image, or find that nothing changed; `connect` is called for a Dockerfile build alone.
+
+    `grown` is told of the layers that are there so far, bottom first.
 
     Raises SeedbedError if the Dockerfile is out of date, or the image is over its size budget.
     """
@@ -52,7 +57,7 @@ def build(recipe: Recipe, options: Options, connect: Callable[[], Engine]) -> Re
         return known
     check_space(recipe)
     began = time.monotonic()
-    made = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options)
+    made = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options, grown)
     built = made.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
     if known and known.digest == built.digest:
         built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
@@ -70,8 +75,8 @@ def is_there(known: Record, options: Options, connect: Callable[[], Engine]) -> 
     return all(store.blob(digest).exists() for digest in blobs)
 
 
-def of_recipe(recipe: Recipe, options: Options) -> Record:
-    image, substituted = assemble.image(recipe, locked=options.locked)
+def of_recipe(recipe: Recipe, options: Options, grown: Grown) -> Record:
+    image, substituted = assemble.image(recipe, locked=options.locked, grown=grown)
     store = assemble.store()
     for data, media_type in ((image.config, CONFIG_TYPE), (image.manifest, MANIFEST_TYPE)):
         store.add(data, media_type)
@@ -90,7 +95,8 @@ def layers_of(image: OciImage) -> tuple[LayerRecord, ...]:
 
 def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> Record:
     debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked)
-    digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
+    with step(f"{recipe.name}: the Dockerfile build"):
+        digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
     layers = tuple(
         LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digests.manifest)
     )

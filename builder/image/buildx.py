@@ -6,6 +6,7 @@ from pathlib import Path
 from builder import network, paths, scratch
 from builder.debian import archive
 from builder.engine.client import Digests, Engine
+from builder.errors import SeedbedError
 from builder.image import assemble, contents
 from builder.image.recipe import Recipe
 from builder.oci.layout import Layout, compose
@@ -26,8 +27,13 @@ def run(
 ) -> Digests:
     """Run the Dockerfile, on `debian` in the place of the registry's image if there is one.
 
-    `output` is as `docker buildx build` takes it.
+    `output` is as `docker buildx build` takes it. Raises SeedbedError if the engine has the older image store.
     """
+    if not engine.keeps_manifests():
+        raise SeedbedError(
+            "a Dockerfile build needs an engine with the containerd image store, and this one has the older: turn "
+            "on containerd-snapshotter in /etc/docker/daemon.json, or build without --recipe"
+        )
     arguments = [
         "--file",
         str(recipe.image.dockerfile_path.absolute()),

@@ -52,7 +52,7 @@ def write(recipe: Recipe, built: Record) -> None:
 def complaint(recipe: Recipe, built: Record) -> str | None:
     """Why what was built is not the image of record; None if it is, or if there is no record."""
     if not built.locked:
-        return f"{recipe.name}: not the image of record: it was made without {'; '.join(built.moved)}"
+        return f"{recipe.name}: not to be compared with the digest of record: {'; '.join(built.moved)}"
     try:
         recorded = read(recipe)
     except SeedbedError as error:

@@ -1,16 +1,75 @@
 """Loading a built image into an engine: it pulls what it lacks from the store, or takes it all by `docker load`."""
 
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
 from builder import paths, scratch
 from builder.console import step
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.record import Record
-from builder.oci.layout import Layout, read_image
+from builder.oci.layout import Layout, compose, read_image
 from builder.oci.serve import serving
+from builder.oci.store import Layer
 
 UNTESTED = "untested"
 """The repository, on loopback, that an image without a tag seems to come from."""
+
+PARTS = "parts"
+"""The repository, on loopback, of images that are the lower layers of one that is not finished."""
+
+PAUSE = 1.0
+"""Seconds between looks for new layers; a build that takes less is loaded as a whole."""
+
+
+class Loader:
+    """Loads one image, and starts while it is built: its lowest layers are an image too, as far as they are there.
+
+    What the engine unpacks of those it need not unpack again.
+    """
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self._name, self._engine = name, engine
+        self._layers: Sequence[Layer] = ()
+        self._built = threading.Event()
+        self._worker = threading.Thread(target=self._load_parts, daemon=True)
+
+    def grown(self, layers: Sequence[Layer]) -> None:
+        """Hear which layers there are so far, bottom first."""
+        self._layers = layers
+
+    def load(self, built: Record) -> str:
+        """See to it that the engine has the finished image; returns what it knows it by. Raises as `load` does."""
+        self._built.set()
+        self._worker.join()
+        known_as = load(built, self._engine)
+        self._engine.forget(f"/{PARTS}/{self._name}@")
+        return known_as
+
+    @contextmanager
+    def at_work(self) -> Iterator["Loader"]:
+        """Load what is there while the block builds."""
+        self._worker.start()
+        try:
+            yield self
+        finally:
+            self._built.set()
+
+    def _load_parts(self) -> None:
+        documents: dict[str, bytes] = {}
+        loaded = 0
+        with suppress(SeedbedError, OSError), serving(assemble.store(), documents) as address:  # `load` will say it
+            while not self._built.wait(PAUSE):
+                layers = self._layers
+                if len(layers) == loaded:
+                    continue
+                part = compose(layers, {}, epoch=0)
+                documents |= {part.digest: part.manifest, part.config_digest: part.config}
+                if self._engine.try_pull(f"{address}/{PARTS}/{self._name}@{part.digest}"):
+                    return  # the engine cannot reach our loopback: `load` does without
+                loaded = len(layers)
 
 
 def load(built: Record, engine: Engine) -> str:
@@ -29,10 +88,3 @@ def load(built: Record, engine: Engine) -> str:
     if found := engine.find(built.digest, built.config):
         return found
     raise SeedbedError(f"{built.image}: the engine has loaded another image than {built.digest}: report this as a bug")
-
-
-def forget_source(built: Record, engine: Engine) -> None:
-    """Take away the name under which the image was pulled, once it has another."""
-    for name in engine.names(built.digest, built.config):
-        if name.startswith("127.0.0.1:") and f"/{UNTESTED}/{built.image}@" in name:
-            engine.remove(name)

@@ -9,7 +9,7 @@ import marshal
 import posixpath
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,8 +46,11 @@ def bytecode_layers(
     level: int,
     prefix: str = PREFIX,
     python: str = PYTHON,
+    made: Callable[[Layer], object] = lambda layer: None,
 ) -> list[Layer]:
     """One layer of `__pycache__` folders for each group of wheels, in the order given; the keys say what each is.
+
+    `made` is told of each layer as soon as it is there.
 
     `base` is the layer with the interpreter, /usr/bin/python{python}. Sources that do not compile get no bytecode.
     Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
@@ -60,10 +63,12 @@ def bytecode_layers(
                 store, _compiled(_modules(wheels, target), interpreter), epoch=epoch, level=level, what=what
             )
 
-        return [
-            store.layer(_key(wheels, base, target, epoch, level), partial(make, wheels, what), what=what)
-            for what, wheels in groups.items()
-        ]
+        layers = []
+        for what, wheels in groups.items():
+            key = _key(wheels, base, target, epoch, level)
+            layers.append(store.layer(key, partial(make, wheels, what), what=what))
+            made(layers[-1])
+        return layers
 
 
 def bytecode(files: Iterable[Entry], *, store: Store, base: Layer, python: str = PYTHON) -> list[Entry]:

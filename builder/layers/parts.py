@@ -7,13 +7,14 @@ again without any work. Layers do not depend on each other: images that share a 
 import multiprocessing
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 
 from builder import files
 from builder.errors import SeedbedError
@@ -36,6 +37,11 @@ class Part:
     only: tuple[str, ...] = ("*",)
     without: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of its wheels."""
+        return sum(wheel.path.stat().st_size for wheel in self.wheels)
+
     def holds(self, path: str) -> bool:
         return _matches(path, self.only) and not _matches(path, self.without)
 
@@ -49,24 +55,25 @@ def wheel_layers(
     prefix: str = PREFIX,
     python: str = PYTHON,
     processes: int | None = None,
+    made: Callable[[Layer], object] = lambda layer: None,
 ) -> list[Layer]:
     """One layer for each part, in the order given; the keys of `parts` say what each is.
 
-    Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first. Raises
-    SeedbedError as `wheel_layer` does, and where wheels of two parts would write different files to one path.
+    Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first; `made` is
+    told of each layer as soon as it is there. Raises SeedbedError as `wheel_layer` does, and where wheels of two parts
+    would write different files to one path.
     """
     target = Target(prefix, python)
     together = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
     store.once(_key("together", together, target), partial(_together, together.wheels, target))
     make = partial(wheel_layer, store=store, epoch=epoch, level=level, prefix=prefix, python=python)
-    missing = {
-        what: sum(wheel.path.stat().st_size for wheel in part.wheels)
-        for what, part in parts.items()
-        if store.find(_key("wheels", part, target, epoch, level), what=what) is None
-    }
-    largest_first = sorted(missing, key=missing.__getitem__, reverse=True)
-    _in_parallel([partial(make, parts[what], what=what) for what in largest_first], processes or cpus())
-    return [make(part, what=what) for what, part in parts.items()]
+    found = {what: store.find(_key("wheels", part, target, epoch, level), what=what) for what, part in parts.items()}
+    missing = sorted((what for what in parts if not found[what]), key=lambda what: parts[what].size, reverse=True)
+    tasks = [partial(make, parts[what], what=what) for what in missing]
+    for layer in filter(None, chain(found.values(), _in_parallel(tasks, processes or cpus()))):
+        found[layer.what] = layer
+        made(layer)
+    return [layer for layer in found.values() if layer]
 
 
 def wheel_layer(
@@ -148,19 +155,19 @@ def _key(kind: str, part: Part, target: Target, *settings: int) -> str:
     )
 
 
-def _in_parallel(tasks: Sequence[Callable[[], object]], processes: int) -> None:
-    """Run `tasks`, in this order, in up to `processes` processes."""
+def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterator[Layer]:
+    """Start `tasks`, in this order, in up to `processes` processes; yields what they return, the first done first."""
     if min(len(tasks), processes) < 2:
+        yield from (task() for task in tasks)
         return
-    # Not by fork: the caller may run threads (for its progress bars), whose locks a forked child would inherit.
+    # Not by fork: the caller runs threads, whose locks a forked child would inherit.
     with ProcessPoolExecutor(min(len(tasks), processes), multiprocessing.get_context("spawn")) as pool:
         try:
-            list(pool.map(_call, tasks))
+            for done in as_completed([pool.submit(task) for task in tasks]):
+                yield done.result()
         except BrokenProcessPool:
             raise SeedbedError(
                 "a process that wrote a layer was killed: see whether memory is short, and run again"
             ) from None
-
-
-def _call(task: Callable[[], object]) -> None:
-    task()
+        finally:
+            pool.shutdown(cancel_futures=True)

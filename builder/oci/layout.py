@@ -42,6 +42,10 @@ class OciImage:
         return Descriptor.of(self.manifest, MANIFEST_TYPE).digest
 
     @property
+    def digests_of_layers(self) -> list[str]:
+        return [layer.descriptor.digest for layer in self.layers]
+
+    @property
     def config_digest(self) -> str:
         return Descriptor.of(self.config, CONFIG_TYPE).digest
 
@@ -114,7 +118,10 @@ class Layout:
         link_or_copy(path, self.blob(descriptor.digest))
 
     def write(self, store: Store, image: OciImage) -> Descriptor:
-        """Write the image, its layers linked from the store, and return the descriptor of its manifest."""
+        """Write the image, its layers linked from the store, and return the descriptor of its manifest.
+
+        `manifest.json` is for Docker's older image store, whose `docker load` knows no OCI layout.
+        """
         for layer in image.layers:
             self.add_file(store.blob(layer.descriptor.digest), layer.descriptor)
         self.add_blob(image.config, CONFIG_TYPE)
@@ -125,6 +132,9 @@ class Layout:
             "mediaType": INDEX_TYPE,
             "manifests": [descriptor.to_json() | {"platform": platform}],
         }
+        paths = [blob_in(Path(), digest).as_posix() for digest in (image.config_digest, *image.digests_of_layers)]
+        docker = [{"Config": paths[0], "RepoTags": None, "Layers": paths[1:]}]
+        files.write(self.root / "manifest.json", canonical_json(docker))
         files.write(self.root / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
         files.write(self.root / "index.json", canonical_json(index))
         return descriptor

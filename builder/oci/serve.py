@@ -3,16 +3,18 @@
 Source: OCI distribution specification 1.1, "Pull".
 """
 
+import io
+import os
 import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 from builder.oci.store import DIGEST, MANIFEST_TYPE, Store
 
@@ -20,9 +22,12 @@ BLOB = re.compile(rf"/v2/.+/(?P<kind>manifests|blobs)/(?P<digest>{DIGEST.pattern
 
 
 @contextmanager
-def serving(store: Store) -> Iterator[str]:
-    """Serve the blobs of `store`, under any repository's name; yields the address, `127.0.0.1:PORT`."""
-    server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"store": store}))
+def serving(store: Store, documents: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[str]:
+    """Serve the blobs of `store`, and `documents` by their digests, under any repository's name.
+
+    Yields the address, `127.0.0.1:PORT`.
+    """
+    server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"store": store, "documents": documents}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -45,33 +50,42 @@ class Handler(BaseHTTPRequestHandler):
     """Answers `/v2/`, `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`."""
 
     store: Store
+    documents: Mapping[str, bytes]
     protocol_version = "HTTP/1.1"
     # Docker tries TLS first, and goes on without it if the answer looks like HTTP. By default an answer to what is not
     # HTTP has no status line.
     default_request_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if path := self.answer():
-            with path.open("rb") as blob:
+        if blob := self.answer():
+            with blob:
                 shutil.copyfileobj(blob, self.wfile, 1 << 20)
 
     def do_HEAD(self) -> None:
-        self.answer()
+        if blob := self.answer():
+            blob.close()
 
-    def answer(self) -> Path | None:
-        """Send the head of the answer; returns the file of its body."""
+    def answer(self) -> BinaryIO | None:
+        """Send the head of the answer; returns its body."""
         asked = BLOB.fullmatch(self.path)
-        if asked is None or not (path := self.store.blob(asked["digest"])).is_file():
+        if asked is None or (blob := self.blob(asked["digest"])) is None:
             self.send_response(HTTPStatus.OK if self.path == "/v2/" else HTTPStatus.NOT_FOUND)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return None
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", MANIFEST_TYPE if asked["kind"] == "manifests" else "application/octet-stream")
-        self.send_header("Content-Length", str(path.stat().st_size))
+        self.send_header("Content-Length", str(blob.seek(0, os.SEEK_END)))
+        blob.seek(0)
         self.send_header("Docker-Content-Digest", asked["digest"])
         self.end_headers()
-        return path
+        return blob
+
+    def blob(self, digest: str) -> BinaryIO | None:
+        if digest in self.documents:
+            return io.BytesIO(self.documents[digest])
+        path = self.store.blob(digest)
+        return path.open("rb") if path.is_file() else None
 
     def log_message(self, *_: object) -> None:
         """The engine says what went wrong."""

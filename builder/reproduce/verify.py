@@ -113,11 +113,15 @@ def blamed(changes: Mapping[str, Change], differs: Callable[[Sequence[Change]], 
 class Reference:
     """An image to equal. It is opened only where a rebuild does not: that takes a while for each gigabyte.
 
-    `open` returns None if it is nowhere here: its digest is all that is known.
+    `digest` is its manifest's, or its config's if it is in an engine with the older image store. `open` returns None if
+    it is nowhere here: its digest is all that is known.
     """
 
     digest: str
     open: Callable[[], diff.Image | None]
+
+    def equals(self, rebuilt: Record) -> bool:
+        return self.digest in (rebuilt.digest, rebuilt.config)
 
 
 def of_record(recipe: Recipe) -> Reference | None:
@@ -186,7 +190,7 @@ class Trial:
         """Rebuild with that cache folder, on a machine so changed, and compare with the reference."""
         rebuilt = self.rebuilt(cache, changes, caches)
         ours = diff.of_store(Store(cache), rebuilt.digest)
-        if rebuilt.digest == self.reference.digest:
+        if self.reference.equals(rebuilt):
             return diff.same(ours)
         theirs = self.reference.open()
         return diff.compare(theirs, ours) if theirs else diff.unlike(self.reference.digest, ours)
@@ -194,7 +198,7 @@ class Trial:
     def differs(self, changes: Iterable[Change]) -> bool:
         """Whether without any cache the digest is another on a machine so changed."""
         with self.empty_cache() as cache:
-            return self.rebuilt(cache, changes).digest != self.reference.digest
+            return not self.reference.equals(self.rebuilt(cache, changes))
 
     def rebuilt(self, cache: Path, changes: Iterable[Change] = (), caches: Caches = "cold") -> Record:
         machine = Machine()

@@ -15,7 +15,7 @@ from builder.catalog.models import Image
 from builder.engine.client import Engine, Running
 from builder.errors import SeedbedError
 from builder.image import build, contents
-from builder.image.load import forget_source, load
+from builder.image.load import UNTESTED, load
 from builder.image.recipe import Recipe
 from builder.image.record import Record, SmokeResult
 from builder.image.tags import tags_of
@@ -231,7 +231,7 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu) -> Record:
         for tag in (tags := tags_of(image, built)):
             engine.tag(loaded, tag)
             log.info(f"{image.name}: tagged {tag}")
-        forget_source(built, engine)
+        engine.forget(f"/{UNTESTED}/{image.name}@{built.digest}")
         tested = tested.model_copy(update={"tags": tags})
     tested.save()
     return tested

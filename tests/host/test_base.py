@@ -17,6 +17,7 @@ from builder.catalog.models import Base
 from builder.debian import archive as debian
 from builder.debian import bootstrap
 from builder.errors import SeedbedError
+from builder.layers import base
 from builder.lock import packages
 from builder.oci.store import Layer, Store
 
@@ -61,7 +62,7 @@ def lock(model: Base) -> packages.Lock:
 def first(model: Base, lock: packages.Lock, cache: Path) -> tuple[Layer, Path]:
     """The layer as the product makes it, and its tar."""
     store = Store(cache)
-    layer, moved = packages.layer(model, store, locked=True, level=1, log=lambda line: None)
+    layer, moved = base.layer(model, lock, store, locked=True, level=1)
     assert moved == ()
     return layer, unpacked(store, layer, cache / "first.tar")
 
@@ -80,7 +81,7 @@ def unpacked(store: Store, layer: Layer, into: Path) -> Path:
 
 def again(model: Base, lock: packages.Lock, folder: Path) -> tuple[Layer, Path]:
     store = Store(folder)
-    layer = packages.write_layer(model, lock, store, 1)
+    layer = base.write_layer(model, lock, store, 1)
     return layer, unpacked(store, layer, folder / "again.tar")
 
 
@@ -172,7 +173,7 @@ def test_a_package_with_other_bytes_is_refused_and_named(
             SeedbedError,
             match=rf"{name}=\S+: expected sha256 {package.sha256}, found .* is now deleted: run the command again",
         ):
-            packages.write_layer(model, lock, Store(cache), 1)
+            base.write_layer(model, lock, Store(cache), 1)
     finally:
         deb.write_bytes(genuine)
     assert not list(cache.glob("scratch/*"))

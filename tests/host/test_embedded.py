@@ -285,7 +285,7 @@ configuration = engine._daemon_configuration() | json.loads(sys.argv[2])
 engine._daemon_configuration = lambda: configuration
 engine._iptables("--new-chain", "DOCKER")
 engine._iptables("--append", "DOCKER", "--destination", "192.0.2.99", "--jump", "ACCEPT")
-engine.up(lambda line: None)
+engine.up()
 print(engine._iptables("--list-rules", "DOCKER").stdout)
 engine.down()
 """
@@ -311,7 +311,7 @@ START = """
 from pathlib import Path
 from builder.engine.embedded import EmbeddedEngine
 
-EmbeddedEngine(Path("mounted/engine").absolute()).up(print)
+EmbeddedEngine(Path("mounted/engine").absolute()).up()
 """
 
 

@@ -311,7 +311,7 @@ def obstacle() -> str | None:
 
 @functools.cache
 def connected() -> Engine:
-    return client.connect(print)
+    return client.connect()
 
 
 def docker(*arguments: str, timeout: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ENDINGS = {  # the statuses after each signal; 0: it had ended already
     signal.SIGKILL: (0, -signal.SIGKILL),
     signal.SIGTERM: (0, -signal.SIGTERM, 128 + signal.SIGTERM),
-    signal.SIGINT: (0, 128 + signal.SIGINT),
+    signal.SIGINT: (0, -signal.SIGINT, 128 + signal.SIGINT),  # the second: before build.py had begun
 }
 TAG = "2.4.6-py311"
 NAME = f"seedbed/tiny:{TAG}"

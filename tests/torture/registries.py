@@ -13,7 +13,7 @@ from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Descriptor
 from builder.publish import push as publish
 from tests.torture.harness import Try, as_command
 from tests.torture.mutations import NOISE, ODD_TEXTS, other_bytes, spoil
-from tests.unit.test_registry import USER, Handler, Registry
+from tests.unit.oci.test_registry import USER, Handler, Registry
 
 STATUSES = (100, 200, 201, 204, 206, 301, 302, 307, 308, 400, 401, 403, 404, 405, 416, 429, 500, 502, 503, 999)
 HEADERS = (

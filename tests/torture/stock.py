@@ -17,11 +17,11 @@ from seedbed.recording.lines import Lines
 from seedbed.settings import DEFAULT_SEED
 
 from builder import paths
-from builder.catalog import models
 from builder.image import assemble, build, record
-from builder.oci import store as oci
+from builder.image.recipe import resolve_all
 from builder.oci import tar
-from builder.oci.store import Layout, Store
+from builder.oci.layout import Layout, compose
+from builder.oci.store import Store
 
 EPOCH, LEVEL = 1_735_689_600, 3
 TINY = paths.ROOT / "tests" / "images"
@@ -89,7 +89,7 @@ def catalogs() -> tuple[Path, ...]:
 def cache_with_record() -> Path:
     """A cache in which the tiny image is built: its record, and a base layer that dpkg's status is in."""
     root = folder() / "cache"
-    loaded = models.load(TINY)
+    [recipe] = resolve_all(TINY, ["tiny"])
     status = b"Package: bash\nStatus: install ok installed\nVersion: 5.2\nInstalled-Size: 7164\n\n"
     with cached_in(root):
         layer = tar.write_layer(
@@ -97,7 +97,7 @@ def cache_with_record() -> Path:
         )
         record.Record(
             image="tiny",
-            inputs=build.inputs_of(loaded, loaded.image("tiny")),
+            inputs=build.inputs_of(recipe),
             lock="2" * 64,
             digest=DIGEST,
             config=DIGEST,
@@ -126,7 +126,7 @@ def _layout(name: str, content: bytes) -> Path:
         tar.write_layer(store, entries, epoch=EPOCH, level=LEVEL, what="base"),
         tar.write_layer(store, [tar.file("opt/same", b"same")], epoch=EPOCH, level=LEVEL, what="same"),
     ]
-    layout.write_image(store, layers, config={"Env": ["PATH=/bin"], "Labels": {"a": "b"}}, epoch=EPOCH)
+    layout.write(store, compose(layers, {"Env": ["PATH=/bin"], "Labels": {"a": "b"}}, epoch=EPOCH))
     return layout.root
 
 
@@ -236,6 +236,3 @@ def make_all() -> None:
     """Before the first try, so that every process that makes tries finds it."""
     for make in (catalogs, cache_with_record, layouts, run_record, golden, sweep, journals, python):
         make()
-
-
-canonical_json = oci.canonical_json

@@ -4,6 +4,7 @@ import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -62,14 +63,30 @@ def test_an_index_in_the_place_of_an_image_is_refused_and_named():
     ("status", "kind"),
     [
         ([["driver-type", "io.containerd.snapshotter.v1"]], "containerd"),
-        ([["Backing Filesystem", "extfs"]], "older image store"),
-        (None, "older image store"),
+        ([["Backing Filesystem", "extfs"]], "older image store; no Dockerfile build (build --recipe)"),
+        (None, "older image store; no Dockerfile build (build --recipe)"),
     ],
 )
 def test_either_image_store_will_do_and_is_named(status, kind):
     info = {"ServerVersion": "28.0", "Driver": "overlay2", "DriverStatus": status}
     store = Engine(Client(info=info), {}, embedded=False).image_store()
     assert (store.found, store.remedy) == (f"Docker 28.0, overlay2 ({kind})", None)
+
+
+def test_names_of_images_that_were_pulled_from_here_are_taken_away_and_no_other():
+    digest = f"@sha256:{'1' * 64}"
+    ours = [f"127.0.0.1:1234/untested/tiny{digest}", f"127.0.0.1:99/untested/tiny{digest}"]
+    others = [
+        f"seedbed/tiny{digest}",
+        f"127.0.0.1:5000/team/tiny{digest}",
+        f"127.0.0.1:5000/untested/tiny2{digest}",
+        f"registry.example/untested/tiny{digest}",
+    ]
+    removed: list[str] = []
+    images = [SimpleNamespace(attrs={"RepoDigests": names}) for names in ([*ours, *others], None, [])]
+    known = SimpleNamespace(list=lambda: images, remove=removed.append)
+    Engine(SimpleNamespace(images=known), {}, embedded=False).forget("/untested/tiny@")
+    assert removed == ours
 
 
 @pytest.mark.parametrize(

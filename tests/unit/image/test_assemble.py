@@ -1,5 +1,6 @@
 """Which layers an image has: groups of wheels, two where image.yaml splits one, each bundle under its bytecode."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.catalog.models import LayerGroup
+from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.assemble import Group, bundles_of
 from builder.layers.install import Target
 from builder.lock import requirements
+from builder.oci.store import LAYER_TYPE, Descriptor, Layer
 from tests.wheels import Recipe
 
 TARGET = Target("/opt/venv", "3.11")
@@ -67,3 +70,45 @@ def test_what_a_layer_holds_can_be_read_out_of_it(tmp_path, monkeypatch):
     made = assemble.write_layer(assemble.store(), entries, epoch=0, level=1, what="")
     assert assemble.files_in(made.descriptor.digest, {"etc/group", "etc/shadow"}) == {"etc/group": b"wheel"}
     assert assemble.files_in(f"sha256:{'0' * 64}", {"etc/group"}) == {}
+
+
+# Layers that are made side by side
+
+
+def layer(what: str) -> Layer:
+    return Layer(Descriptor.of(what.encode(), LAYER_TYPE), f"sha256:{'0' * 64}", 1, what)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("abc", ["a", "ab", "abc"]),
+        ("cba", ["abc"]),
+        ("acb", ["a", "abc"]),
+        ("bc", []),
+    ],
+)
+def test_who_asks_hears_of_the_layers_that_are_there_bottom_first_and_without_a_gap(made, told):
+    heard = []
+    stack = assemble.Stack("abc", lambda layers: heard.append("".join(layer.what for layer in layers)))
+    for what in made:
+        stack.add(layer(what))
+    assert heard == told
+    assert [layer.what for layer in stack.layers] == list(told[-1] if told else "")
+
+
+def test_what_fails_beside_the_block_fails_where_it_is_waited_for():
+    def fail() -> None:
+        raise SeedbedError("no room")
+
+    with pytest.raises(SeedbedError, match="no room"), assemble.beside(fail) as wait:
+        wait()
+        pytest.fail("went on")
+
+
+def test_a_block_that_fails_does_not_wait_for_what_runs_beside_it():
+    ended = threading.Event()
+    with pytest.raises(SeedbedError, match="no room"), assemble.beside(lambda: ended.wait(60)):
+        raise SeedbedError("no room")
+    assert not ended.is_set()
+    ended.set()

@@ -4,11 +4,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from builder import network
-from builder.engine.client import Engine
+from builder.engine.client import CONTAINERD_STORE, Engine
+from builder.errors import SeedbedError
 from builder.image import assemble, buildx
 from builder.image.contents import UNLOCKED
 from builder.oci.tar import file, write_layer
@@ -46,12 +48,19 @@ def seen(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, seen: Path) -> Engine:
+def store() -> str:
+    """The engine's image store."""
+    return CONTAINERD_STORE
+
+
+@pytest.fixture
+def engine(tmp_path: Path, seen: Path, store: str) -> Engine:
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.write_text(BUILDX.format(python=sys.executable, seen=str(seen)))
     program.chmod(0o755)
-    return Engine(None, {**os.environ, "PATH": str(program.parent)}, embedded=False)
+    client = SimpleNamespace(info=lambda: {"DriverStatus": [["driver-type", store]]})
+    return Engine(client, {**os.environ, "PATH": str(program.parent)}, embedded=False)
 
 
 @pytest.mark.parametrize("name", ["plain", "a,b", "a@b", "a:b", 'a "b" c', "a=b"])
@@ -80,3 +89,11 @@ def test_an_image_of_substituted_packages_is_labelled_with_them_and_any_other_is
         buildx.run(resolve(), engine, None, substituted=substituted)
         read = json.loads(seen.read_text())
         assert (read["labels"], read["contexts"]) == (labels, {})
+
+
+@pytest.mark.parametrize("store", ["another"])
+def test_an_engine_with_the_older_image_store_is_refused_with_a_remedy(engine, seen, resolve):
+    """With it a layer that is pushed has another digest than the one that was built."""
+    with pytest.raises(SeedbedError, match=r"containerd image store.*daemon\.json, or build without --recipe$"):
+        buildx.run(resolve(), engine, None)
+    assert not seen.exists()

@@ -1,18 +1,17 @@
 """Loading an image into an engine: nothing if it is there, a pull, or `docker load`; and no name is left of that."""
 
 import json
+import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from builder.engine.client import Engine as RealEngine
 from builder.errors import SeedbedError
 from builder.image import assemble, load
 from builder.image.record import LayerRecord, Record
-from builder.oci.layout import Layout, compose
+from builder.oci.layout import Layout, compose, read_image
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE
 from builder.oci.tar import file, write_layer
 
@@ -25,6 +24,7 @@ class Engine:
         self.known: set[str] = set()
         self.done: list[str] = []
         self.named: list[str] = []
+        self.forgotten: list[str] = []
         self.served = b""
 
     def find(self, *digests: str) -> str | None:
@@ -47,15 +47,11 @@ class Engine:
         self.take(Layout(folder).descriptor().digest)
 
     def take(self, manifest: str) -> None:
-        document = json.loads(assemble.store().blob(manifest).read_bytes())
+        document = json.loads(self.served or assemble.store().blob(manifest).read_bytes())
         self.known.add(self.takes or (manifest if self.by == "digest" else document["config"]["digest"]))
 
-    def names(self, *digests: str) -> Iterable[str]:
-        return list(self.named)
-
-    def remove(self, name: str) -> None:
-        self.done.append(f"remove {name}")
-        self.named.remove(name)
+    def forget(self, source: str) -> None:
+        self.forgotten.append(source)
 
 
 @pytest.fixture
@@ -63,11 +59,11 @@ def built(tmp_path, monkeypatch) -> Record:
     """The record of an image in the store."""
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
     store = assemble.store()
-    layer = write_layer(store, [file("a", b"a")], epoch=0, level=1, what="a layer")
-    image = compose([layer], {}, epoch=0)
+    layers = [write_layer(store, [file(name, b"")], epoch=0, level=1, what=name) for name in "ab"]
+    image = compose(layers, {"User": "1000"}, epoch=0)
     store.add(image.config, CONFIG_TYPE)
     store.add(image.manifest, MANIFEST_TYPE)
-    part = LayerRecord(digest=layer.descriptor.digest, size=1, what="a layer")
+    part = LayerRecord(digest=layers[0].descriptor.digest, size=1, what="a")
     return Record(
         image="tiny",
         inputs="i",
@@ -78,6 +74,10 @@ def built(tmp_path, monkeypatch) -> Record:
         unpacked=0,
         seconds=1,
     )
+
+
+def manifest(built: Record) -> bytes:
+    return assemble.store().blob(built.digest).read_bytes()
 
 
 @pytest.mark.parametrize("by", ["digest", "config"])
@@ -93,7 +93,7 @@ def test_the_engine_pulls_the_image_from_the_store_and_is_asked_by_what_it_knows
     engine = Engine(by=by)
     assert load.load(built, engine) == getattr(built, by)
     assert engine.done == ["pull"]
-    assert engine.served == assemble.store().blob(built.digest).read_bytes()
+    assert engine.served == manifest(built)
 
 
 def test_it_is_named_by_its_digest_in_a_repository_on_loopback(built):
@@ -125,23 +125,74 @@ def test_an_image_that_the_store_has_lost_is_one_line(built):
         load.load(built, Engine(reaches=False))
 
 
-def test_its_temporary_name_is_taken_away_and_no_other(built):
+# While it is built
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(load, "PAUSE", 0.01)
+
+
+def build(loader: load.Loader, built: Record, engine: Engine, *, pulls: int) -> None:
+    """Have the layers there one after the other, each once the engine has taken what was there before."""
+    layers = read_image(assemble.store(), built.digest).layers
+    for count in range(1, pulls + 1):
+        loader.grown(layers[:count])
+        assert wait_for(lambda wanted=count: len(engine.done) >= wanted)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    for _ in range(1000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_the_lowest_layers_are_loaded_as_an_image_while_the_rest_is_built(built, impatient):
     engine = Engine()
-    load.load(built, engine)
-    [temporary] = engine.named
-    others = [
-        f"seedbed/tiny@{built.digest}",
-        f"127.0.0.1:5000/team/tiny@{built.digest}",
-        f"127.0.0.1:5000/{load.UNTESTED}/tiny2@{built.digest}",
-        f"registry.example/{load.UNTESTED}/tiny@{built.digest}",
-    ]
-    engine.named += others
-    load.forget_source(built, engine)
-    assert engine.named == others
-    assert engine.done == ["pull", f"remove {temporary}"]
+    with load.Loader("tiny", engine).at_work() as loader:
+        build(loader, built, engine, pulls=1)
+        assert json.loads(engine.served)["layers"] == json.loads(manifest(built))["layers"][:1]
+        assert loader.load(built) == built.digest
+    assert engine.done == ["pull", "pull"] and engine.served == manifest(built)
+    assert engine.forgotten == ["/parts/tiny@"]
 
 
-def test_an_image_without_a_name_has_none_to_take_away(built):
-    known = SimpleNamespace(attrs={"RepoDigests": None})
-    client = SimpleNamespace(images=SimpleNamespace(get=lambda name: known))
-    load.forget_source(built, RealEngine(client, {}, embedded=False))
+def test_a_build_that_makes_no_layer_loads_no_part(built, impatient):
+    engine = Engine()
+    with load.Loader("tiny", engine).at_work() as loader:
+        loader.load(built)
+    assert engine.done == ["pull"] and engine.served == manifest(built)
+
+
+def test_an_engine_that_cannot_reach_our_loopback_is_asked_for_one_part_alone(built, impatient):
+    engine = Engine(reaches=False)
+    with load.Loader("tiny", engine).at_work() as loader:
+        build(loader, built, engine, pulls=1)
+        loader.grown(read_image(assemble.store(), built.digest).layers)
+        loader._worker.join(10)
+        assert loader.load(built) == built.digest
+    assert engine.done == ["pull", "pull", "load"]
+
+
+def test_a_build_that_fails_ends_the_loading(built, impatient):
+    with pytest.raises(SeedbedError, match="no room"), load.Loader("tiny", Engine()).at_work() as loader:
+        raise SeedbedError("no room")
+    loader._worker.join(10)
+    assert not loader._worker.is_alive()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_fails_meanwhile_is_no_traceback_and_is_asked_again_at_the_end(built, impatient):
+    class Failing(Engine):
+        def try_pull(self, name: str) -> str:
+            self.done.append("pull")
+            raise SeedbedError("no docker command on PATH")
+
+    engine = Failing()
+    with load.Loader("tiny", engine).at_work() as loader:
+        build(loader, built, engine, pulls=1)
+        loader._worker.join(10)
+        with pytest.raises(SeedbedError, match="no docker command on PATH"):
+            loader.load(built)

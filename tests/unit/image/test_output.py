@@ -59,7 +59,7 @@ def test_a_folder_and_a_tar_hold_the_same_files_and_no_others(built, image, tmp_
     for name in ("image", "image.tar"):
         output.write(built, tmp_path / name)
     blobs = {built.digest, built.config, *(layer.descriptor.digest for layer in image.layers)}
-    expected = {"oci-layout", "index.json", *(f"blobs/{digest.replace(':', '/')}" for digest in blobs)}
+    expected = {"oci-layout", "index.json", "manifest.json", *(f"blobs/{digest.replace(':', '/')}" for digest in blobs)}
     assert files(tmp_path / "image") == files(tmp_path / "image.tar")
     assert files(tmp_path / "image").keys() == expected
 

@@ -433,7 +433,14 @@ def test_however_well_a_file_is_compressed_it_is_inflated_in_small_pieces(folder
 
 def test_a_writer_that_is_killed_is_one_line():
     with pytest.raises(SeedbedError, match="a process that wrote a layer was killed: see whether memory is short"):
-        layers._in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2)
+        list(layers._in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2))
+
+
+def test_once_a_layer_has_failed_no_other_is_begun(tmp_path):
+    others = [partial(subprocess.run, ["sh", "-c", f"touch {tmp_path}/{number}; sleep 0.3"]) for number in range(12)]
+    with pytest.raises(ZeroDivisionError):
+        list(layers._in_parallel([partial(divmod, 1, 0), *others], 2))
+    assert len([*tmp_path.iterdir()]) < 6
 
 
 @pytest.mark.parametrize(

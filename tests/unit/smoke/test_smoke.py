@@ -22,6 +22,7 @@ class Engine:
     def __init__(self, *answers: Finished) -> None:
         self.answers = list(answers)
         self.tagged: list[str] = []
+        self.forgotten: list[str] = []
 
     def run(self, image, command, **options):
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -29,8 +30,8 @@ class Engine:
     def find(self, *digests):
         return digests[0]
 
-    def names(self, *digests):
-        return []
+    def forget(self, source):
+        self.forgotten.append(source)
 
     def tag(self, image, name):
         self.tagged.append(name)
@@ -92,6 +93,7 @@ def test_an_image_that_passes_is_tagged_by_version_and_by_lock(test_with):
     tested, engine = test_with({"a": passing, "b": skipping})
     assert tested.tested
     assert engine.tagged == ["seedbed/tiny:2.4.6-py311", "seedbed/tiny:2.4.6-py311-" + "l" * 12]
+    assert engine.forgotten == [f"/untested/tiny@{DIGEST}"], "it has a better name now"
     assert record.find(tested.inputs) == tested
 
 
@@ -99,6 +101,7 @@ def test_an_image_that_fails_one_check_gets_no_tag(test_with):
     tested, engine = test_with({"a": passing, "b": failing})
     assert not tested.tested
     assert engine.tagged == [] and tested.tags == ()
+    assert engine.forgotten == [], "its only name, by which one may look into it"
 
 
 def test_an_unlocked_image_is_not_named_after_its_lock(test_with):

@@ -1,0 +1,91 @@
+"""The builder's rooms know only what lies below them, and the linter that says so can tell."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder import paths
+
+ROOMS = ("catalog", "cli", "debian", "engine", "image", "layers", "lock", "oci", "publish", "reproduce", "smoke")
+
+
+def linted(root: Path) -> subprocess.CompletedProcess[str]:
+    """What import-linter says of the builder in `root`, by the contract of its pyproject.toml."""
+    program = Path(sys.prefix, "bin", "lint-imports")
+    return subprocess.run([program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the builder and of the contract."""
+    shutil.copytree(paths.ROOT / "builder", tmp_path / "builder", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(paths.ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def plant(root: Path, module: str, statement: str) -> None:
+    path = root / "builder" / module
+    path.write_text(f"{path.read_text()}\n\n{statement}\n")
+
+
+def test_the_builder_imports_in_the_direction_of_its_rooms():
+    checked = linted(paths.ROOT)
+    assert checked.returncode == 0, checked.stdout
+    assert "1 kept, 0 broken" in checked.stdout
+
+
+def test_control_a_copy_is_linted_as_the_builder_is(copied):
+    assert linted(copied).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "broken"),
+    [
+        ("oci/tar.py", "from builder.cli.main import seedbed", "builder.oci is not allowed to import builder.cli"),
+        (
+            "oci/tar.py",
+            "def late():\n    import builder.image.build",
+            "builder.oci is not allowed to import builder.im",
+        ),
+        ("debian/archive.py", "import builder.catalog.models", "builder.debian is not allowed to import builder.catal"),
+        ("engine/client.py", "import builder.lock.packages", "builder.engine is not allowed to import builder.lock"),
+        ("lock/packages.py", "import builder.layers.base", "builder.lock is not allowed to import builder.layers"),
+        ("image/build.py", "import builder.smoke.smoke", "builder.image is not allowed to import builder.smoke"),
+        ("smoke/smoke.py", "import builder.publish.push", "builder.smoke is not allowed to import builder.publish"),
+        ("files.py", "import builder.oci.store", "builder.files is not allowed to import builder.oci"),
+    ],
+)
+def test_an_import_against_the_direction_is_found_and_named(copied, module, statement, broken):
+    plant(copied, module, statement)
+    checked = linted(copied)
+    assert checked.returncode != 0
+    assert broken in " ".join(checked.stdout.split())
+
+
+def test_a_room_that_the_contract_does_not_name_is_found(copied):
+    (copied / "builder" / "attic").mkdir()
+    (copied / "builder" / "attic" / "__init__.py").touch()
+    checked = linted(copied)
+    assert checked.returncode != 0 and "attic" in checked.stdout
+
+
+def test_the_tests_stand_in_the_rooms_of_what_they_test():
+    """And every room has some."""
+    rooms = {path.parent.name for path in (paths.ROOT / "tests" / "unit").glob("*/test_*.py")} - {"runtime"}
+    assert {path.parent.name for path in paths.ROOT.glob("builder/*/__init__.py")} == set(ROOMS)
+    assert rooms <= set(ROOMS)
+    assert set(ROOMS) - rooms <= {"publish"}, "tests/unit/oci/test_registry.py has its tests"
+
+
+def test_no_module_has_a_log_parameter_or_prints_its_log():
+    """Each has a logger of its own."""
+    found = [
+        f"{path.relative_to(paths.ROOT)}: {match[0]}"
+        for path in sorted(paths.ROOT.glob("builder/**/*.py"))
+        for match in re.finditer(r"\blog: (Callable|Log)\b|console\.log\(", path.read_text())
+    ]
+    assert found == []
