@@ -1,1 +1,1 @@
-"""The library behind build.py: one concern a file, data flowing one way (see README.md)."""
+"""The library behind build.py; docs/architecture.md describes its rooms and the way of the data."""

@@ -1,4 +1,4 @@
-"""Talk and tables. Talk goes to stderr, data to stdout, so that a pipe gets data alone."""
+"""Progress and tables. Progress goes to stderr, data to stdout, so that a pipe gets only data."""
 
 import json
 import logging
@@ -102,12 +102,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_line(text: str) -> None:
-    """A line of data; what others wrote cannot act on the terminal."""
+    """Print a line of data; control characters in it are escaped."""
     print(printable(text))
 
 
 def size(count: int) -> str:
-    """Bytes as people say them: `2.9 GB`, of 1000 each."""
+    """Bytes in a readable form, in powers of 1000: `2.9 GB`."""
     amount = float(count)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:

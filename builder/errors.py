@@ -1,10 +1,10 @@
-"""The two ways a verb can end badly. Both print as one line that says what to do next."""
+"""The two ways in which a command fails. Both print as one line that says what to do next."""
 
 from builder.text import one_line
 
 
 class SeedbedError(Exception):
-    """The thing asked for could not be done, or the thing checked does not hold (exit status 1)."""
+    """A command could not do its work, or what it checks does not hold (exit status 1)."""
 
     exit_status = 1
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit for a terminal or for one line of a log. Standard library only."""
+"""Text from elsewhere, made safe for a terminal or for one line of a log. Standard library only."""
 
 
 def printable(text: str) -> str:
@@ -10,11 +10,11 @@ LONGEST_LINE = 1000
 
 
 def one_line(text: str) -> str:
-    """The text as a single line that can be printed, and is not endless."""
+    """The text as one printable line, cut if it is too long."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 
 def last_line(text: str) -> str:
-    """The last thing a program said, fit for a message: it may have meant its escapes for a terminal."""
+    """The last line of a program's output that is not empty, with control characters escaped."""
     return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))

@@ -20,10 +20,15 @@ from pydantic import (
     field_validator,
 )
 
+from builder import paths
 from builder.catalog import source
 from builder.catalog.source import Source
 from builder.errors import UsageError
 
+EXAMPLE = (
+    "the name of a script in examples/ that trains for `--epochs N` and prints `parameters sha256: <64 hex digits>` "
+    "(CONTRIBUTING.md, Add an image)"
+)
 NAME = r"^[a-z][a-z0-9-]*$"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
 
@@ -54,7 +59,7 @@ class Strict(BaseModel):
 
 
 class EndOfLife(Strict):
-    """When the framework's authors stopped mending this version."""
+    """When this version of the framework reached end of life."""
 
     date: date
     note: Text
@@ -109,7 +114,7 @@ class Located(Strict):
 
 
 class Base(Located):
-    """The Debian root file system that images stand on."""
+    """The Debian root file system that images are based on."""
 
     kind: Literal["base"]
     suite: Name
@@ -154,7 +159,7 @@ class Image(Located):
     layers: tuple[LayerGroup, ...] = Field(min_length=1)
     environment: dict[Variable, Value] = {}
     labels: dict[Label, Value] = {}
-    example: Script
+    example: Script = Field(description=EXAMPLE)
     size_budget: SizeBudget
 
     @field_validator("versions")
@@ -216,7 +221,7 @@ class Catalog:
         return self.images[name]
 
     def select(self, names: Iterable[str]) -> list[Image]:
-        """The images named, or all of them when nothing is; those that lend layers come before those that borrow."""
+        """The images named, or all if none is; an image comes before those that share its layers."""
         wanted = set(names)
         for name in wanted - self.bases.keys():
             self.image(name)
@@ -224,7 +229,7 @@ class Catalog:
         return sorted(images, key=lambda image: (image.shared is not None, image.name))
 
     def select_bases(self, names: Iterable[str]) -> list[Base]:
-        """The bases named, or all of them when nothing is."""
+        """The bases named, or all if none is."""
         wanted = set(names)
         return [base for base in self.bases.values() if base.name in wanted or not wanted]
 
@@ -235,8 +240,8 @@ class Catalog:
         """The image's layers of wheels in order: those it shares first, then its own."""
         if image.shared is None:
             return list(image.layers)
-        lender = {group.name: group for group in self.image(image.shared.image).layers}
-        return [*(lender[name] for name in image.shared.layers), *image.layers]
+        owned = {group.name: group for group in self.image(image.shared.image).layers}
+        return [*(owned[name] for name in image.shared.layers), *image.layers]
 
 
 def load(root: Path) -> Catalog:
@@ -266,7 +271,7 @@ def locate(read: Source, model: type[Located]) -> Located:
 
 
 def check_references(catalog: Catalog, image: Image) -> None:
-    """What one file says of another has to be so."""
+    """Raise `UsageError` if a file names a base, an image, a layer or a script that does not exist."""
     base = catalog.bases.get(image.base)
     if base is None:
         known = ", ".join(catalog.bases) or "none"
@@ -275,19 +280,21 @@ def check_references(catalog: Catalog, image: Image) -> None:
         raise UsageError(
             f"{image.where('python')}: expected {base.python}, which {base.name} ships, found {image.python}"
         )
+    if not (paths.EXAMPLES / image.example).is_file():
+        raise UsageError(f"{image.where('example')}: no file examples/{image.example}; expected {EXAMPLE}")
     if image.shared:
         check_shared(catalog, image, image.shared)
     image.full_tag  # noqa: B018 (raises where the template names an unknown fact)
 
 
 def check_shared(catalog: Catalog, image: Image, shared: Shared) -> None:
-    lender = catalog.images.get(shared.image)
-    if lender is None or lender.shared:
+    owner = catalog.images.get(shared.image)
+    if owner is None or owner.shared:
         raise UsageError(
             f"{image.where('shared', 'image')}: expected an image that owns its layers, found {shared.image!r}"
         )
-    owned = [group.name for group in lender.layers]
+    owned = [group.name for group in owner.layers]
     for index, name in enumerate(shared.layers):
         if name not in owned:
             where = image.where("shared", "layers", index)
-            raise UsageError(f"{where}: {lender.name} has no layer {name!r}; it has: {', '.join(owned)}")
+            raise UsageError(f"{where}: {owner.name} has no layer {name!r}; it has: {', '.join(owned)}")

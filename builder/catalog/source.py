@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Source:
-    """A YAML file as read: its data, and the line that every key stands on."""
+    """A YAML file as read: its data, and the line of every key."""
 
     path: Path
     data: dict[str, Any]
@@ -37,7 +37,9 @@ class Source:
             return model.model_validate(self.data)
         except ValidationError as failed:
             keys, problem = first_problem(failed)
-            raise UsageError(f"{self.where(*keys)}: {problem}") from None
+            field = model.model_fields.get(str(keys[0])) if keys else None
+            meaning = f"; expected {field.description}" if field and field.description else ""
+            raise UsageError(f"{self.where(*keys)}: {problem}{meaning}") from None
 
 
 def read(path: Path) -> Source:

@@ -1,4 +1,4 @@
-"""What every verb's command line has in common: an example in its help, errors of one line, exit status 0, 1 or 2."""
+"""What all commands have in common: an example in the help, errors of one line, exit status 0, 1 or 2."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from builder.interrupts import Interrupted
 from builder.text import one_line, printable
 
 images_argument = click.argument("images", nargs=-1, metavar="[IMAGE…]")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 class Verb(click.Command):
@@ -27,7 +27,7 @@ class Verb(click.Command):
 
 
 class VerbGroup(click.Group):
-    """Verbs; what ends one of them early is said in one line and becomes the exit status."""
+    """Commands; an error ends one of them with one line and an exit status."""
 
     command_class = Verb
     group_class = type
@@ -62,7 +62,7 @@ class VerbGroup(click.Group):
 
 
 def open_streams() -> None:
-    """Make do with standard streams as they come: closed, or in an encoding that lacks most characters.
+    """Accept standard streams that are closed, or in an encoding that lacks most characters.
 
     No other file takes the number of one that is closed; writing to a closed stdout fails.
     """
@@ -77,7 +77,7 @@ def open_streams() -> None:
 
 
 class Output(io.FileIO):
-    """Standard output; what keeps it from being written is said to be about it, and about no file."""
+    """Standard output; an error while writing names it, not a file."""
 
     def write(self, data: Any) -> int | None:
         try:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 @click.command("doctor", cls=Verb, example="./build.py doctor")
 @json_option
 def doctor(as_json: bool) -> None:
-    """Show at a glance what this host offers for builds, and what to do where it lacks something."""
+    """Show what this host offers for builds, and what to do about anything that is missing."""
     findings = diagnosis.examine()
     if as_json:
         print_json([vars(finding) for finding in findings])
@@ -36,7 +36,7 @@ def engine() -> None:
 @engine.command(example="./build.py engine up")
 @cleaning.in_use()
 def up() -> None:
-    """Start it, unless it runs."""
+    """Start it, unless it is running."""
     started = client.embedded().up()
     log.info("the embedded engine " + ("is up" if started else "was up already"))
 
@@ -50,15 +50,15 @@ def down() -> None:
 
 @engine.command(example='eval "$(./build.py engine env)"')
 def env() -> None:
-    """Print what a shell needs to use it: docker, docker compose and docker buildx then talk to it."""
+    """Print the variables that make docker, docker compose and docker buildx use it."""
     for name, value in client.embedded().environment().items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @click.command(cls=Verb, example="./build.py clean")
-@click.option("--all", "everything", is_flag=True, help="Downloads and the embedded engine's data too.")
+@click.option("--all", "everything", is_flag=True, help="Delete downloads and the embedded engine's data too.")
 def clean(everything: bool) -> None:
-    """Delete what can be made again: layers, records, build cache; with --all also what must be downloaded again."""
+    """Delete layers and records of builds; with --all also downloads and the embedded engine's data."""
     cleaning.clean(everything)
 
 

@@ -11,7 +11,10 @@ from builder.cli.group import VerbGroup
 
 @click.group(cls=VerbGroup)
 @click.option(
-    "--catalog", type=click.Path(path_type=Path, file_okay=False), default=paths.IMAGES, help="Folder of image folders."
+    "--catalog",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=paths.IMAGES,
+    help="Folder of images; default: images.",
 )
 @click.pass_context
 def seedbed(context: click.Context, catalog: Path) -> None:

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 @click.command("lock", cls=Verb, example="./build.py lock pytorch --cutoff 2026-11-20")
 @images_argument
-@click.option("--check", is_flag=True, help="Change nothing, ask no network; fail where a lock is stale.")
-@click.option("--cutoff", metavar="DATE", help="Consider only wheels published before this day (UTC); default: today.")
+@click.option("--check", is_flag=True, help="Change nothing, use no network; fail if a lock is stale.")
+@click.option("--cutoff", metavar="DATE", help="Use only wheels published before this day (UTC); default: today.")
 @click.pass_obj
 def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> None:
-    """Resolve Debian packages and wheels, and write down what to install, with hashes."""
+    """Resolve versions of Debian packages and wheels, and write the locks, with hashes."""
     catalog = models.load(root)
     moment = requirements.moment(cutoff)
     for base in catalog.select_bases(images):
@@ -51,7 +51,7 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
 
 @click.command("render", cls=Verb, example="./build.py render --check")
 @images_argument
-@click.option("--check", is_flag=True, help="Change nothing; show the difference and fail where there is one.")
+@click.option("--check", is_flag=True, help="Change nothing; show the differences, and fail if there are any.")
 @click.pass_obj
 def render(root: Path, images: Sequence[str], check: bool) -> None:
     """Render each image's Dockerfile from the templates, image.yaml and the locks."""
@@ -70,24 +70,24 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
 
 @click.command("build", cls=Verb, example="./build.py build pytorch")
 @images_argument
-@click.option("--locked", is_flag=True, help="Refuse to build where a locked Debian package can no longer be had.")
-@click.option("--check", is_flag=True, help="Fail where the digest is not the one of record.")
-@click.option("--record", is_flag=True, help="Write the digest down as the one of record, images/IMAGE/digest.")
+@click.option("--locked", is_flag=True, help="Fail if a locked Debian package is no longer available.")
+@click.option("--check", is_flag=True, help="Fail if the digest differs from the digest of record.")
+@click.option("--record", is_flag=True, help="Write the digest of record, images/IMAGE/digest.")
 @click.option(
     "--output",
     "destination",
     metavar="DIR|FILE.tar",
     type=click.Path(path_type=Path),
-    help="Leave the image there too, as an OCI layout or archive.",
+    help="Also write the image there, as an OCI layout or archive.",
 )
-@click.option("--recipe", is_flag=True, help="The Dockerfile build: Docker runs the Dockerfile.")
+@click.option("--recipe", is_flag=True, help="Dockerfile build: BuildKit runs the Dockerfile. Other digest, no record.")
 @click.option(
     "--base",
     type=click.Choice(["bootstrap", "registry"]),
     default="bootstrap",
-    help="Debian from its locked packages (default), or the image by digest from a registry (implies --recipe).",
+    help="Debian from locked packages (default), or from an image in a registry (implies --recipe).",
 )
-@click.option("--no-cache", is_flag=True, help="Build although nothing changed.")
+@click.option("--no-cache", is_flag=True, help="Build even if nothing changed.")
 @click.pass_obj
 @cleaning.in_use()
 def build_(
@@ -102,13 +102,13 @@ def build_(
     base: str,
     no_cache: bool,
 ) -> None:
-    """Build images. They have no tag until `smoke` has passed on them.
+    """Build images; tags come with `smoke`, when its tests pass.
 
-    No Docker is needed. An engine that answers is given the image.
+    No Docker is needed. If an engine answers, the images are loaded into it.
     """
     options = Options.of(locked=locked or record, recipe=recipe, base=base, no_cache=no_cache)
     if options.dockerfile and (check or record or destination):
-        raise UsageError("--check, --record and --output go without --recipe: what Docker builds has another digest")
+        raise UsageError("--check, --record and --output exclude --recipe: a Dockerfile build has another digest")
     recipes = resolve_all(root, images)
     if destination and len(recipes) != 1:
         raise UsageError(f"--output {destination}: name one image, for it holds one")

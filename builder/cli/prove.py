@@ -1,4 +1,4 @@
-"""What an image is worth: `smoke`, `verify` and `diff`; and `push`, for those that have passed."""
+"""Commands that test, compare and publish images: `smoke`, `verify`, `diff` and `push`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,18 +21,18 @@ from builder.smoke.smoke import Gpu
 @click.command("smoke", cls=Verb, example="./build.py smoke pytorch --gpu require")
 @images_argument
 @click.option(
-    "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: where the engine offers GPUs."
+    "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: if the engine offers GPUs."
 )
 @click.option(
     "--host",
     is_flag=True,
     expose_value=False,
-    help="Test the Python at hand instead, without engine or network; smoke --host --help tells more.",
+    help="Test the Python at hand instead, without engine or network; see smoke --host --help.",
 )
 @click.pass_obj
 @cleaning.in_use()
 def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
-    """Test images just built, and tag those that pass."""
+    """Test the images last built, and tag those that pass. This needs a Docker engine."""
     wanted = resolve_all(root, images)
     tested = {recipe.name: smoke.test(recipe, client.connect(), gpu) for recipe in wanted}
     listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
@@ -48,7 +48,7 @@ def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
     help="Compare with this image, pulled if it names a registry, or with an OCI layout or archive; "
     "default: the digest of record, else the last build.",
 )
-@click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and say which difference matters.")
+@click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and find the difference that matters.")
 @json_option
 @click.pass_obj
 @cleaning.in_use()
@@ -69,7 +69,7 @@ def verify_(root: Path, image: str, against: str | None, vary: bool, as_json: bo
 @click.argument("second", metavar="B")
 @json_option
 def diff_(first: str, second: str, as_json: bool) -> None:
-    """Compare two images, each in the engine, or an OCI layout or archive, down to the first file that differs."""
+    """Compare two images down to the first file that differs. Each is in the engine, an OCI layout or an archive."""
     comparison = diff.compare(*(diff.open_image(name, client.connect) for name in (first, second)))
     if as_json:
         print_json(comparison.to_json())

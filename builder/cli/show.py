@@ -1,4 +1,4 @@
-"""What is there: `list`, `show`, `report` and `matrix`. None of them needs an engine."""
+"""Commands that only read: `list`, `show`, `report` and `matrix`. None of them needs an engine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def show(root: Path, image: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
-    """Show what images weigh, layer by layer and package by package; fail where one is over its budget."""
+    """Show the sizes of layers and packages; fail if an image exceeds its size budget."""
     wanted = recipe.resolve_all(root, images)
     records = {other.name: built for other in recipe.resolve_all(root, ()) if (built := build.find(other))}
     if missing := [each.name for each in wanted if each.name not in records]:
@@ -75,11 +75,11 @@ def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
     "kind",
     type=click.Choice(["github", "bake"]),
     default="github",
-    help="A CI's job matrix, or bake's file.",
+    help="A job matrix for CI, or a file for bake.",
 )
 @click.pass_obj
 def matrix_(root: Path, kind: str) -> None:
-    """Print the whole catalog as JSON for a tool that runs a job for each image."""
+    """Print the catalog as JSON, with a job for each image: for CI, or for docker buildx bake."""
     catalog = models.load(root)
     print_json(matrix.bake(catalog) if kind == "bake" else matrix.jobs(catalog))
 

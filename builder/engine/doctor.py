@@ -1,4 +1,4 @@
-"""What this host offers for builds, at a glance: one line a thing, with a remedy where something is missing."""
+"""What this host offers for builds: one line each, with a remedy if something is missing."""
 
 import platform
 import shutil
@@ -11,7 +11,7 @@ from builder.engine import client
 from builder.engine.client import Requirement
 
 SPACE_NEEDED = 25_000_000_000
-"""Bytes that both images take with everything kept that makes the next build fast (measured; see README.md)."""
+"""Bytes that both images take with all caches kept (measured; see README.md)."""
 
 
 def examine() -> list[Requirement]:

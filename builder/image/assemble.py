@@ -41,8 +41,8 @@ def store() -> Store:
 def image(recipe: Recipe, *, locked: bool, grown: Grown = lambda layers: None) -> tuple[OciImage, tuple[str, ...]]:
     """The whole image, and which locked Debian packages it holds others for, as `name: locked -> substitute`.
 
-    Layers that the store has are not made again. `grown` is told of the layers that are there so far, bottom first
-    without a gap. Raises SeedbedError if one cannot be made, or `locked` and a package cannot be had any more.
+    Layers that the store has are not made again. `grown` gets the layers made so far, bottom first without a gap.
+    Raises SeedbedError if one cannot be made, or `locked` and a package is no longer available.
     """
     groups = groups_of(recipe)
     bundles = bundles_of(groups, Target(contents.VENV, recipe.image.python))

@@ -1,4 +1,4 @@
-"""What an image holds beside Debian and its wheels: the recipe's last steps and the assembled layer come from here."""
+"""What an image contains beside Debian and wheels, for the assembled layer and for the Dockerfile."""
 
 import json
 import sys
@@ -84,7 +84,7 @@ the image's own in sys.path: what is locked wins."""
 
 
 def removed_commands(group: LayerGroup) -> list[str]:
-    """The paths of the console scripts that the layer does without."""
+    """The paths of the console scripts that the layer leaves out."""
     return [f"{VENV}/bin/{command}" for command in group.remove_commands]
 
 
@@ -134,7 +134,7 @@ def environment(image: Image) -> dict[str, str]:
 
 
 def container(recipe: Recipe, substituted: Sequence[str] = ()) -> dict[str, Any]:
-    """The image's configuration, as OCI has it. `substituted` names locked Debian packages that others stand in for."""
+    """The `config` of OCI's image configuration. `substituted` names locked Debian packages and their substitutes."""
     return {
         "User": f"{USER_ID}:{USER_ID}",
         "Env": [f"{name}={value}" for name, value in environment(recipe.image).items()],
@@ -166,7 +166,7 @@ def labels(recipe: Recipe) -> dict[str, str]:
 
 
 def description(recipe: Recipe) -> str:
-    """The text of image.json: what the image says of itself, read by `seedbed info`."""
+    """The text of image.json: facts about the image, read by `seedbed info`."""
     image = recipe.image
     facts = {
         "name": image.name,

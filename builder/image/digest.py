@@ -1,4 +1,4 @@
-"""The digest of record: what an image's manifest is to be, committed in `images/NAME/digest` for anybody to check."""
+"""The digest of record: the digest an image must have, committed in `images/NAME/digest` for anybody to check."""
 
 import re
 from dataclasses import dataclass

@@ -75,7 +75,7 @@ def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
 
 
 def details(recipe: Recipe) -> dict[str, Any]:
-    """All that `show` tells: the summary, what image.yaml says, and the wheels of every layer."""
+    """The data of `show`: the summary, what image.yaml says, and the wheels of every layer."""
     image = recipe.image
     return {
         "name": image.name,

@@ -1,4 +1,4 @@
-"""A built image as an OCI layout or archive, for whoever takes those: skopeo, podman, crane, `docker load`."""
+"""A built image as an OCI layout or archive, for skopeo, podman, crane or `docker load`."""
 
 from pathlib import Path
 

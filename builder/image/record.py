@@ -35,7 +35,7 @@ class SmokeResult(Frozen):
 class Record(Frozen):
     """One build of one image; `digest` is its manifest's, `config` its config's, sizes are in bytes.
 
-    `moved` names the locked Debian packages that could not be had.
+    `moved` names the locked Debian packages that were substituted.
     """
 
     image: str

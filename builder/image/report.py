@@ -1,4 +1,4 @@
-"""What an image weighs, as built: its layers and who shares them, its largest packages, its budget."""
+"""The size of an image as built: its layers and which images share them, its largest packages, its budget."""
 
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -61,7 +61,7 @@ def layer_row(layer: dict[str, Any]) -> tuple[str, ...]:
 
 
 def shared_with(image: Image, layer: LayerRecord, records: dict[str, Record]) -> list[str]:
-    """The other images that have the very same layer."""
+    """The other images that have the same layer."""
     return [
         name
         for name, record in records.items()

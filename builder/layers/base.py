@@ -1,7 +1,7 @@
 """The Debian base as one layer, made of its locked packages, without a registry.
 
-They come from the local cache, else from the archive, else from a snapshot of the lock's date. Where one cannot be had
-any more, the layer is made of what the archive has now, and says what was substituted.
+They come from the local cache, else from the archive, else from a snapshot of the lock's date. If one is no longer
+available, the layer is made of what the archive has now, and names what was substituted.
 """
 
 import logging
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int) -> tuple[Layer, tuple[str, ...]]:
-    """The base's root file system as a layer, and what moved, as `name: locked version -> version in the layer`.
+    """The base's root file system as a layer, and what was substituted: `name: locked version -> version in the layer`.
 
-    Nothing moved: the layer holds exactly what the lock says. `level` is zstd's. Raises `SeedbedError` where the host
-    is not fit, or `locked` and a package cannot be had any more.
+    Nothing substituted: the layer contains exactly what the lock says. `level` is zstd's. Raises `SeedbedError` if the
+    host is unsuitable, or `locked` and a package is no longer available.
     """
     if known := store.find(key_of(base, lock, level), what=what(base)):
         return known, ()

@@ -1,4 +1,4 @@
-"""Locks of Debian packages: the only part that asks the archive which versions there are."""
+"""Locks of Debian packages. Only this module asks the archive which versions exist."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ ENTRY = re.compile(
 
 @dataclass(frozen=True)
 class Lock:
-    """A packages.lock as read. `date` (UTC) is when the archive was asked, `writer` what writes the images' layers."""
+    """A packages.lock as read. `date` (UTC): when it was resolved; `writer`: the toolchain that writes layers."""
 
     inputs: str
     date: datetime
@@ -67,7 +67,7 @@ def write(base: Base, lock: Lock) -> None:
 
 
 def read(base: Base) -> Lock:
-    """The base's lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
+    """The base's lock; raises `SeedbedError` if it is missing or a line is malformed."""
     head: dict[str, str] = {}
     packages = []
     for number, line in enumerate(reading.text(base.lock_path, remedy(base)).splitlines(), start=1):
@@ -92,8 +92,8 @@ def check(base: Base) -> Lock:
         raise SeedbedError(f"{shown(base.lock_path)}: stale, its inputs changed since it was made; {remedy(base)}")
     if lock.writer != toolchain.identity():
         raise SeedbedError(
-            f"{shown(base.lock_path)}: its layers are written by {lock.writer}, here they would be by "
-            f"{toolchain.identity()}; {remedy(base)}"
+            f"{shown(base.lock_path)}: its layers are written by the toolchain {lock.writer}; "
+            f"this checkout has {toolchain.identity()}; {remedy(base)}"
         )
     python = lock.version("python3")
     if python and not python.startswith(f"{base.python}."):
@@ -106,7 +106,7 @@ def archive_of(base: Base) -> Archive:
 
 
 def inputs_of(base: Base) -> str:
-    """The hex sha256 of all that decides what a lock holds, its date apart."""
+    """The hex sha256 of all inputs that decide what the lock contains, except its date."""
     packages = sorted([ESSENTIAL, *base.packages])
     inputs = {"format": FORMAT, "architecture": ARCHITECTURE, "suite": base.suite, "packages": packages}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()

@@ -44,7 +44,7 @@ class Programs:
 
 
 def of(image: Image) -> Programs:
-    """The programs that the smoke tests run, none in some images."""
+    """The programs that the smoke tests run; some images have none."""
     return Programs(image, image.folder / "programs")
 
 
@@ -80,7 +80,7 @@ def check(programs: Programs, image: Lock) -> Lock:
 
 
 def inputs_of(programs: Programs, image: Lock) -> str:
-    """The hex sha256 of all that decides what the lock holds, its cut-off date apart."""
+    """The hex sha256 of all inputs that decide what the lock contains, except its cut-off date."""
     inputs = {
         "requirements": requirements.requirements_in(programs),
         "image": [str(pin) for pin in image.wheels],

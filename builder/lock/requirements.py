@@ -1,4 +1,4 @@
-"""Locks of wheels: the only part that asks the index which versions exist. Everything after reads the lock."""
+"""Locks of wheels. Only this module asks the index which versions exist; everything after reads the lock."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
@@ -102,7 +102,7 @@ def write(what: Locked, lock: Lock) -> None:
 
 
 def read(what: Locked) -> Lock:
-    """The lock; raises `SeedbedError` where it is missing or a line of it is not of the form."""
+    """The lock; raises `SeedbedError` if it is missing or a line is malformed."""
     remedy = f"run ./build.py lock {what.name}"
     head: dict[str, str] = {}
     wheels = []
@@ -175,28 +175,44 @@ def check_layers(catalog: Catalog, image: Image, lock: Lock, shared: Layers) -> 
     for wheel in lock.wheels:
         if wheel not in placed:
             raise UsageError(f"{image.where('layers')}: no layer takes {wheel.name}; add it, or a last layer for '*'")
-    held = {group.name: wheels for group, wheels in layers}
-    for group, wheels in shared:
-        if missing := [wheel for wheel in wheels if wheel not in held.get(group.name, ())]:
-            raise SeedbedError(
-                f"{shown(image.lock_path)}: layer {group.name} is shared with {image.shared and image.shared.image}, "
-                f"which has {listed(missing)} in it; name them in {image.requirements_path.name} and run "
-                f"./build.py lock {image.name}"
-            )
-        if more := [wheel for wheel in held[group.name] if wheel not in wheels]:
-            raise SeedbedError(
-                f"{shown(image.lock_path)}: layer {group.name} is shared with {image.shared and image.shared.image}, "
-                f"which does not have {listed(more)} in it; give them a layer of {image.name}'s own in image.yaml"
-            )
+    check_shared(image, layers, shared)
     return layers
 
 
-def listed(wheels: Sequence[Pin]) -> str:
-    return ", ".join(f"{wheel.name}=={wheel.version}" for wheel in wheels)
+def check_shared(image: Image, layers: Layers, shared: Layers) -> None:
+    """Raise `SeedbedError`, with all wheels that one image has and the other lacks, unless shared layers are equal."""
+    held = {group.name: wheels for group, wheels in layers}
+    lacking = {group.name: [pin for pin in pins if pin not in held.get(group.name, ())] for group, pins in shared}
+    besides = {group.name: [pin for pin in held.get(group.name, ()) if pin not in pins] for group, pins in shared}
+    source, lock_again = image.shared and image.shared.image, f"run ./build.py lock {image.name}"
+    if both := names_of(lacking) & names_of(besides):
+        names = ", ".join(sorted(both))
+        raise SeedbedError(f"{shown(image.lock_path)}: has other files of {names} than {source}; {lock_again} {source}")
+    if names := names_of(lacking):
+        raise SeedbedError(
+            f"{shown(image.requirements_path)}: {image.name} shares layers with {source}, but lacks {listed(lacking)}; "
+            f"add a line for each of {', '.join(sorted(names))}, and {lock_again}"
+        )
+    if names_of(besides):
+        names = ", ".join(name for name, pins in besides.items() if pins)
+        raise SeedbedError(
+            f"{image.where('shared', 'layers')}: {image.name} has {listed(besides)}, which {source} lacks; take "
+            f"{names} out of shared.layers, give {image.name} a layer of its own for these wheels, and {lock_again}"
+        )
+
+
+def names_of(wheels: Mapping[str, Sequence[Pin]]) -> set[str]:
+    return {pin.name for pins in wheels.values() for pin in pins}
+
+
+def listed(wheels: Mapping[str, Sequence[Pin]]) -> str:
+    """Wheels by layer: `numpy==2.4.6 of layer numeric`."""
+    layers = ((layer, ", ".join(f"{pin.name}=={pin.version}" for pin in pins)) for layer, pins in wheels.items())
+    return ", ".join(f"{pins} of layer {layer}" for layer, pins in layers if pins)
 
 
 def inputs_of(image: Image, shared: Layers) -> str:
-    """The hex sha256 of all that decides what a lock holds, its cut-off date apart."""
+    """The hex sha256 of all inputs that decide what the lock contains, except its cut-off date."""
     inputs = {
         "format": FORMAT,
         "platform": PLATFORM,
@@ -209,7 +225,7 @@ def inputs_of(image: Image, shared: Layers) -> str:
 
 
 def requirements_in(what: Locked) -> list[str]:
-    """The lines of requirements.in that ask for something."""
+    """The lines of requirements.in without comments and empty ones."""
     lines = reading.text(what.requirements_path, "write the packages to install into it, one a line").splitlines()
     return [line for line in lines if line.strip() and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""What writes layers: the versions and settings, beside the files that go in, which decide the bytes of every layer.
+"""The toolchain: the versions and settings that, beside the files that go in, decide the bytes of every layer.
 
 The base's lock and a label of every image name them, so no digest changes without a change of the lock.
 """
@@ -17,7 +17,7 @@ LEVEL = 3
 
 
 def identity() -> str:
-    """The writer in one line. Of mmdebstrap it has what that is told: the lock has itself, as a package."""
+    """The toolchain in one line. It contains the options of mmdebstrap; the lock names its package."""
     zstd = ".".join(map(str, zstandard.ZSTD_VERSION))
     recipe = hashlib.sha256(canonical_json(bootstrap.RECIPE)).hexdigest()
     return (

@@ -37,7 +37,7 @@ Variation = Callable[[Path, Base], Change]
 
 
 def prepare(scratch: Path, base: Base) -> tuple[dict[str, Change], dict[str, str]]:
-    """All variations, by name, as what they change; and of those that cannot be had here the reason."""
+    """All variations by name, as what they change; and those that are impossible here, with the reason."""
     changes, left_out = {}, {}
     for name, variation in VARIATIONS.items():
         try:
@@ -70,7 +70,7 @@ def another_time_zone(scratch: Path, base: Base) -> Change:
 
 
 def another_locale(scratch: Path, base: Base) -> Change:
-    """Turkish, in its old encoding: other rules for upper and lower case, and no UTF-8 unless it is asked for."""
+    """Turkish, in its old encoding: other rules for upper and lower case, and no UTF-8 by default."""
     locales = unpacked("locales", scratch, base) / "usr/share/i18n"
     made = scratch / "tr_TR.ISO-8859-9"
     command = ["localedef", "--no-archive", "--inputfile=tr_TR", "--charmap=ISO-8859-9", str(made)]

@@ -1,4 +1,4 @@
-"""What holds in every Python that has the start-up layer, as plain functions. Standard library only.
+"""What holds in every Python that has the startup hook, as plain functions. Standard library only.
 
 `host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
 """
@@ -35,7 +35,7 @@ class Skipped(Exception):
 
 
 class Subject(Protocol):
-    """A Python with the layer, and how to run things in it."""
+    """A Python with the startup hook, and how to run things in it."""
 
     cuda: bool  # whether a framework that may use a GPU is there
 
@@ -84,13 +84,13 @@ class Runs:
     without_layer: tuple[str, ...]
 
     def complaint(self) -> str | None:
-        """What is wrong with them; None: the program repeats, follows the seed, and needs the layer for that."""
+        """What is wrong with them; None: the program repeats, follows the seed, and differs with Seedbed disabled."""
         if len(set(self.equal)) > 1:
             return f"runs with one seed end differently: {brief(self.equal)}"
         if self.other_seed in self.equal:
             return f"another seed changes nothing: {brief(self.equal)}"
         if len(set(self.without_layer)) < len(self.without_layer):
-            return f"it repeats without the layer too, so it proves nothing: {brief(self.without_layer)}"
+            return f"it repeats with Seedbed disabled too, so it proves nothing: {brief(self.without_layer)}"
         return None
 
 
@@ -130,7 +130,7 @@ def trains_to_the_same_bits(subject: Subject) -> None:
 
 
 def needs_its_layer_for_that(subject: Subject) -> None:
-    """The negative control: the very script repeats only because the layer seeds it."""
+    """The negative control: with Seedbed disabled the same script does not repeat."""
     if subject.train(**OFF) == subject.train(**OFF):
         raise Failed("two trainings with SEEDBED_MODE=off agree, so the check of equal bits proves nothing")
 
@@ -157,7 +157,7 @@ def passes(script: Path) -> Check:
 
 
 def repeats(script: Path) -> Check:
-    """A check that a program repeats, follows the seed, and needs the layer for that."""
+    """A check that a program repeats, follows the seed, and differs with Seedbed disabled."""
 
     def check(subject: Subject) -> None:
         digests = subject.program(script, [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2)

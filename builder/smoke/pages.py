@@ -14,7 +14,7 @@ from builder.smoke.checks import CLAIM
 PROGRAMS = paths.ROOT / "docs" / "programs.md"
 BEGIN, END = "<!-- table: programs -->\n", "<!-- end -->\n"
 HEAD = [
-    "| image | program | repeats | differs under another seed | differs without the layer |",
+    "| image | program | repeats | differs under another seed | differs with Seedbed disabled |",
     "| --- | --- | --- | --- | --- |",
 ]
 AS_CLAIMED = "yes | yes | yes"

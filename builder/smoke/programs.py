@@ -1,4 +1,4 @@
-"""Trainings on other people's libraries, run inside an image: they repeat bit for bit, and only thanks to its layer.
+"""Trainings on third-party libraries, run inside an image: they repeat bit for bit, and only with Seedbed enabled.
 
 An image keeps them in `images/<name>/programs/`, with the lock of the packages that they need beyond the image's own.
 Nothing in them seeds anything; each prints one line with a sha256 over what it has trained.

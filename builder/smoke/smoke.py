@@ -170,7 +170,7 @@ COMMON: dict[str, Check] = {
 
 
 def checks_of(image: Image) -> dict[str, Check]:
-    """The common checks, the golden bits if there are some, then the scripts in the image's `smoke` and `programs`.
+    """The common checks, the golden fingerprint if any, then the scripts in the image's `smoke` and `programs`.
 
     They are named by the docstrings of the scripts.
     """

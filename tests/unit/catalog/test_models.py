@@ -65,6 +65,17 @@ def test_a_missing_key_is_named(edit, complaint):
     assert complaint().endswith("tiny/image.yaml:1: title: missing; it is required")
 
 
+def test_a_missing_example_says_what_it_must_do(edit, complaint):
+    edit(YAML, "example: digits_numpy.py\n", "")
+    assert "tiny/image.yaml:1: example: missing; it is required; expected the name of a script in" in complaint()
+    assert "prints `parameters sha256: <64 hex digits>` (CONTRIBUTING.md, Add an image)" in complaint()
+
+
+def test_an_example_that_does_not_exist_is_named(edit, complaint):
+    edit(YAML, "example: digits_numpy.py", "example: digits_fortran.py")
+    assert "tiny/image.yaml:18: example: no file examples/digits_fortran.py; expected the name" in complaint()
+
+
 def test_a_key_given_twice_is_refused(edit, complaint):
     edit(YAML, "title: Tiny", "title: Tiny\ntitle: Other")
     assert "tiny/image.yaml:2: title: given twice; the first is on line 1" in complaint()

@@ -196,7 +196,7 @@ def test_trainings_that_agree_where_they_should_pass():
         (checks.needs_its_layer_for_that, "aa", "proves nothing"),
         (checks.repeats(Path("x.py")), "aabcde", "end differently"),
         (checks.repeats(Path("x.py")), "aaaabc", "changes nothing"),
-        (checks.repeats(Path("x.py")), "aaabcc", "without the layer too"),
+        (checks.repeats(Path("x.py")), "aaabcc", "with Seedbed disabled too"),
     ],
 )
 def test_trainings_that_agree_where_they_should_not_fail(check, trained, complaint):

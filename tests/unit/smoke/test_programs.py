@@ -54,7 +54,7 @@ def test_a_program_that_repeats_follows_its_seed_and_needs_the_layer_passes():
     [
         (("aab", "c", "de"), "runs with one seed end differently: aaaaaaaa, aaaaaaaa, bbbbbbbb"),
         (("aaa", "a", "de"), "another seed changes nothing"),
-        (("aaa", "b", "cc"), "repeats without the layer too, so it proves nothing"),
+        (("aaa", "b", "cc"), "repeats with Seedbed disabled too, so it proves nothing"),
     ],
 )
 def test_any_other_program_fails_and_the_reason_is_said(digits, complaint):
