@@ -22,7 +22,7 @@ from builder.catalog import models  # noqa: E402
 from builder.catalog.models import Catalog, Image  # noqa: E402
 from builder.console import log, print_json  # noqa: E402
 from builder.engine import client as engine  # noqa: E402
-from builder.engine import embedded  # noqa: E402
+from builder.engine import programs  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
 from builder.image import build  # noqa: E402
 from builder.image.build import Options  # noqa: E402
@@ -52,7 +52,7 @@ def built_on(suite: str, loaded: Catalog, image: Image) -> dict[str, Any]:
     """What a release's engine is made of, and what it makes of the image."""
     for folder in LAYERS:
         (paths.cache() / folder).mkdir(parents=True, exist_ok=True)
-    embedded.DOCKER_SUITE = suite
+    programs.DOCKER_SUITE = suite
     with own_cache([*DOWNLOADS, *LAYERS]):
         connected = engine.connect(log)
         record = build.build(loaded, image, connected, Options(locked=True), log)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.debian import archive as debian
+from builder.debian import sources
 from builder.oci.store import MANIFEST_TYPE
 
 CONFIGURATION = """\
@@ -50,7 +51,7 @@ def unpack_registry(folder: Path) -> Path:
     """The program, fetched with the host's own apt configuration."""
     program = folder / "root/usr/bin/docker-registry"
     if not program.exists():
-        archive = debian.Archive(folder / "archive", suite=debian.host_codename())
+        archive = debian.Archive(folder / "archive", suite=sources.host_codename())
         archive.update()
         [deb] = archive.fetch(archive.resolve(["docker-registry"], dependencies=False), folder / "debs")
         debian.unpack(deb, folder / "root")

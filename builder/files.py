@@ -60,6 +60,14 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the file, which is made if it is not there; a process loses it by whatever ends it."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def in_one_line(place: Path, *numbers: int) -> Iterator[None]:
     """Raise errors of the operating system, or of these `numbers` alone, as SeedbedError that says what to do.
 

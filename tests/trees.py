@@ -6,7 +6,7 @@ import tarfile
 from dataclasses import dataclass
 
 from builder.engine.client import Engine
-from builder.reproduce import diff
+from builder.reproduce import diff, difference
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def tree_of(engine: Engine, name: str, *, leave_out: re.Pattern[str]) -> dict[st
     for index in range(len(image.layers)):
         with image.layer(index) as archive:
             for member in archive:
-                path = diff.path_of(member)
+                path = difference.path_of(member)
                 if not leave_out.search(path):
                     tree[path] = described(archive, member)
     return tree

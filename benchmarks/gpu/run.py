@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.gpu import show  # noqa: E402
 from builder.errors import SeedbedError  # noqa: E402
 from builder.outcomes import Finished  # noqa: E402
-from builder.smoke import host  # noqa: E402
+from builder.smoke import host, venv  # noqa: E402
 from builder.smoke.host import Host  # noqa: E402
 
 MODES = ("strict", "warn", "off")
@@ -203,7 +203,7 @@ def proven(bench: Bench, command: list[str], expected: int) -> dict[str, Any]:
 
 
 def device_only(bench: Bench) -> dict[str, str]:
-    return {} if bench.options.device == "cuda" else host.NO_GPU
+    return {} if bench.options.device == "cuda" else venv.NO_GPU
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,25 @@
 """A Debian archive seen through the host's own apt configuration, without touching the host's packages.
 
 apt runs with lists, status and cache of its own, so that it plans for an empty system; mirrors, keys, proxies
-and certificate authorities stay the host's. Of the host's sources only Debian's own are read, never third
-parties', and their suite may be swapped: a bookworm host can so read trixie.
+and certificate authorities stay the host's.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from builder import files, network, reading, scratch
+from builder import files, network, scratch
+from builder.debian import sources
+from builder.debian.sources import Snapshot, host_sources, sources_file, stanzas, swapped
 from builder.errors import SeedbedError
 
-APT_CONFIGURATION = Path("/etc/apt")
-OS_RELEASE = Path("/etc/os-release")
 APT_HELPER = "/usr/lib/apt/apt-helper"
 SPACE_FOR_LISTS = 200_000_000  # bytes
 
@@ -37,17 +34,6 @@ class Package:
     sha256: str
     size: int
     filename: str
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One state of an archive that keeps every state of Debian; `timestamp` like 20260131T000000Z."""
-
-    address: str
-    timestamp: str
-
-    def uri(self, archive: str) -> str:
-        return f"{self.address.rstrip('/')}/{archive}/{self.timestamp}"
 
 
 class PackageGone(SeedbedError):
@@ -70,7 +56,7 @@ class Archive:
     def __init__(self, directory: Path, *, suite: str, snapshot: Snapshot | None = None) -> None:
         self.suite = suite
         self.directory = directory.absolute()
-        self.sources = [_swapped(source, suite, snapshot) for source in host_sources()]
+        self.sources = [swapped(source, suite, snapshot) for source in host_sources()]
         self._configuration = self.directory / "apt.conf"
         self._prepare()
 
@@ -79,7 +65,7 @@ class Archive:
         if shutil.disk_usage(self.directory).free < SPACE_FOR_LISTS:  # on a full disk apt waits for ever
             needed = f"{SPACE_FOR_LISTS // 1_000_000} MB"
             raise SeedbedError(f"the lists of {self.suite} need {needed}: {files.no_space(self.directory)}")
-        with _locked(self.directory / "lock"):
+        with files.locked(self.directory / "lock"):
             self._apt("apt-get", "update", doing=f"read the lists of {self.suite}")
 
     def resolve(self, names: Sequence[str], *, dependencies: bool = True) -> list[Package]:
@@ -112,7 +98,7 @@ class Archive:
             with files.in_one_line(self.directory):
                 (self.directory / folder).mkdir(parents=True, exist_ok=True)
         _write(self.directory / "status", "")
-        _write(self.directory / "sources.d/debian.sources", _sources_file(self.sources))
+        _write(self.directory / "sources.d/debian.sources", sources_file(self.sources))
         _write(self._configuration, APT_CONF.format(directory=self.directory))
 
     def _describe(self, names: Sequence[str]) -> list[Package]:
@@ -150,7 +136,7 @@ class Archive:
                 return f"{uri}/{package.filename}"
         raise SeedbedError(
             f"{package.name} is in the archive {archive}, which the host's apt sources do not name: "
-            f"add it under {APT_CONFIGURATION}"
+            f"add it under {sources.APT_CONFIGURATION}"
         )
 
     def _apt(self, command: str, *arguments: str, doing: str) -> str:
@@ -193,51 +179,6 @@ def host_supported() -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Source:
-    """One suite of `archive`, debian or debian-security. `options` are the deb822 fields on whom to trust."""
-
-    uri: str
-    suite: str
-    archive: str
-    options: tuple[tuple[str, str], ...] = ()
-
-
-def host_sources() -> list[Source]:
-    """Debian's own entries among the host's apt sources, for the release the host runs.
-
-    Debian's own means: the address names debian, it has the component main for this release, and where
-    a key is named, it is one of Debian's. Raises SeedbedError when there is none.
-    """
-    codename = host_codename()
-    listed = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
-    entries = [entry for file in listed if file.is_file() for entry in _entries(file)]
-    sources = [source for entry in entries for source in _debian_sources(entry, codename)]
-    if not any(source.suite == codename for source in sources):
-        raise SeedbedError(
-            f"{APT_CONFIGURATION} names no Debian archive with the suite {codename} and the component main: "
-            f"add one, as Debian's installer writes it"
-        )
-    return sources
-
-
-def sources_text(suite: str) -> str:
-    """The host's own Debian sources, for `suite`, as the text of a deb822 sources file."""
-    return _sources_file([_swapped(source, suite, None) for source in host_sources()])
-
-
-def host_codename() -> str:
-    """The release this host runs, such as bookworm."""
-    for line in reading.text(OS_RELEASE).splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.partition("=")[2].strip('"')
-    raise SeedbedError(f"{OS_RELEASE} names no VERSION_CODENAME: a released Debian is needed")
-
-
-ONE_LINE_ENTRY = re.compile(
-    r"\s*(?P<Types>deb)\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<URIs>\S+)\s+(?P<Suites>\S+)\s+(?P<Components>[^#]+)"
-)
-DEB822_FIELD = re.compile(r"^([^\s:]+):(.*(?:\n[ \t].*)*)", re.MULTILINE)
 APT_CONF = """\
 Dir::State "{directory}";
 Dir::State::status "{directory}/status";
@@ -259,80 +200,6 @@ APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 """
-
-
-def _swapped(source: Source, suite: str, snapshot: Snapshot | None) -> Source:
-    # bookworm-security becomes trixie-security
-    source = replace(source, suite=suite + source.suite.removeprefix(host_codename()))
-    if snapshot is None:
-        return source
-    return replace(
-        source,
-        uri=snapshot.uri(source.archive),
-        options=(*source.options, ("Check-Valid-Until", "no")),  # a snapshot's lists are old by nature
-    )
-
-
-def _sources_file(sources: Sequence[Source]) -> str:
-    return "\n".join(map(_stanza, sources))
-
-
-def _stanza(source: Source) -> str:
-    fields = [("Types", "deb"), ("URIs", source.uri), ("Suites", source.suite), ("Components", "main")]
-    return "".join(f"{name}: {value}\n" for name, value in [*fields, *source.options])
-
-
-def _entries(file: Path) -> list[dict[str, str]]:
-    """A sources file as deb822 entries, in whichever of apt's two formats it is written."""
-    if file.suffix not in (".sources", ".list"):
-        return []  # apt reads no other names either
-    text = reading.data(file).decode(errors="replace")
-    if file.suffix == ".sources":
-        return stanzas(text)
-    return [entry for line in text.splitlines() if (entry := _one_line_entry(line))]
-
-
-def _one_line_entry(line: str) -> dict[str, str] | None:
-    if not (found := ONE_LINE_ENTRY.match(line)):
-        return None
-    entry = found.groupdict(default="")
-    options = dict(option.partition("=")[::2] for option in entry.pop("options").split())
-    return entry | {name.title(): value for name, value in options.items()}
-
-
-def _debian_sources(entry: dict[str, str], codename: str) -> list[Source]:
-    key = entry.get("Signed-By", "")
-    is_debian = (
-        "deb" in entry.get("Types", "").split()
-        and entry.get("Enabled", "yes").lower() not in ("no", "false", "0")
-        and "main" in entry.get("Components", "").split()
-        and ("debian" in key or not key.startswith("/"))
-    )
-    uris = [uri for uri in map(_resolved, entry.get("URIs", "").split()) if "debian" in uri]
-    if not (is_debian and uris):
-        return []
-    options = tuple((name, entry[name]) for name in ("Signed-By", "Trusted") if name in entry)
-    wanted = (codename, f"{codename}-updates", f"{codename}-security")
-    return [
-        Source(uris[0], suite, "debian-security" if suite.endswith("-security") else "debian", options)
-        for suite in entry.get("Suites", "").split()
-        if suite in wanted
-    ]
-
-
-def _resolved(uri: str) -> str:
-    """The address itself, or the first one of the mirror list that cloud images put in its place."""
-    if uri.startswith("mirror+file:"):
-        listed = reading.text(Path(uri.removeprefix("mirror+file:"))).split()
-        uri = listed[0] if listed else ""
-    return uri.rstrip("/")
-
-
-def stanzas(text: str) -> list[dict[str, str]]:
-    """The entries of a deb822 text; continuation lines stay as they are written."""
-    text = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
-    blocks = re.split(r"\n(?:[ \t]*\n)+", text.strip())
-    return [{name: value.strip() for name, value in DEB822_FIELD.findall(block)} for block in blocks if block]
 
 
 def _package(entry: dict[str, str]) -> Package:
@@ -390,13 +257,6 @@ def _with_remedy(complaint: str, seen: str = "") -> str:
     """The complaint and what to do about it; the telling sign may be in a warning beside it."""
     remedies = [remedy for sign, remedy in REMEDIES if re.search(sign, seen or complaint)]
     return "; ".join([complaint.rstrip("."), *remedies[:1]])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,56 +10,29 @@ net.ipv4.ip_forward=1.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import re
-import resource
-import shlex
 import shutil
-import signal
 import socket
-import stat
-import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from builder import files, scratch
-from builder.debian import archive as debian
+from builder.engine import networking, programs
+from builder.engine.daemon import Daemon
+from builder.engine.fitness import host_supported, open_to_others, unsuited
+from builder.engine.networking import Firewall
 from builder.errors import SeedbedError
 
-COMMANDS = {  # what stands in the engine's own folder for PATH, and the program it is
-    "docker": "docker",
-    "dockerd": "dockerd",
-    "docker-proxy": "docker-proxy",
-    "docker-init": "tini-static",  # runs inside containers, whatever their libc
-    "containerd": "containerd",
-    "containerd-shim-runc-v2": "containerd-shim-runc-v2",
-    "runc": "runc",
-    "iptables": "xtables-nft-multi",
-    "ip6tables": "xtables-nft-multi",
-}
-DOCKER_SUITE = "trixie"
-DOCKER_PACKAGES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose")
-HOST_PACKAGES = ("runc", "iptables", "tini")  # linked against a libc as old as the host's, unlike trixie's
-OLDEST_RELEASE = 12  # trixie's Docker needs glibc 2.34
-
-# Each engine takes a part of both ranges. The first is set apart for benchmarks (RFC 2544), so no mirror stands
-# there; Docker turns to the second where the host has a route to the first.
-ADDRESS_RANGES = (IPv4Network("198.18.0.0/15"), IPv4Network("10.201.0.0/16"))
 POOLS = "default-address-pools"
-OWN_NAMESPACES = ("unshare", "--mount", "--propagation=slave", "--mount-proc", "--pid", "--fork", "--kill-child")
-NOTING_ITS_PID = ("sh", "-c", 'echo $$ > "$0" && exec "$@"')  # by itself: we could be killed before we have
 BUILD_CACHE_LIMIT = "50GB"
 START_TIMEOUT = 120.0  # seconds; a full data folder takes a while
-STOP_TIMEOUT = 30.0  # seconds; Docker gives a container 10 to end by itself
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +50,14 @@ class EmbeddedEngine:
         identity = hashlib.sha256(bytes(self.directory)).hexdigest()
         self.name = f"seedbed-{identity[:7]}"  # it names the bridge too, so 15 characters at most
         self.log_file = self.directory / "dockerd.log"
-        self._pools = [_part(addresses, int(identity, 16)) for addresses in ADDRESS_RANGES]
+        self._pools = networking.pools_of(int(identity, 16))
         self._programs = self.directory / "programs"
         self._data = self.directory / "data"
         self._networks = self._data / "network/files/local-kv.db"
         self._client = self.directory / "client"
         self._state = Path("/run", self.name)  # a socket's path may have 107 characters, a cache's has more
         self._socket = self._state / "docker.sock"
-        self._alive = self._state / "alive"
+        self._daemon = Daemon(self._state / "alive", self.log_file)
 
     def up(self) -> bool:
         """Start the engine and wait until it answers; False where it already did.
@@ -95,7 +68,7 @@ class EmbeddedEngine:
             if self.running():
                 return False
             self.directory.mkdir(mode=0o755, exist_ok=True)
-            if reason := host_supported() or _unsuited(self.directory) or _open_to_others(self.directory):
+            if reason := host_supported() or unsuited(self.directory) or open_to_others(self.directory):
                 raise SeedbedError(f"the embedded engine cannot run here: {reason}")
             self._install()
             self._stop()
@@ -121,7 +94,7 @@ class EmbeddedEngine:
 
         Raises SeedbedError if somebody else could have put other programs there.
         """
-        if os.geteuid() == 0 and self._programs.exists() and (reason := _open_to_others(self._programs)):
+        if os.geteuid() == 0 and self._programs.exists() and (reason := open_to_others(self._programs)):
             raise SeedbedError(f"the embedded engine's programs run as root: {reason}")
         return {
             "DOCKER_HOST": f"unix://{self._socket}",
@@ -152,8 +125,7 @@ class EmbeddedEngine:
         with ExitStack() as stack:
             with files.in_one_line(self.directory):
                 self.directory.parent.mkdir(parents=True, exist_ok=True)
-                lock = stack.enter_context(self.directory.with_name(f".{self.directory.name}.lock").open("a"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                stack.enter_context(files.locked(self.directory.with_name(f".{self.directory.name}.lock")))
             stack.enter_context(files.in_one_line(self.directory, *files.FULL))
             yield
 
@@ -162,25 +134,21 @@ class EmbeddedEngine:
             return
         log.info("fetching the embedded engine: Docker, containerd, buildx and Compose, about 95 MB, once")
         with scratch.folder(self.directory) as folder:
-            programs = folder / "programs"
-            for deb in _fetch_packages(folder):
-                debian.unpack(deb, programs)
-            _link_commands(programs)
-            programs.rename(self._programs)
+            programs.unpacked(folder).rename(self._programs)
 
     def _start(self) -> None:
         log.info("starting the embedded engine")
         self._state.mkdir(mode=0o700)
         self._configure()
         _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
-        _add_bridge(self.name)
-        self._open_firewall()
-        daemon = self._launch()
+        networking.add_bridge(self.name)
+        self._firewall().open()
+        daemon = self._daemon.launch(self._command(), self._daemon_environment())
         deadline = time.monotonic() + START_TIMEOUT
         while not self.running():
             if daemon.poll() is not None or time.monotonic() > deadline:
                 self._stop()
-                words = _last_words(self.log_file)
+                words = self._daemon.last_words()
                 files.check_space(words, self.directory)
                 raise SeedbedError(f"the embedded engine did not start: {words}")
             time.sleep(0.1)
@@ -193,54 +161,20 @@ class EmbeddedEngine:
             self._networks.unlink(missing_ok=True)
         _write_json(file, settings)
 
-    def _launch(self) -> subprocess.Popen[bytes]:
-        init = ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
-        with suppress(FileNotFoundError):
-            self.log_file.rename(self.log_file.with_suffix(".log.1"))
-        with self._alive.open("w") as alive, self.log_file.open("w") as written:
-            # All the engine's processes inherit this lock: while it is held, the pid in the file is right.
-            fcntl.flock(alive, fcntl.LOCK_EX)
-            daemon = subprocess.Popen(
-                [*NOTING_ITS_PID, str(self._alive), *_raised_limits(), *OWN_NAMESPACES, *init],
-                env=self._daemon_environment(),
-                cwd="/",
-                umask=0o022,
-                stdin=subprocess.DEVNULL,
-                stdout=written,
-                stderr=written,
-                start_new_session=True,
-                pass_fds=[alive.fileno()],
-            )
-        return daemon
+    def _command(self) -> list[str]:
+        return ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
 
     def _stop(self) -> bool:
         """End the engine, gently where it lets us, then clear what it, or one before it, has left behind."""
-        found = self._lives()
-        if found:
-            _within(STOP_TIMEOUT, lambda: bool(self._alive.read_text()))  # it may have started a moment ago
-            group = int(self._alive.read_text())
-            for ending in (signal.SIGTERM, signal.SIGKILL):  # killing unshare kills its child, the init
-                with suppress(ProcessLookupError):
-                    os.killpg(group, ending)
-                if _within(STOP_TIMEOUT, lambda: not self._lives()):
-                    break
-            else:
-                raise SeedbedError(f"the embedded engine (process {group}) cannot be killed: reboot")
+        found = self._daemon.end()
         self._clear()
         return found
 
-    def _lives(self) -> bool:
-        with suppress(FileNotFoundError), self._alive.open() as alive:
-            try:
-                fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
     def _clear(self) -> None:
-        self._close_firewall()
-        for bridge in (self.name, *_networks_bridges(self._networks)):
-            _remove_bridge(bridge)
+        if self._programs.exists():
+            self._firewall().close()
+        for bridge in (self.name, *networking.bridges_in(self._networks)):
+            networking.remove_bridge(bridge)
         for hierarchy in ("", "*/"):  # cgroup v2, and v1
             for group in Path("/sys/fs/cgroup").glob(hierarchy + self.name):
                 _remove_cgroup(group)
@@ -259,7 +193,7 @@ class EmbeddedEngine:
 
     def _daemon_configuration(self) -> dict[str, object]:
         commands = self._programs / "commands"
-        mtu = _mtu()
+        mtu = networking.mtu()
         return {
             "hosts": [f"unix://{self._socket}"],
             "group": "root",
@@ -301,98 +235,12 @@ class EmbeddedEngine:
             "XTABLES_LIBDIR": str(libraries / "xtables"),
         }
 
-    def _open_firewall(self) -> None:
-        for rule in self._rules():
-            done = self._iptables("--insert", *rule)
-            if done.returncode:
-                complaint = " ".join(done.stderr.split())
-                raise SeedbedError(
-                    f"iptables refuses the rules of the embedded engine: {complaint}; "
-                    f"the kernel needs nf_tables with NAT"
-                )
-
-    def _close_firewall(self) -> None:
-        for table in ("filter", "nat") if self._programs.exists() else ():
-            for rule in self._iptables("--table", table, "--list-rules").stdout.splitlines():
-                if rule.startswith("-A ") and self.name in rule:
-                    self._iptables("--table", table, "--delete", *shlex.split(rule)[1:])
-
-    def _rules(self) -> Iterator[Sequence[str]]:
-        """Out of the engine's networks goes everything, under the host's address; in come the answers."""
-        comment = ("--match", "comment", "--comment", self.name)
-        answers = ("--match", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
-        for pool in self._pools:
-            outward = ("--source", pool, "!", "--destination", pool)
-            yield ("POSTROUTING", "--table", "nat", *outward, *comment, "--jump", "MASQUERADE")
-            yield ("FORWARD", "--source", pool, *comment, "--jump", "ACCEPT")
-            yield ("FORWARD", "--destination", pool, *answers, *comment, "--jump", "ACCEPT")
+    def _firewall(self) -> Firewall:
+        return Firewall(self.name, self._pools, self._iptables)
 
     def _iptables(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [self._programs / "commands/iptables", "--wait", *arguments]
         return subprocess.run(command, env=self._daemon_environment(), capture_output=True, text=True)
-
-
-def host_supported() -> str | None:
-    """None where the embedded engine can run, else why not and what to do."""
-    if reason := debian.host_supported():
-        return reason
-    release = re.search(r'^VERSION_ID="?(\d+)', debian.OS_RELEASE.read_text(), re.MULTILINE)
-    if release is None or int(release[1]) < OLDEST_RELEASE:
-        return f"it needs Debian {OLDEST_RELEASE} or newer: install Docker by other means"
-    return None
-
-
-def _unsuited(folder: Path) -> str | None:
-    if "," in str(folder):
-        return f"containerd cannot mount what is in {folder}, for the comma: set SEEDBED_CACHE to a path without one"
-    found = subprocess.run(["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True)
-    if found.stdout.strip() != "overlayfs":
-        return None
-    return f"{folder} is on an overlay file system, which cannot hold containers': set SEEDBED_CACHE to a disk's folder"
-
-
-def _open_to_others(folder: Path) -> str | None:
-    """Why somebody but root could change what is in the folder, or what is called so, and what to do; None: nobody can.
-
-    In a folder with the sticky bit, such as /tmp, nobody can touch what is another's.
-    """
-    for place in (folder, *folder.parents, *folder.resolve().parents):
-        found = place.stat()
-        writers = stat.S_IWOTH | (stat.S_IWGRP if found.st_gid else 0)
-        shared = found.st_mode & writers and (place == folder or not found.st_mode & stat.S_ISVTX)
-        if found.st_uid or shared:
-            whose = "others may write to" if shared else f"user {found.st_uid} owns"
-            return f"{whose} {place}: set SEEDBED_CACHE to a folder of root's, in folders of root's"
-    return None
-
-
-def _part(addresses: IPv4Network, number: int) -> str:
-    """One of the /20 networks in this range: enough for 32 networks of Docker's with 126 containers each."""
-    parts = list(addresses.subnets(new_prefix=20))
-    return str(parts[number % len(parts)])
-
-
-def _fetch_packages(scratch: Path) -> list[Path]:
-    debs: list[Path] = []
-    for suite, names, dependencies in (
-        (DOCKER_SUITE, DOCKER_PACKAGES, False),  # they need no more than the libraries any Debian has
-        (debian.host_codename(), HOST_PACKAGES, True),
-    ):
-        archive = debian.Archive(scratch / f"archive-{suite}", suite=suite)
-        archive.update()
-        packages = archive.resolve(names, dependencies=dependencies)
-        # The libc has to be the one the host's loader belongs to.
-        debs += archive.fetch([p for p in packages if p.name != "libc6"], scratch / "debs")
-    return debs
-
-
-def _link_commands(programs: Path) -> None:
-    """Make the folder for PATH; some of its links are what maintainer scripts would have made."""
-    commands = programs / "commands"
-    commands.mkdir()
-    for name, program in COMMANDS.items():
-        places = (f"usr/{folder}/{program}" for folder in ("sbin", "bin"))
-        (commands / name).symlink_to(next(f"../{place}" for place in places if (programs / place).exists()))
 
 
 def _user_client_configuration() -> dict[str, Any]:
@@ -407,71 +255,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _last_words(log_file: Path) -> str:
-    """The line of a daemon's log that says why it ended, and where to read on."""
-    lines = log_file.read_text(errors="replace").splitlines()
-    telling = [line for line in lines if re.search(r"^(failed|unable)|level=(error|fatal)", line)]
-    last = (telling or lines or ["it said nothing"])[-1]
-    message = re.search(r'msg="((?:[^"\\]|\\.)*)"', last)
-    return f"{message[1] if message else last}; its log is {log_file}"
-
-
-def _raised_limits() -> tuple[str, ...]:
-    """Containers inherit the limit on open files, and a shell's usual 1024 is too few for data loaders."""
-    hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 20)
-    return ("prlimit", f"--nofile={hard}:{hard}")
-
-
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def _remove_cgroup(group: Path) -> None:
     for folder in sorted(group.glob("**/"), reverse=True):  # innermost first, the group itself last
         with suppress(OSError):
             folder.rmdir()
-
-
-def _mtu() -> int:
-    """The largest packet the default route takes, in bytes; a bridge that allows more stalls connections."""
-    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
-        device, destination, *_ = line.split()
-        if destination == "00000000":
-            return min(1500, int(Path(f"/sys/class/net/{device}/mtu").read_text()))
-    return 1500
-
-
-def _networks_bridges(database: Path) -> set[str]:
-    """The bridges of users' and Compose's networks, from Docker's database: a dead daemon cannot be asked."""
-    with suppress(OSError):
-        return {name.decode() for name in re.findall(rb"\bbr-[0-9a-f]{12}\b", database.read_bytes())}
-    return set()
-
-
-# From linux/sockios.h and linux/if.h: not every host has the `ip` command.
-SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCBRADDBR, SIOCBRDELBR, IFF_UP = 0x8913, 0x8914, 0x89A0, 0x89A1, 1
-
-
-def _add_bridge(name: str) -> None:
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            fcntl.ioctl(control, SIOCBRADDBR, name.encode().ljust(16, b"\0"))
-    except OSError as error:
-        remedy = "give this root CAP_NET_ADMIN, as a privileged container has it, and the kernel its module bridge"
-        raise SeedbedError(f"the embedded engine gets no network bridge: {error.strerror}; {remedy}") from None
-
-
-def _remove_bridge(name: str) -> None:
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
-        flags = struct.unpack("16sH14x", request)[1] & ~IFF_UP
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), flags))
-        fcntl.ioctl(control, SIOCBRDELBR, name.encode().ljust(16, b"\0"))
 
 
 def _write_json(path: Path, content: object, mode: int = 0o644) -> None:

@@ -19,7 +19,7 @@ from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
 from builder.lock import toolchain
 from builder.oci.layout import OciImage
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, canonical_json
+from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, hash_of
 from builder.reading import shown
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def inputs_of(recipe: Recipe, options: Options = Options()) -> str:
         "recipe": options.dockerfile,
         "registry": options.registry,
     }
-    return hashlib.sha256(canonical_json(inputs)).hexdigest()
+    return hash_of(inputs)
 
 
 def check_space(recipe: Recipe) -> None:

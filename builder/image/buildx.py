@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder import network, paths, scratch
-from builder.debian import archive
+from builder.debian import archive, sources
 from builder.engine.client import Digests, Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, contents
@@ -63,7 +63,7 @@ def context(recipe: Recipe, debian: Layer, folder: Path) -> str:
 
 def secrets(suite: str, folder: Path) -> Iterator[str]:
     """How this host reaches packages, as files in `folder` for BuildKit to mount: an image keeps ARG and ENV."""
-    texts = {"apt-sources": archive.sources_text(suite)} if archive.host_supported() is None else {}
+    texts = {"apt-sources": sources.sources_text(suite)} if archive.host_supported() is None else {}
     if index := network.index_url():
         texts["pip.conf"] = f"[global]\nindex-url = {index}\n"
         texts["uv.toml"] = f'[[index]]\nurl = "{index}"\ndefault = true\n'

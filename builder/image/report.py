@@ -6,7 +6,7 @@ from typing import Any
 
 from builder.catalog.models import Image
 from builder.console import print_line, print_table, size
-from builder.debian import archive
+from builder.debian import sources
 from builder.image import assemble, contents
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
@@ -87,5 +87,5 @@ def of_debian(base_layer: str) -> list[Package]:
     status = assemble.files_in(base_layer, {DPKG_STATUS}).get(DPKG_STATUS, b"")
     return [
         Package(entry["Package"], entry["Version"], "debian", 1024 * int(entry.get("Installed-Size", 0)))
-        for entry in archive.stanzas(status.decode(errors="replace"))
+        for entry in sources.stanzas(status.decode(errors="replace"))
     ]

@@ -14,9 +14,10 @@ from pathlib import Path
 from builder import paths, scratch
 from builder.catalog.models import Base
 from builder.console import step
-from builder.debian import archive, bootstrap
-from builder.debian.archive import Archive, Package, PackageGone, Snapshot
+from builder.debian import bootstrap, sources
+from builder.debian.archive import Archive, Package, PackageGone
 from builder.debian.bootstrap import Debs
+from builder.debian.sources import Snapshot
 from builder.errors import SeedbedError
 from builder.lock import packages
 from builder.lock.packages import Lock
@@ -114,8 +115,8 @@ def snapshot_of(base: Base, moment: datetime) -> Archive:
 def noted_snapshot() -> str | None:
     """The snapshot archive that Debian's own container images note in a comment beside their apt sources."""
     note = re.compile(r"^# *(\S+)/debian/\d{8}T\d{6}Z$", re.MULTILINE)
-    sources = sorted((archive.APT_CONFIGURATION / "sources.list.d").glob("*.sources"))
-    found = (note.search(path.read_text(encoding="utf-8")) for path in sources)
+    files = sorted((sources.APT_CONFIGURATION / "sources.list.d").glob("*.sources"))
+    found = (note.search(path.read_text(encoding="utf-8")) for path in files)
     return next((match[1] for match in found if match), None)
 
 

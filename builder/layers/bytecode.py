@@ -4,7 +4,6 @@ The interpreter is taken out of the base layer and run through the base's own dy
 and never the host's Python. Python 3.11.2 and 3.11.7 have one magic number and still compile some files differently.
 """
 
-import hashlib
 import marshal
 import posixpath
 import subprocess
@@ -15,17 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import zstandard
 
 from builder import scratch
 from builder.errors import SeedbedError
-from builder.files import check_sha256
+from builder.files import check_sha256, sha256
 from builder.layers.install import Target, Wheel, installed_files
 from builder.layers.parts import PREFIX, PYTHON, cpus
 from builder.oci.store import Layer, Store
-from builder.oci.tar import Entry, file, layer_key, write_layer
+from builder.oci.tar import Entry, file, layer_key, opened, write_layer
 
 COMPILER = Path(__file__).with_name("compiler.py")
 
@@ -79,7 +75,7 @@ def bytecode(files: Iterable[Entry], *, store: Store, base: Layer, python: str =
 
 def compiler_key() -> list[object]:
     """What bytecode depends on beside its sources and the base: part of the key of every layer that holds some."""
-    return [hashlib.sha256(COMPILER.read_bytes()).hexdigest(), FILES_A_PROCESS]
+    return [sha256(COMPILER), FILES_A_PROCESS]
 
 
 @contextmanager
@@ -104,11 +100,7 @@ class _Interpreter:
         Raises SeedbedError if the layer is not what its digest says: what is in it runs here.
         """
         check_sha256(self.layer, self.layer.name, "the base's layer")
-        with (
-            self.layer.open("rb") as blob,
-            zstandard.ZstdDecompressor().stream_reader(blob) as stream,
-            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", encoding="utf-8") as tar,
-        ):
+        with opened(self.layer) as tar:
             tar.extractall(self.folder, (member for member in tar if self._needs(member)), filter="tar")
         return self.folder
 

@@ -1,7 +1,5 @@
 """Locks of Debian packages. Only this module asks the archive which versions exist."""
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +9,7 @@ from builder.catalog.models import Base
 from builder.debian.archive import Archive, Package
 from builder.errors import SeedbedError, UsageError
 from builder.lock import toolchain
+from builder.lock.inputs import hash_of
 from builder.reading import shown
 
 FORMAT = 1
@@ -109,7 +108,7 @@ def inputs_of(base: Base) -> str:
     """The hex sha256 of all inputs that decide what the lock contains, except its date."""
     packages = sorted([ESSENTIAL, *base.packages])
     inputs = {"format": FORMAT, "architecture": ARCHITECTURE, "suite": base.suite, "packages": packages}
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return hash_of(inputs)
 
 
 def entry(package: Package) -> str:

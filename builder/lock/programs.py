@@ -1,7 +1,5 @@
 """The locks of what runs in an image to test it: scripts, and the packages that they need beyond the image's own."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from builder import paths
 from builder.catalog.models import Image
 from builder.errors import SeedbedError
 from builder.lock import requirements
+from builder.lock.inputs import hash_of
 from builder.lock.requirements import Lock
 from builder.reading import shown
 
@@ -85,4 +84,4 @@ def inputs_of(programs: Programs, image: Lock) -> str:
         "requirements": requirements.requirements_in(programs),
         "image": [str(pin) for pin in image.wheels],
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return hash_of(inputs)

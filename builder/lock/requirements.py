@@ -1,7 +1,5 @@
 """Locks of wheels. Only this module asks the index which versions exist; everything after reads the lock."""
 
-import hashlib
-import json
 import os
 import re
 import subprocess
@@ -20,6 +18,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from builder import files, network, paths, reading, scratch
 from builder.catalog.models import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
+from builder.lock.inputs import hash_of
 from builder.reading import shown
 from builder.text import one_line
 
@@ -221,7 +220,7 @@ def inputs_of(image: Image, shared: Layers) -> str:
         "versions": versions(image),
         "borrowed": [str(wheel) for wheel in wheels_of(shared)],
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return hash_of(inputs)
 
 
 def requirements_in(what: Locked) -> list[str]:

@@ -3,14 +3,13 @@
 The base's lock and a label of every image name them, so no digest changes without a change of the lock.
 """
 
-import hashlib
 from importlib.metadata import version
 
 import zstandard
 
 from builder.debian import bootstrap
 from builder.oci import tar
-from builder.oci.store import canonical_json
+from builder.oci.store import hash_of
 
 LEVEL = 3
 """zstd's compression level."""
@@ -19,7 +18,7 @@ LEVEL = 3
 def identity() -> str:
     """The toolchain in one line. It contains the options of mmdebstrap; the lock names its package."""
     zstd = ".".join(map(str, zstandard.ZSTD_VERSION))
-    recipe = hashlib.sha256(canonical_json(bootstrap.RECIPE)).hexdigest()
+    recipe = hash_of(bootstrap.RECIPE)
     return (
         f"format {tar.FORMAT}, installer {version('installer')}, zstandard {version('zstandard')}, "
         f"zstd {zstd} at level {LEVEL}, base recipe {recipe[:12]}"

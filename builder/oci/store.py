@@ -86,7 +86,7 @@ class Store:
         """The layer remembered under `key`, described as `what`; None if its blob or note is gone, or damaged."""
         try:
             note = from_json(reading.data(self._note(key)))
-            if note.pop("sha256") != _checksum(note):
+            if note.pop("sha256") != hash_of(note):
                 return None
             layer = _NOTE.validate_python(note)
             # ext4 and XFS commit a new file's size after its data: a blob torn by a power cut is too short.
@@ -97,7 +97,7 @@ class Store:
 
     def remember(self, key: str, layer: Layer) -> Layer:
         note = asdict(layer)
-        files.write(self._note(key), canonical_json(note | {"sha256": _checksum(note)}))
+        files.write(self._note(key), canonical_json(note | {"sha256": hash_of(note)}))
         return layer
 
     def layer(self, key: str, make: Callable[[], Layer], *, what: str) -> Layer:
@@ -145,13 +145,14 @@ class BlobWriter:
         return descriptor
 
 
-def _checksum(note: Any) -> str:
-    return hashlib.sha256(canonical_json(note)).hexdigest()
-
-
 def canonical_json(data: Any) -> bytes:
     """The one way to write `data`: keys sorted, no white space, UTF-8."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def hash_of(data: Any) -> str:
+    """The hex sha256 of `data`, written that way."""
+    return hashlib.sha256(canonical_json(data)).hexdigest()
 
 
 def blob_in(root: Path, digest: str) -> Path:

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from builder.errors import SeedbedError
-from builder.oci.store import LAYER_TYPE, Layer, Store, canonical_json
+from builder.oci.store import LAYER_TYPE, Layer, Store, hash_of
 
 FORMAT = 1
 """Raise it with any change to the bytes of layers, here, in `install` or in `compiler`: locks are then stale, and the
@@ -122,7 +122,7 @@ def opened(layer: Path) -> Iterator[tarfile.TarFile]:
 def layer_key(kind: str, inputs: Mapping[str, object]) -> str:
     """The name a layer is remembered by: a hash of what goes into it and of everything that writes it."""
     writer = {"format": FORMAT, "zstandard": zstandard.__version__, "zstd": zstandard.ZSTD_VERSION}
-    return hashlib.sha256(canonical_json({"kind": kind, "inputs": inputs, "writer": writer})).hexdigest()
+    return hash_of({"kind": kind, "inputs": inputs, "writer": writer})
 
 
 def read_slice(stream: BinaryIO, offset: int, size: int) -> Iterator[bytes]:

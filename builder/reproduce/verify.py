@@ -25,6 +25,7 @@ from builder.image.record import Record
 from builder.oci.store import Store
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison
+from builder.reproduce.difference import MISSING
 from builder.reproduce.variations import Change, Machine, prepare
 
 log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ def check_inputs(name: str, labels: Mapping[str, str], recipe: Recipe) -> None:
     for label, ours in contents.labels(recipe).items():
         if label.startswith("io.seedbed.") and labels.get(label) != ours:
             raise SeedbedError(
-                f"{name}: made from other inputs: its label {label} is {labels.get(label, diff.MISSING)}, this "
+                f"{name}: made from other inputs: its label {label} is {labels.get(label, MISSING)}, this "
                 f"checkout's would be {ours}; go to the revision that it was built from"
             )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from builder import paths
-from builder.engine.client import Engine, Running
+from builder.engine.client import Engine
+from builder.engine.containers import Running
 from builder.errors import SeedbedError
 from builder.image.contents import ENTRYPOINT
 from builder.layers import wheels

@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 
 from builder import paths
 from builder.catalog.models import Image
-from builder.engine.client import Engine, Running
+from builder.engine.client import Engine
+from builder.engine.containers import Running
 from builder.errors import SeedbedError
 from builder.image import build, contents
 from builder.image.load import UNTESTED, load

@@ -15,7 +15,7 @@ from builder import paths
 from builder.catalog import models, source
 from builder.catalog.models import Base
 from builder.debian import archive as debian
-from builder.debian import bootstrap
+from builder.debian import bootstrap, sources
 from builder.errors import SeedbedError
 from builder.layers import base
 from builder.lock import packages
@@ -126,7 +126,7 @@ def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
 
 
 def test_exactly_the_locked_packages_are_installed(lock: packages.Lock, files: tarfile.TarFile) -> None:
-    status = debian.stanzas(content(files, "var/lib/dpkg/status"))
+    status = sources.stanzas(content(files, "var/lib/dpkg/status"))
     installed = {entry["Package"]: entry["Version"] for entry in status if entry["Status"] == "install ok installed"}
     assert installed == {package.name: package.version for package in lock.packages}
 

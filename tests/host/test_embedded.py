@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from builder.debian import archive as debian
-from builder.engine import embedded
+from builder.debian import sources
+from builder.engine import daemon, embedded, networking
 from builder.engine.embedded import EmbeddedEngine
 from builder.errors import SeedbedError
 
@@ -55,7 +56,7 @@ def engine(installed: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
 def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build context with busybox, statically linked, from the Debian archive."""
     scratch = tmp_path_factory.mktemp("busybox")
-    archive = debian.Archive(scratch / "archive", suite=debian.host_codename())
+    archive = debian.Archive(scratch / "archive", suite=sources.host_codename())
     archive.update()
     (deb,) = archive.fetch(archive.resolve(["busybox-static"], dependencies=False), scratch)
     debian.unpack(deb, scratch / "unpacked")
@@ -68,8 +69,8 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = tarfile.TarInfo(name)
             folder.type = tarfile.DIRTYPE
             tar.addfile(folder, io.BytesIO())
-    mirror = debian.host_sources()[0].uri
-    (context / "Dockerfile").write_text(DOCKERFILE.format(mirror=mirror, suite=debian.host_codename()))
+    mirror = sources.host_sources()[0].uri
+    (context / "Dockerfile").write_text(DOCKERFILE.format(mirror=mirror, suite=sources.host_codename()))
     return context
 
 
@@ -102,7 +103,7 @@ def processes(engine: EmbeddedEngine) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # ended meanwhile, or the kernel's
             opened = [str(descriptor.readlink()) for descriptor in process.glob("fd/*")]
-            if str(engine._alive) in opened or f"/{engine.name}/" in (process / "cgroup").read_text():
+            if str(engine._daemon.alive) in opened or f"/{engine.name}/" in (process / "cgroup").read_text():
                 found.append(int(process.name))
     return found
 
@@ -111,7 +112,7 @@ def traces(engine: EmbeddedEngine) -> dict[str, list[str]]:
     """Everything outside its folder by which one can see that this engine runs, or has run."""
     rules = "".join(engine._iptables("--table", table, "--list-rules").stdout for table in ("filter", "nat"))
     mounts = Path("/proc/mounts").read_text().splitlines()
-    bridges = {engine.name, *embedded._networks_bridges(engine._networks)}
+    bridges = {engine.name, *networking.bridges_in(engine._networks)}
     return {
         "processes": list(map(str, processes(engine))),
         "mounts": [mount for mount in mounts if str(engine.directory) in mount or engine.name in mount],
@@ -126,7 +127,7 @@ def kill_everything(engine: EmbeddedEngine) -> None:
     for process in processes(engine):
         with suppress(ProcessLookupError):  # the kernel ends all when it loses the first
             os.kill(process, signal.SIGKILL)
-    assert embedded._within(10, lambda: not processes(engine))
+    assert daemon.within(10, lambda: not processes(engine))
 
 
 def test_the_engine_starts_once_and_has_the_containerd_image_store(engine: EmbeddedEngine) -> None:
@@ -149,7 +150,7 @@ def test_two_calls_at_once_start_one_engine(installed: EmbeddedEngine) -> None:
 
 
 def test_builds_and_containers_reach_the_network_by_name(engine: EmbeddedEngine, image: str) -> None:
-    source = debian.host_sources()[0]
+    source = sources.host_sources()[0]
     address = f"{source.uri}/dists/{source.suite}/InRelease"
     assert "SIGNED MESSAGE" in docker(engine, "run", "--rm", image, "head", "-1", "/release")
     assert "SIGNED MESSAGE" in docker(engine, "run", "--rm", image, "wget", "-qO-", address)
@@ -172,18 +173,18 @@ def test_networks_of_an_engine_with_other_addresses_are_forgotten(
 
 
 def test_without_our_rules_containers_do_not_reach_the_network(engine: EmbeddedEngine, image: str) -> None:
-    host = urlsplit(debian.host_sources()[0].uri).hostname or ""
+    host = urlsplit(sources.host_sources()[0].uri).hostname or ""
     assert docker(engine, "run", "--rm", image, "nslookup", host)
-    engine._close_firewall()
+    engine._firewall().close()
     others = re.findall(r"^-A FORWARD -s (\S+)", engine._iptables("--list-rules").stdout, re.MULTILINE)
     if any(IPv4Network(engine._pools[0]).overlaps(IPv4Network(other)) for other in others):
-        engine._open_firewall()
+        engine._firewall().open()
         pytest.skip("another engine of this host lets the same addresses out")
     try:
         with pytest.raises(AssertionError, match=r"timed out|Terminated"):
             docker(engine, "run", "--rm", image, "timeout", "5", "nslookup", host)
     finally:
-        engine._open_firewall()
+        engine._firewall().open()
 
 
 def test_a_published_port_answers_on_the_loopback_address(engine: EmbeddedEngine, image: str) -> None:
@@ -191,7 +192,7 @@ def test_a_published_port_answers_on_the_loopback_address(engine: EmbeddedEngine
     docker(engine, "run", "--detach", "--publish=127.0.0.1::80", "--name=web", image, "sh", "-c", serve)
     try:
         address = docker(engine, "port", "web", "80")
-        assert embedded._within(10, lambda: docker(engine, "top", "web").count("httpd") > 0)
+        assert daemon.within(10, lambda: docker(engine, "top", "web").count("httpd") > 0)
         with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
             assert answer.read() == b"served\n"
     finally:
@@ -226,7 +227,7 @@ def test_it_comes_up_again_with_its_images_after_every_process_was_killed(engine
 def test_after_a_reboot_the_pid_of_another_process_is_left_alone(engine: EmbeddedEngine) -> None:
     kill_everything(engine)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as bystander:
-        engine._alive.write_text(str(bystander.pid))
+        engine._daemon.alive.write_text(str(bystander.pid))
         assert engine.up() is True
         assert bystander.poll() is None
         bystander.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder import paths, scratch
-from builder.engine.client import LEASE
+from builder.engine.containers import LEASE
 from builder.image.record import Record
 from builder.reproduce.verify import Trial
 

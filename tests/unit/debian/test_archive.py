@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from builder.debian import archive as debian
-from builder.debian.archive import Archive, Package, PackageGone, Snapshot, Source
+from builder.debian import sources
+from builder.debian.archive import Archive, Package, PackageGone
+from builder.debian.sources import Snapshot, Source
 from builder.errors import SeedbedError
 
 needs_apt = pytest.mark.skipif(
@@ -63,8 +65,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     configuration = tmp_path / "etc"
     (configuration / "sources.list.d").mkdir(parents=True)
     (tmp_path / "os-release").write_text('ID=debian\nVERSION_CODENAME="bookworm"\n')
-    monkeypatch.setattr(debian, "APT_CONFIGURATION", configuration)
-    monkeypatch.setattr(debian, "OS_RELEASE", tmp_path / "os-release")
+    monkeypatch.setattr(sources, "APT_CONFIGURATION", configuration)
+    monkeypatch.setattr(sources, "OS_RELEASE", tmp_path / "os-release")
     return configuration
 
 
@@ -348,6 +350,6 @@ def test_a_mirror_list_that_is_not_there_is_one_line(host: Path) -> None:
 
 
 def test_a_host_that_is_no_linux_is_told_so(host: Path) -> None:
-    debian.OS_RELEASE.unlink()
+    sources.OS_RELEASE.unlink()
     with pytest.raises(SeedbedError, match="os-release: cannot be read: No such file or directory"):
-        debian.host_codename()
+        sources.host_codename()

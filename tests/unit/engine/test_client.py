@@ -13,7 +13,9 @@ import requests
 
 from builder import paths
 from builder.engine import client
-from builder.engine.client import LEASE, Digests, Engine, digests_in
+from builder.engine.building import Digests, digests_in
+from builder.engine.client import Engine
+from builder.engine.containers import LEASE
 from builder.errors import SeedbedError, UsageError
 from builder.outcomes import Finished
 
@@ -213,7 +215,7 @@ def test_a_command_in_a_running_container_has_a_limit_too(tmp_path, cache, monke
     program = tmp_path / "docker"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr("builder.engine.client.LONGEST_COMMAND", 0.2)
+    monkeypatch.setattr("builder.engine.containers.LONGEST_COMMAND", 0.2)
     container = Container()
     ran = Engine(Containers(container), {"PATH": f"{tmp_path}:{os.environ['PATH']}"}, embedded=False)
     with ran.started("image", ["sleep", "infinity"]) as running:

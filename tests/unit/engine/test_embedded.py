@@ -64,7 +64,7 @@ def test_the_sticky_bit_protects_what_is_in_a_folder_of_everybodys(engine):
 @as_root
 def test_nothing_is_fetched_into_a_folder_of_somebody_elses(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "host_supported", lambda: None)
-    monkeypatch.setattr(embedded, "_unsuited", lambda folder: None)
+    monkeypatch.setattr(embedded, "unsuited", lambda folder: None)
     monkeypatch.setattr(EmbeddedEngine, "_install", lambda self: pytest.fail("fetched"))
     os.chown(tmp_path, 1000, 1000)
     with pytest.raises(SeedbedError, match=rf"cannot run here: user 1000 owns {tmp_path}: set SEEDBED_CACHE"):
@@ -72,8 +72,8 @@ def test_nothing_is_fetched_into_a_folder_of_somebody_elses(tmp_path, monkeypatc
 
 
 def test_a_path_with_a_comma_is_refused_because_containers_could_not_be_mounted(tmp_path):
-    assert "for the comma: set SEEDBED_CACHE to" in (embedded._unsuited(tmp_path / "a,b") or "")
-    assert "for the comma" not in (embedded._unsuited(tmp_path) or "")
+    assert "for the comma: set SEEDBED_CACHE to" in (embedded.unsuited(tmp_path / "a,b") or "")
+    assert "for the comma" not in (embedded.unsuited(tmp_path) or "")
 
 
 # Hosts that will not do
@@ -81,7 +81,7 @@ def test_a_path_with_a_comma_is_refused_because_containers_could_not_be_mounted(
 
 @as_root
 def test_a_root_that_may_make_no_bridge_is_told_what_it_lacks():
-    program = "from builder.engine import embedded; embedded._add_bridge('seedbed-test')"
+    program = "from builder.engine import networking; networking.add_bridge('seedbed-test')"
     command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", program]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert "SeedbedError: the embedded engine gets no network bridge: Operation not permitted; give" in done.stderr

@@ -22,8 +22,8 @@ import pytest
 import zstandard
 
 from builder.errors import SeedbedError
-from builder.layers import install
 from builder.layers import parts as layers
+from builder.layers import source
 from builder.layers.install import Target, Wheel, installed_files
 from builder.layers.parts import Part, wheel_layer, wheel_layers
 from builder.oci.store import Layer, Store
@@ -193,7 +193,7 @@ def test_umask_time_zone_and_checkout_do_not_matter(folder, tmp_path, monkeypatc
 
 def test_zlib_and_isal_inflate_alike(folder, tmp_path, monkeypatch):
     first = layer(Store(tmp_path / "a"), RICH.make(folder))
-    monkeypatch.setattr(install, "decompressobj", zlib.decompressobj)
+    monkeypatch.setattr(source, "decompressobj", zlib.decompressobj)
     assert layer(Store(tmp_path / "b"), RICH.make(folder)) == first
 
 

@@ -15,8 +15,10 @@ import pytest
 import zstandard
 
 from builder.errors import SeedbedError
+from builder.oci.images import blob_path
 from builder.oci.layout import Layout
 from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, canonical_json
+from builder.oci.tar import CHUNK
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison, Difference
 
@@ -186,7 +188,7 @@ def test_links_and_devices_are_compared_too(image):
 
 
 def test_a_byte_far_into_a_file_is_found(image):
-    data = bytes(3 * diff.CHUNK)
+    data = bytes(3 * CHUNK)
     other = data[:-7] + b"\1" + data[-6:]
     [difference] = compared(image([file("big", data)]), image([file("big", other)])).differences
     assert (difference.field, difference.ours, difference.theirs) == (
@@ -318,8 +320,8 @@ def test_a_damaged_blob_is_never_taken_for_what_its_digest_says(image, keep):
     """Control: the manifests are equal, and so would be the verdict."""
     folder = image()
     manifest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
-    layer = json.loads((folder / diff.blob_path(manifest)).read_text())["layers"][1]["digest"]
-    blob = folder / diff.blob_path(layer)
+    layer = json.loads((folder / blob_path(manifest)).read_text())["layers"][1]["digest"]
+    blob = folder / blob_path(layer)
     data = blob.read_bytes()
     blob.write_bytes(data[:keep] if keep is not None else data[:-1] + bytes([data[-1] ^ 1]))
     found = "the digest sha256:" if keep is None else f"{keep} bytes, not {len(data)}"
@@ -337,7 +339,7 @@ def test_an_archive_that_is_cut_short_is_refused(image):
 def test_a_damaged_manifest_is_one_line(image):
     folder = image()
     manifest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
-    (folder / diff.blob_path(manifest)).write_text("{")
+    (folder / blob_path(manifest)).write_text("{")
     with pytest.raises(SeedbedError, match="expected an OCI image, found one that is damaged"):
         diff.open_image(str(folder), no_engine)
 
@@ -363,7 +365,7 @@ def refused(path: Path) -> str:
 def test_an_index_in_an_index_for_ever_is_refused(image):
     folder = image()
     digest = index_of(folder)["manifests"][0]["digest"]
-    (folder / diff.blob_path(digest)).write_text((folder / "index.json").read_text())
+    (folder / blob_path(digest)).write_text((folder / "index.json").read_text())
     assert "found one that is damaged: an index in an index" in refused(folder)
 
 
@@ -462,7 +464,7 @@ def test_what_is_no_regular_file_is_not_waited_for(image, place, kind, tmp_path)
     folder = image()
     path = {
         "index.json": folder / "index.json",
-        "blob": folder / diff.blob_path(index_of(folder)["manifests"][0]["digest"]),
+        "blob": folder / blob_path(index_of(folder)["manifests"][0]["digest"]),
         "archive": tmp_path / "image.tar",
     }[place]
     path.unlink(missing_ok=True)

@@ -1,0 +1,190 @@
+"""A scratch virtual environment with the startup hook, made of a Python at hand, which itself stays as it is.
+
+It sees that Python's packages. Standard library only, for `smoke --host`.
+"""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import paths
+from builder.errors import SeedbedError, UsageError
+from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
+from builder.smoke import checks
+from builder.text import last_line
+
+sys.path.append(str(paths.RUNTIME))
+from seedbed import environment
+from seedbed.settings import GPU
+
+OLDEST = (3, 11)
+ANOTHER_TMPDIR = "name another folder in TMPDIR"
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
+
+PROBE = """
+import json, site, sys
+sites = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
+print(json.dumps([sys.version_info[:3], getattr(sys, "_base_executable", sys.executable), sites]))
+"""
+
+COMMAND = """\
+#!/bin/sh
+'''exec' "${0%/*}/python" "$0" "$@"
+' '''
+from seedbed.cli import main
+
+raise SystemExit(main())
+"""
+"""The command `seedbed`, as pip writes commands whose path has a space, which `#!` does not take: to a shell it is one
+line, to Python a string and what follows."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A scratch virtual environment with the layer, made of the Python at `origin`; version as three numbers."""
+
+    origin: Path
+    version: tuple[int, ...]
+    folder: Path
+    gpu: str = "auto"
+    example: str = ""
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def cuda(self) -> bool:
+        return len(self.missing(GPU)) < len(GPU)
+
+    def environ(self) -> dict[str, str]:
+        """The user's environment without what Seedbed sets or is told by; the scratch folder comes first on PATH."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SEEDBED_")}
+        environment.adjust(kept, "off")
+        own = {"PATH": f"{self.python.parent}:{os.environ.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(self.folder)}
+        own |= {"TMPDIR": str(self.folder / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}  # compilers keep caches in TMPDIR
+        return kept | own | (NO_GPU if self.gpu == "off" else {})
+
+    def finish(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        bypass: bool = False,
+        folder: Path | None = None,
+        timeout: float = LONGEST_RUN,
+    ) -> Finished:
+        """Run a command to its end, under `seedbed run` unless that is bypassed; status 124: it took too long.
+
+        It runs in `folder`, or in one that is gone with the host.
+        """
+        wrapped = [*command] if bypass else ["seedbed", "run", "--", *command]
+        environ = self.environ() | dict(environment or {})
+        program = shutil.which(wrapped[0], path=environ["PATH"]) or wrapped[0]
+        try:
+            done = subprocess.run(
+                [program, *wrapped[1:]],
+                env=environ,
+                cwd=folder or self.folder / "tmp",
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except OSError as error:  # 127 and 126 are what a shell says
+            return Finished(127 if error.errno == errno.ENOENT else 126, "", f"{program}: {error.strerror}")
+        except subprocess.TimeoutExpired as expired:
+            return Finished(
+                TIMED_OUT, (expired.stdout or b"").decode(errors="replace"), f"not done after {timeout:.0f} s"
+            )
+        return Finished(done.returncode, *(text.decode(errors="replace") for text in (done.stdout, done.stderr)))
+
+    def run(
+        self,
+        *command: str,
+        expected: int = 0,
+        environment: Mapping[str, str] | None = None,
+        entrypoint: list[str] | None = None,
+    ) -> Finished:
+        finished = self.finish(command, environment=environment, bypass=entrypoint == checks.BYPASSED)
+        return checks.expect(expected, command, finished)
+
+    def train(self, **environment: str) -> str:
+        script = paths.EXAMPLES / self.example
+        finished = self.finish(["python", str(script), "--epochs", "2"], environment=environment)
+        return checks.parameters(script, finished)
+
+    def script(self, script: Path) -> Finished:
+        return self.finish(["python", str(script)], environment={"SEEDBED_SMOKE_GPU": self.gpu})
+
+    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
+        """On the CPU, as in an image."""
+
+        def digest(asked: dict[str, str]) -> str:
+            return checks.parameters(
+                script, self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | asked)
+            )
+
+        return checks.side_by_side(digest, environments)
+
+    def missing(self, modules: Sequence[str]) -> list[str]:
+        """Which of these top-level modules this Python cannot find."""
+        find = "import importlib.util as u, sys; print(*(n for n in sys.argv[1:] if not u.find_spec(n)))"
+        return self.run("python", "-c", find, *modules, entrypoint=checks.BYPASSED).stdout.split()
+
+
+@contextmanager
+def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
+    """A host with the layer, gone at the end. `UsageError`: this Python will not do."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-"))
+            made = install(python, Path(folder), gpu)
+        except OSError as error:
+            why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror
+            raise SeedbedError(f"{error.filename or tempfile.tempdir}: {why}; {ANOTHER_TMPDIR}") from None
+        yield made
+
+
+def install(python: Path, folder: Path, gpu: str) -> Host:
+    """Make a virtual environment of this Python's interpreter, and give it its packages and the layer."""
+    version, base, sites = json.loads(ask([str(python), "-c", PROBE], python))
+    if tuple(version) < OLDEST:
+        raise UsageError(
+            f"{python}: Python {'.'.join(map(str, version))}; expected 3.11 or newer: name one by --python"
+        )
+    ask([base, "-m", "venv", "--without-pip", str(folder)], python)  # of the base: `python` may be in an environment
+    packages = folder / "lib" / f"python{version[0]}.{version[1]}" / "site-packages"
+    shutil.copytree(paths.RUNTIME / "seedbed", packages / "seedbed", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(paths.RUNTIME / "00_seedbed.pth", packages)
+    (packages / "host.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in sites))
+    command = folder / "bin" / "seedbed"
+    command.write_text(COMMAND)
+    command.chmod(0o755)
+    if not os.access(command, os.X_OK):
+        raise SeedbedError(f"{folder}: nothing can be run from its disk (noexec); {ANOTHER_TMPDIR}")
+    (folder / "tmp").mkdir()
+    return Host(python, tuple(version), folder, gpu)
+
+
+def ask(command: list[str], python: Path) -> str:
+    """What a command that prepares things prints; `UsageError` where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UsageError(f"{python}: {error.strerror}; name a Python by --python") from None
+    if done.returncode:
+        said = last_line(done.stderr) or last_line(done.stdout)
+        if "No space left" in said:
+            raise SeedbedError(f"{tempfile.tempdir}: no space left on its disk; {ANOTHER_TMPDIR}")
+        raise UsageError(f"{python}: cannot make a virtual environment of it: {said}; name another by --python")
+    return done.stdout
