@@ -120,7 +120,7 @@ def build_(
         built = build_and_load(each, options)
         if record:
             digest.write(each, built)
-        elif complaint := digest.complaint(each, built):
+        elif complaint := digest.complaint(each, built, expected=check):
             log.info(complaint)
             differing += [each.name] if built.locked else []
         if destination:

@@ -49,15 +49,17 @@ def write(recipe: Recipe, built: Record) -> None:
     files.write(path_of(recipe), DigestOfRecord(recipe.lock, built.digest).render(recipe.name))
 
 
-def complaint(recipe: Recipe, built: Record) -> str | None:
-    """Why what was built is not the image of record; None if it is, or if there is no record."""
+def complaint(recipe: Recipe, built: Record, *, expected: bool) -> str | None:
+    """Why what was built is not the image of record; None if it is, or if there is no record and none `expected`."""
     if not built.locked:
         return f"{recipe.name}: not to be compared with the digest of record: {'; '.join(built.moved)}"
     try:
         recorded = read(recipe)
     except SeedbedError as error:
         return str(error)
-    if recorded is None or recorded.manifest == built.digest:
+    if recorded is None:
+        return f"{shown(path_of(recipe))}: missing; run ./build.py build --record {recipe.name}" if expected else None
+    if recorded.manifest == built.digest:
         return None
     return f"{shown(path_of(recipe))}: says {recorded.manifest}, built was {built.digest}; {remedy(recipe)}"
 

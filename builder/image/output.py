@@ -1,5 +1,6 @@
 """A built image as an OCI layout or archive, for skopeo, podman, crane or `docker load`."""
 
+import shutil
 from pathlib import Path
 
 from builder import files, paths, scratch
@@ -15,18 +16,18 @@ def write(built: Record, destination: Path) -> None:
     Raises UsageError if there is a folder in which something is, or a file where a folder was asked for, or a folder in
     the place of the archive.
     """
-    store = assemble.store()
-    image = read_image(store, built.digest)
-    if destination.suffix == ".tar":
-        if destination.is_dir():
-            raise UsageError(f"--output {destination}: expected a file, or none yet, found a folder")
-        with scratch.folder(paths.cache()) as folder, files.new(destination.absolute().parent) as archive:
-            layout = Layout(folder)
-            layout.write(store, image)
-            layout.archive(archive)
-            Path(archive.name).replace(destination)
-        return
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+    archive = destination.suffix == ".tar"
+    if archive and destination.is_dir():
+        raise UsageError(f"--output {destination}: expected a file, or none yet, found a folder")
+    if not archive and destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise UsageError(f"--output {destination}: expected an empty folder, or none yet; or a name that ends in .tar")
-    with files.in_one_line(destination):
-        Layout(destination).write(store, image)
+    store = assemble.store()
+    with scratch.folder(paths.cache()) as folder, files.in_one_line(destination):
+        layout = Layout(folder)
+        layout.write(store, read_image(store, built.digest))
+        if archive:
+            with files.new(destination.absolute().parent) as file:
+                layout.archive(file)
+                Path(file.name).replace(destination)
+        else:  # a copy: who edits it must not edit the store
+            shutil.copytree(folder, destination, dirs_exist_ok=True)

@@ -89,3 +89,8 @@ def test_no_module_has_a_log_parameter_or_prints_its_log():
         for match in re.finditer(r"\blog: (Callable|Log)\b|console\.log\(", path.read_text())
     ]
     assert found == []
+
+
+def test_every_file_of_the_builder_is_short_enough_to_be_read_at_a_sitting():
+    lengths = {path: len(path.read_text().splitlines()) for path in paths.ROOT.glob("builder/**/*.py")}
+    assert {path.relative_to(paths.ROOT): length for path, length in lengths.items() if length > 300} == {}

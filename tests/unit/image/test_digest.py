@@ -51,7 +51,7 @@ def test_the_file_is_three_lines_that_say_where_they_come_from_and_name_no_machi
 
 def test_an_image_without_one_has_none(recipe):
     assert digest.read(recipe) is None
-    assert digest.complaint(recipe, built(recipe)) is None
+    assert digest.complaint(recipe, built(recipe), expected=False) is None
 
 
 def test_an_image_of_substituted_packages_gets_none(recipe):
@@ -98,10 +98,15 @@ def test_what_cannot_be_read_is_one_line(recipe, make_it):
 # Comparing
 
 
+def test_a_missing_record_is_a_complaint_where_one_is_expected(recipe):
+    complaint = digest.complaint(recipe, built(recipe), expected=True) or ""
+    assert complaint.endswith("tiny/digest: missing; run ./build.py build --record tiny")
+
+
 def test_the_image_of_record_is_no_complaint_and_any_other_is_named_with_both_digests(recipe):
     digest.write(recipe, built(recipe))
-    assert digest.complaint(recipe, built(recipe)) is None
-    complaint = digest.complaint(recipe, built(recipe, OTHER)) or ""
+    assert digest.complaint(recipe, built(recipe), expected=True) is None
+    complaint = digest.complaint(recipe, built(recipe, OTHER), expected=True) or ""
     assert f"tiny/digest: says {OURS}, built was {OTHER}; if it is meant to change, run " in complaint
 
 
@@ -110,7 +115,7 @@ def test_one_of_other_locks_is_stale_even_if_the_manifest_is_the_same(recipe):
     digest.write(replace(recipe, lock="0" * 64), built(recipe))
     with pytest.raises(SeedbedError, match=r"tiny/digest: stale, the locks changed since it was made; if it is meant"):
         digest.read(recipe)
-    assert "stale" in (digest.complaint(recipe, built(recipe)) or "")
+    assert "stale" in (digest.complaint(recipe, built(recipe), expected=True) or "")
 
 
 def test_a_lock_that_changes_makes_it_stale(recipe, resolve, edit):
@@ -123,7 +128,7 @@ def test_a_lock_that_changes_makes_it_stale(recipe, resolve, edit):
 def test_an_image_of_substituted_packages_is_never_the_image_of_record(recipe):
     """Control: not even if its digest is."""
     digest.write(recipe, built(recipe))
-    complaint = digest.complaint(recipe, built(recipe, moved=("tzdata: 1 -> 2",)))
+    complaint = digest.complaint(recipe, built(recipe, moved=("tzdata: 1 -> 2",)), expected=True)
     assert complaint == "tiny: not to be compared with the digest of record: tzdata: 1 -> 2"
 
 
@@ -187,4 +192,4 @@ def test_build_record_builds_what_is_locked_or_nothing(recipe, run):
 @pytest.mark.parametrize("how", [["--recipe"], ["--base", "registry"]])
 def test_a_dockerfile_build_has_no_digest_of_record(run, option, how):
     status, complaint = run(*option, *how)
-    assert status == 2 and "go without --recipe" in complaint
+    assert status == 2 and "exclude --recipe" in complaint

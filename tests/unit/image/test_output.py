@@ -123,3 +123,12 @@ def test_an_image_that_the_store_has_lost_a_part_of_leaves_nothing_that_looks_wh
     with pytest.raises(SeedbedError, match=r"^\S+ is missing; build the image again$"):
         output.write(built, tmp_path / name)
     assert not (tmp_path / "image.tar").exists() and not (tmp_path / "image" / "index.json").exists()
+
+
+def test_editing_the_folder_leaves_the_store_alone(built, image, tmp_path):
+    output.write(built, tmp_path / "image")
+    for path in (tmp_path / "image").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"edited")
+    for digest in (built.digest, built.config, *(layer.descriptor.digest for layer in image.layers)):
+        assemble.store().proven(digest)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.catalog.models import Base
-from builder.debian import archive as debian
-from builder.debian import bootstrap
+from builder.debian import bootstrap, sources
 from builder.errors import SeedbedError
 from builder.layers import base
 from builder.lock import packages
@@ -22,7 +21,7 @@ from tests.archives import DATE, LIBC, MMDEBSTRAP, PYTHON, TINI, FakeArchive, ed
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SEEDBED_SNAPSHOT", raising=False)
-    monkeypatch.setattr(debian, "APT_CONFIGURATION", tmp_path / "apt")
+    monkeypatch.setattr(sources, "APT_CONFIGURATION", tmp_path / "apt")
     return tmp_path / "cache"
 
 

@@ -70,7 +70,7 @@ def test_another_writer_makes_the_lock_stale_and_both_are_named(
         SeedbedError, match=r"packages\.lock: its layers are written by .*run \./build\.py lock"
     ) as stale:
         packages.check(model)
-    assert f"{before}, here they would be by {toolchain.identity()};" in str(stale.value)
+    assert f"by the toolchain {before}; this checkout has {toolchain.identity()};" in str(stale.value)
     assert toolchain.identity() != before
 
 
