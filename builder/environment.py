@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".venv"
+HOME = Path(os.environ.get("SEEDBED_VENV") or ROOT / ".venv").absolute()
 PYTHON = HOME / "bin" / "python"
 STAMP = HOME / "requirements.sha256"
 LOCK = ROOT / "requirements.lock"
@@ -40,7 +40,8 @@ def make_unless_ready() -> None:
     if ready(wanted):
         return
     refuse_an_old_python()
-    with (ROOT / ".venv.lock").open("w") as turn:
+    HOME.parent.mkdir(parents=True, exist_ok=True)
+    with HOME.with_name(f"{HOME.name}.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not ready(wanted):
             make()

@@ -93,8 +93,13 @@ def complaint(error: OSError, place: Path) -> str:
 
 def no_space(place: Path) -> str:
     """That the disk with `place` is full, and what helps."""
-    remedy = ", or set SEEDBED_CACHE to a larger disk" if in_cache(place) else ""
+    remedy = f", or {larger_disk()}" if in_cache(place) else ""
     return f"{place}: no space left on the disk at {disk(place)}; free some{remedy}"
+
+
+def larger_disk() -> str:
+    """How to get more room for the cache; a container's stands with the engine's data."""
+    return "give Docker a larger disk" if paths.THROWAWAY in os.environ else "set SEEDBED_CACHE to a larger disk"
 
 
 def sha256(path: Path) -> str:

@@ -39,7 +39,8 @@ def pip_reason(stderr: str) -> str:
     """Why pip failed, in one line: to pip, an index that does not answer is one that lacks the package."""
     lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    reason = (errors or lines or ["it gave no reason"])[-1]
+    told = [error for error in errors if error != "Exception:"]  # above a traceback, whose last line is the reason
+    reason = (told or lines or ["it gave no reason"])[-1]
     if broken := re.findall(r"after connection broken by '(.+)': /", stderr):
         reason = f"the index does not answer: {re.sub(r'^.*object at 0x[0-9a-f]+>: ', '', broken[-1])}".rstrip("')")
     return with_clock_remedy(reason, stderr)

@@ -9,6 +9,12 @@ EXAMPLES = ROOT / "examples"
 TEMPLATES = ROOT / "templates"
 IMAGES = ROOT / "images"
 REQUIREMENTS = ROOT / "requirements.lock"
+CODE = (ROOT / "build.py", ROOT / "builder", RUNTIME, EXAMPLES, TEMPLATES, REQUIREMENTS)
+"""What a build reads of the checkout, beside a catalog."""
+
+
+THROWAWAY = "SEEDBED_THROWAWAY"
+"""Set in a container that is there for one command alone (`builder.engine.throwaway`)."""
 
 
 def cache() -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder import files, leases, paths, scratch
 from builder.console import size
-from builder.engine import client
+from builder.engine import client, throwaway
 from builder.errors import SeedbedError
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ def in_use() -> Iterator[None]:
 def clean(everything: bool) -> None:
     """Delete layers and records; with `everything` downloads and the embedded engine's data as well.
 
+    What builds in containers keep in the engine goes with it.
+
     Raises SeedbedError, and deletes nothing, while a build runs or if the folder is not marked as Seedbed's.
     """
     cache = paths.cache()
@@ -47,6 +49,8 @@ def clean(everything: bool) -> None:
         return
     with _held(fcntl.LOCK_EX | fcntl.LOCK_NB):
         before = shutil.disk_usage(cache).free
+        if engine := client.running():
+            throwaway.clean(engine, None if everything else MADE)
         if everything:
             client.embedded().destroy()
         for name in (*MADE, *FETCHED) if everything else MADE:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -9,14 +10,13 @@ import click
 from builder.catalog import models
 from builder.cli import cleaning
 from builder.cli.group import Verb, images_argument
+from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
 from builder.image import build, digest, dockerfile, output
 from builder.image.build import Options
-from builder.image.load import Loader
-from builder.image.recipe import Recipe, resolve_all
-from builder.image.record import Record
+from builder.image.recipe import resolve_all
 from builder.lock import packages, programs, requirements
 from builder.reading import shown
 
@@ -32,11 +32,13 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
     """Resolve versions of Debian packages and wheels, and write the locks, with hashes."""
     catalog = models.load(root)
     moment = requirements.moment(cutoff)
-    for base in catalog.select_bases(images):
-        if not check:
-            packages.write(base, packages.make(base, moment))
-        packages.check(base)
-        log.info(f"{base.name}: {base.lock_path.name} is fresh")
+    bases = catalog.select_bases(images)
+    with nullcontext() if check else workplace(root, bases) as place:
+        for base in bases:
+            if place:
+                place.lock(base, moment)
+            packages.check(base)
+            log.info(f"{base.name}: {base.lock_path.name} is fresh")
     for image in catalog.select(images):
         if not check:
             requirements.write(image, requirements.make(catalog, image, moment))
@@ -112,32 +114,25 @@ def build_(
     recipes = resolve_all(root, images)
     if destination and len(recipes) != 1:
         raise UsageError(f"--output {destination}: name one image, for it holds one")
-    differing = []
-    for each in recipes:
-        if options.dockerfile:
+    if options.dockerfile:
+        for each in recipes:
             build.build(each, options, client.connect)
-            continue
-        built = build_and_load(each, options)
-        if record:
-            digest.write(each, built)
-        elif complaint := digest.complaint(each, built, expected=check):
-            log.info(complaint)
-            differing += [each.name] if built.locked else []
-        if destination:
-            output.write(built, destination)
+        return
+    differing = []
+    with workplace(root, (each.base for each in recipes)) as place:
+        for each in recipes:
+            built = place.build_and_load(each, options)
+            if record:
+                digest.write(each, built)
+            elif complaint := digest.complaint(each, built, expected=check):
+                if not isinstance(place, There):  # there it has been said
+                    log.info(complaint)
+                differing += [each.name] if built.locked else []
+            if destination:
+                place.bring(built)
+                output.write(built, destination)
     if check and differing:
         raise SeedbedError(f"{', '.join(differing)}: not the digest of record, see above")
-
-
-def build_and_load(recipe: Recipe, options: Options) -> Record:
-    """Build the image, and give it to the engine that runs already, if there is one."""
-    engine = client.running()
-    if engine is None:
-        return build.build(recipe, options, client.connect)
-    with Loader(recipe.name, engine).at_work() as loader:
-        built = build.build(recipe, options, client.connect, loader.grown)
-        loader.load(built)
-    return built
 
 
 VERBS = (lock, render, build_)

@@ -7,10 +7,11 @@ import click
 
 from builder.cli import cleaning
 from builder.cli.group import Verb, images_argument, json_option
+from builder.cli.workplace import There, workplace
 from builder.console import print_json, print_line
 from builder.engine import client
 from builder.errors import SeedbedError
-from builder.image import listing
+from builder.image import build, listing
 from builder.image.recipe import resolve_all
 from builder.publish import push
 from builder.reproduce import diff, verify
@@ -55,6 +56,10 @@ def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
 def verify_(root: Path, image: str, against: str | None, vary: bool, as_json: bool) -> None:
     """Rebuild an image without any cache, and prove that it is the same to the last byte. It needs no earlier build."""
     [recipe] = resolve_all(root, [image])
+    with workplace(root, [recipe.base]) as place:
+        if isinstance(place, There):
+            place.verify(image, against, *(["--vary"] if vary else []), *(["--json"] if as_json else []))
+            return
     verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
     if as_json:
         print_json(verdict.to_json())
@@ -85,8 +90,12 @@ def diff_(first: str, second: str, as_json: bool) -> None:
 @cleaning.in_use()
 def push_(root: Path, images: Sequence[str]) -> None:
     """Push images to SEEDBED_REPOSITORY; those that have not passed their smoke tests get no tag."""
-    for recipe in resolve_all(root, images):
-        print_line(push.push(recipe, client.logins(client.running())))
+    recipes = resolve_all(root, images)
+    with workplace(root, (recipe.base for recipe in recipes)) as place:
+        for recipe in recipes:
+            if built := build.find(recipe):
+                place.bring(built)
+            print_line(push.push(recipe, client.logins(client.running())))
 
 
 VERBS = (smoke_, verify_, diff_, push_)

@@ -9,6 +9,7 @@ import click
 from builder.catalog import models
 from builder.catalog.models import Catalog, Image
 from builder.cli.group import Verb, images_argument, json_option
+from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
 from builder.image import build, listing, matrix, recipe, report
@@ -56,6 +57,10 @@ def show(root: Path, image: str, as_json: bool) -> None:
 def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
     """Show the sizes of layers and packages; fail if an image exceeds its size budget."""
     wanted = recipe.resolve_all(root, images)
+    with workplace(root, (each.base for each in wanted)) as place:
+        if isinstance(place, There):
+            place.run("report", *images, *(["--json"] if as_json else []))
+            return
     records = {other.name: built for other in recipe.resolve_all(root, ()) if (built := build.find(other))}
     if missing := [each.name for each in wanted if each.name not in records]:
         raise SeedbedError(f"{', '.join(missing)}: not built; run ./build.py build {' '.join(missing)}")

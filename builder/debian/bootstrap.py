@@ -4,6 +4,7 @@ mmdebstrap runs from a scratch folder, under a clean environment and without a n
 packages, the epoch and RECIPE, and on nothing of the host: neither its release, its apt, its clock nor its locale.
 """
 
+import os
 import platform
 import shlex
 import shutil
@@ -14,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
 
-from builder import files
+from builder import files, paths
 from builder.debian import archive
 from builder.debian.archive import Package
 from builder.errors import SeedbedError
@@ -105,8 +106,10 @@ that is checked by its source's hash, so it is the same in every build and outli
 RECIPE = (OPTIONS, ENVIRONMENT, LEFT_OUT, KEPT, TRACES)
 """All of this module that the root file system depends on."""
 
+ENDS_WITH_US = ("setpriv", "--pdeathsig=KILL")
+
 # Its own network: there is none. Its own processes and mounts: they end with us, whatever ends us.
-CONFINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
+CONFINED = (*ENDS_WITH_US, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     archive.unpack(debs.file(debs.mmdebstrap), scratch / "mmdebstrap")
     write_archive(debs, scratch / "archive")
     tar, installed = scratch / "root.tar", scratch / "installed"
-    command = [*CONFINED, scratch / "mmdebstrap/usr/bin/mmdebstrap", *OPTIONS]
+    command = [*confinement(), scratch / "mmdebstrap/usr/bin/mmdebstrap", *OPTIONS]
     command += [f"--customize-hook={LIST_INSTALLED} > {shlex.quote(str(installed))}"]
     command += [f"--include={','.join(package.name for package in debs.packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
@@ -159,8 +162,21 @@ def belongs(path: str) -> bool:
 
 def check_host() -> None:
     """Raise SeedbedError where this host cannot bootstrap Debian."""
-    if trouble := archive.host_supported() or unfit():
-        raise SeedbedError(f"Debian cannot be bootstrapped here: {trouble}; or build with --base registry")
+    if found := trouble():
+        raise SeedbedError(
+            f"Debian cannot be bootstrapped here: {found}; or start Docker: builds then run in a container of it"
+        )
+
+
+def trouble() -> str | None:
+    """Why this host cannot bootstrap Debian, and what to do; None where it can."""
+    return archive.host_supported() or unfit()
+
+
+def confinement() -> Sequence[str]:
+    """What mmdebstrap is run by. A container that ends with the command has its own processes and mounts, and lets
+    nobody make further namespaces."""
+    return ENDS_WITH_US if paths.THROWAWAY in os.environ else CONFINED
 
 
 def unfit() -> str | None:
@@ -169,7 +185,7 @@ def unfit() -> str | None:
         return f"expected an x86_64 processor, found {platform.machine()}"
     if missing := [tool for tool in ("perl", "setpriv", "tar", "unshare") if shutil.which(tool) is None]:
         return f"this host has no {' and no '.join(missing)}: install it"
-    if subprocess.run([*CONFINED, "true"], capture_output=True, check=False).returncode:
+    if subprocess.run([*confinement(), "true"], capture_output=True, check=False).returncode:
         return "this root may not make namespaces: run outside the container, or give it CAP_SYS_ADMIN"
     return None
 

@@ -18,7 +18,7 @@ from builder import leases, paths
 from builder.credentials import Credentials
 from builder.engine import building, containers
 from builder.engine.building import Digests
-from builder.engine.containers import Running
+from builder.engine.containers import Files, Running
 from builder.engine.embedded import EmbeddedEngine
 from builder.engine.saved import SavedImage, SavedLayer
 from builder.errors import SeedbedError, UsageError
@@ -139,9 +139,10 @@ class Engine:
         if complaint := self.try_pull(image):
             raise SeedbedError(f"{image}: cannot be pulled: {complaint}")
 
-    def try_pull(self, image: str) -> str:
+    def try_pull(self, image: str, *, platform: str | None = None) -> str:
         """Why the image cannot be pulled; empty: it is there now."""
-        pulled = self.docker("pull", "--quiet", image)
+        options = ["--platform", platform] if platform else []
+        pulled = self.docker("pull", "--quiet", *options, image)
         return one_line(pulled.stderr) or "no reason given" if pulled.returncode else ""
 
     def load(self, layout: Path) -> None:
@@ -178,7 +179,7 @@ class Engine:
         command: Sequence[str],
         *,
         environment: Mapping[str, str] | None = None,
-        files: Mapping[str, Path] | None = None,
+        files: Files | None = None,
         gpus: bool = False,
         **options: Any,
     ) -> Finished:
@@ -190,7 +191,7 @@ class Engine:
 
     @contextmanager
     def started(
-        self, image: str, command: Sequence[str], *, files: Mapping[str, Path] | None = None, **options: Any
+        self, image: str, command: Sequence[str], *, files: Files | None = None, **options: Any
     ) -> Iterator[Running]:
         """A container that is removed when the block ends, whatever it does by then; otherwise like `run`.
 
@@ -233,7 +234,10 @@ def connect() -> Engine:
     engine = None if choice == "embedded" else of_host()
     if engine is None and choice == "host":
         raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
-    engine = engine or of_embedded()
+    try:
+        engine = engine or of_embedded()
+    except SeedbedError as error:
+        raise error if choice else SeedbedError(f"no Docker engine answers: start it; {error}") from None
     engine.sweep()
     return engine
 

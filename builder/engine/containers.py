@@ -28,6 +28,9 @@ LEASE = "io.seedbed.lease"
 LONGEST_COMMAND = LONGEST_RUN + 60
 """Seconds that a command in a running container may take; what ends it gently has LONGEST_RUN."""
 
+Files = Mapping[str, Path | bytes]
+"""What is put into a container: at an absolute path a file or folder of this host's, or a file of this content."""
+
 Docker = Callable[..., subprocess.CompletedProcess[str]]
 """Runs the engine's own command-line client with these arguments and a `timeout`, and keeps what it prints."""
 
@@ -39,7 +42,7 @@ def started(
     command: Sequence[str],
     *,
     lease: str,
-    files: Mapping[str, Path],
+    files: Files,
     **options: Any,
 ) -> Iterator[Container]:
     """A container that has started, with `files` in it, and is removed at the end."""
@@ -54,7 +57,7 @@ def started(
         remove(container)
 
 
-def start(container: Container, files: Mapping[str, Path]) -> None:
+def start(container: Container, files: Files) -> None:
     try:
         if files:
             container.put_archive("/", packed(files))
@@ -112,15 +115,22 @@ def too_long(limit: float, stdout: str = "") -> Finished:
     return Finished(TIMED_OUT, stdout, f"not done after {limit:.0f} s")
 
 
-def packed(files: Mapping[str, Path]) -> bytes:
-    """A tar with the files or folders at the absolute paths given, readable by any user."""
+def packed(files: Files) -> bytes:
+    """A tar with the files or folders at the absolute paths given, readable by any user, and root's."""
 
     def readable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
         member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
         return None if "__pycache__" in member.name else member
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for target, source in files.items():
-            archive.add(source, target.lstrip("/"), filter=readable)
+            if isinstance(source, bytes):
+                member = tarfile.TarInfo(target.lstrip("/"))
+                member.size = len(source)
+                archive.addfile(member, io.BytesIO(source))
+            else:
+                archive.add(source, target.lstrip("/"), filter=readable)
     return buffer.getvalue()

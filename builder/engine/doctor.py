@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from builder import network, paths
 from builder.console import size
-from builder.debian import archive
-from builder.engine import client
+from builder.debian import bootstrap
+from builder.engine import client, throwaway
 from builder.engine.client import Requirement
 
 SPACE_NEEDED = 25_000_000_000
@@ -21,11 +21,20 @@ def examine() -> list[Requirement]:
 
 def host() -> Iterator[Requirement]:
     yield Requirement("machine", f"{platform.machine()}, Python {platform.python_version()}")
-    reason = archive.host_supported()
-    yield Requirement("Debian bootstrap", "unavailable" if reason else "available", reason)
+    yield place()
     yield Requirement("certificate authorities", str(network.ca_bundle() or "those of each program"))
     yield Requirement("Python index", "a mirror, from pip's configuration" if network.index_url() else "the public one")
     yield space()
+
+
+def place() -> Requirement:
+    """Where builds run."""
+    wanted, reason = throwaway.wanted(), bootstrap.trouble()
+    if wanted == "container" or (wanted == "" and reason and client.running()):
+        return Requirement("builds run", "in a container of Debian")
+    if reason is None:
+        return Requirement("builds run", "on this host")
+    return Requirement("builds run", "nowhere", f"{reason}; or start Docker: builds then run in a container of Debian")
 
 
 def space() -> Requirement:

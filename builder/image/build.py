@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from builder import paths
+from builder import files, paths
 from builder.catalog.models import Image
 from builder.console import size, step
 from builder.engine.client import Engine
@@ -68,8 +68,11 @@ def build(
 
 
 def is_there(known: Record, options: Options, connect: Callable[[], Engine]) -> bool:
-    if options.dockerfile:
-        return connect().has(known.digest)
+    return connect().has(known.digest) if options.dockerfile else is_stored(known)
+
+
+def is_stored(known: Record) -> bool:
+    """Whether the store still has all blobs of the image."""
     store = assemble.store()
     blobs = (known.digest, known.config, *(layer.digest for layer in known.layers))
     return all(store.blob(digest).exists() for digest in blobs)
@@ -132,12 +135,12 @@ def find(recipe: Recipe, options: Options = Options()) -> Record | None:
 
 def inputs_of(recipe: Recipe, options: Options = Options()) -> str:
     """The hex sha256 of all that decides what a build makes: its record is found by it."""
-    files = contents.runtime_files(recipe.image)
+    runtime = contents.runtime_files(recipe.image)
     inputs = {
         "image": recipe.name,
         "dockerfile": dockerfile.committed(recipe.image),
         "lock": recipe.lock,
-        "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in files},
+        "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in runtime},
         "epoch": recipe.epoch,
         "writer": toolchain.identity(),
         "recipe": options.dockerfile,
@@ -154,7 +157,7 @@ def check_space(recipe: Recipe) -> None:
     if free < needed:
         raise SeedbedError(
             f"{recipe.name}: needs up to {size(needed)} of disk, {shown(folder)} has {size(free)} free; "
-            "run ./build.py clean, or set SEEDBED_CACHE to a larger disk"
+            f"run ./build.py clean, or {files.larger_disk()}"
         )
 
 

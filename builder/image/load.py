@@ -1,8 +1,8 @@
 """Loading a built image into an engine: it pulls what it lacks from the store, or takes it all by `docker load`."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from builder import paths, scratch
 from builder.console import step
@@ -72,16 +72,27 @@ class Loader:
                 loaded = len(layers)
 
 
-def load(built: Record, engine: Engine) -> str:
+def here() -> AbstractContextManager[str]:
+    return serving(assemble.store())
+
+
+def load(
+    built: Record,
+    engine: Engine,
+    served: Callable[[], AbstractContextManager[str]] = here,
+    bring: Callable[[Record], None] = lambda _: None,
+) -> str:
     """See to it that the engine has the image; returns what it knows it by.
 
-    Raises SeedbedError if the store lacks a blob of it, or the engine takes it in neither way.
+    `served` serves it to the engine; `bring` brings it into the store, from where it is loaded if that fails.
+    Raises SeedbedError if the engine takes it in neither way.
     """
     if found := engine.find(built.digest, built.config):
         return found
-    store = assemble.store()
-    with step(f"{built.image}: loading into Docker"), serving(store) as address:
+    with step(f"{built.image}: loading into Docker"), served() as address:
         if engine.try_pull(f"{address}/{UNTESTED}/{built.image}@{built.digest}"):  # it cannot reach our loopback
+            bring(built)
+            store = assemble.store()
             with scratch.folder(paths.cache()) as folder:
                 Layout(folder).write(store, read_image(store, built.digest))
                 engine.load(folder)

@@ -101,7 +101,9 @@ class _Interpreter:
         """
         check_sha256(self.layer, self.layer.name, "the base's layer")
         with opened(self.layer) as tar:
-            tar.extractall(self.folder, (member for member in tar if self._needs(member)), filter="tar")
+            if hasattr(tarfile, "tar_filter"):  # bookworm's own Python has none yet
+                tar.extraction_filter = tarfile.tar_filter
+            tar.extractall(self.folder, (member for member in tar if self._needs(member)))
         return self.folder
 
     @cached_property

@@ -1,5 +1,7 @@
 """A store as a registry on loopback that only gives: an engine pulls what it lacks, and nothing is sent twice.
 
+`python -m builder.oci.serve FOLDER PORT` does it in a container, for the engine that the container runs in.
+
 Source: OCI distribution specification 1.1, "Pull".
 """
 
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -27,7 +30,7 @@ def serving(store: Store, documents: Mapping[str, bytes] = MappingProxyType({}))
 
     Yields the address, `127.0.0.1:PORT`.
     """
-    server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"store": store, "documents": documents}))
+    server = server_of(store, documents, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -36,6 +39,10 @@ def serving(store: Store, documents: Mapping[str, bytes] = MappingProxyType({}))
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def server_of(store: Store, documents: Mapping[str, bytes], host: str, port: int) -> "Server":
+    return Server((host, port), type("Handler", (Handler,), {"store": store, "documents": documents}))
 
 
 class Server(ThreadingHTTPServer):
@@ -89,3 +96,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """The engine says what went wrong."""
+
+
+def main(folder: str, port: str) -> None:
+    """Serve the store in that folder until the end, in a container whose port is published; says when it listens."""
+    server = server_of(Store(Path(folder)), {}, "", int(port))
+    print("serving", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

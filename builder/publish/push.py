@@ -13,7 +13,7 @@ from builder.errors import SeedbedError, UsageError
 from builder.image import assemble, build, dockerfile
 from builder.image import tags as names
 from builder.image.recipe import Recipe
-from builder.oci.layout import OciImage
+from builder.oci.layout import OciImage, read_image
 from builder.oci.registry import Blob, Repository
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Descriptor
 
@@ -30,7 +30,7 @@ def push(recipe: Recipe, logins: Path | None) -> str:
     if "SEEDBED_REPOSITORY" not in os.environ:
         raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
     dockerfile.check(recipe)
-    image, _ = assemble.image(recipe, locked=True)
+    image = image_of(recipe)
     tags = tags_of(recipe, image)
     repository = Repository.of(f"{names.repository()}/{recipe.name}", logins)
     refuse_to_move(repository, tags, image.digest)
@@ -39,6 +39,14 @@ def push(recipe: Recipe, logins: Path | None) -> str:
         sent = repository.push(blob(image.manifest, MANIFEST_TYPE), blobs_of(image), tags)
     log.info(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
     return f"{repository}@{image.digest}"
+
+
+def image_of(recipe: Recipe) -> OciImage:
+    """The image as it was built, if it still is in the store; else assembled anew."""
+    built = build.find(recipe)
+    if built and built.locked and build.is_stored(built):
+        return read_image(assemble.store(), built.digest)
+    return assemble.image(recipe, locked=True)[0]
 
 
 def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:

@@ -155,3 +155,10 @@ def test_an_index_that_does_not_answer_is_named(checkout, monkeypatch):
         monkeypatch.setenv(f"PIP_{name}", value)
     (checkout / "requirements.lock").write_text("six==1.0 --hash=sha256:" + "0" * 64 + "\n")
     assert "the index does not answer: Failed to establish a new connection" in one_line(run(checkout))
+
+
+def test_the_environment_can_stand_outside_a_checkout_that_is_not_written_to(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEDBED_VENV", str(tmp_path / "venv"))
+    before = sorted(checkout.iterdir())
+    assert run(checkout).stdout == f"{tmp_path}/venv\n"
+    assert sorted(checkout.iterdir()) == before

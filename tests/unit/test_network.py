@@ -81,3 +81,8 @@ def test_an_index_that_does_not_answer_is_not_one_that_lacks_the_package():
     assert network.pip_reason("ERROR: a\n\nERROR: b\n hint\n") == "b"
     assert network.pip_reason("Traceback\nKeyError: 1\n") == "KeyError: 1"
     assert network.pip_reason("") == "it gave no reason"
+
+
+def test_pips_own_traceback_gives_its_last_line_as_the_reason():
+    said = 'ERROR: Exception:\nTraceback (most recent call last):\n  File "x.py", line 1\nTimeoutError: timed out\n'
+    assert network.pip_reason(said) == "TimeoutError: timed out"

@@ -61,3 +61,10 @@ def test_control_without_a_folder_of_its_own_the_login_stays(tmp_path):
     [step] = LOGINS
     script = "\n".join(line for line in step["run"].splitlines() if "DOCKER_CONFIG" not in line)
     assert left_by(script, tmp_path, 0) == [tmp_path / "home" / ".docker" / "config.json"]
+
+
+def test_images_are_built_on_the_runner_as_it_comes():
+    """Builds find Debian by themselves: no job brings it, and none needs a privilege for it."""
+    jobs = yaml.safe_load((paths.ROOT / ".github" / "workflows" / "images.yml").read_text())["jobs"].values()
+    assert not [job for job in jobs if "container" in job]
+    assert "make images" in [step.get("run") for job in jobs for step in job["steps"]]

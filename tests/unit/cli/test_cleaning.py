@@ -21,6 +21,7 @@ def disk(tmp_path: Path, monkeypatch) -> Path:
     """A larger disk, as error messages advise to name in SEEDBED_CACHE, with folders of the user's own on it."""
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
     monkeypatch.setattr(cleaning.client, "embedded", Engine)
+    monkeypatch.setattr(cleaning.client, "running", lambda: None)
     for name in ("records", "layers", "blobs", "scratch", "photos"):
         fill(tmp_path / name)
     return tmp_path
@@ -139,3 +140,14 @@ def test_any_other_error_is_no_disks(tmp_path, monkeypatch):
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
     with pytest.raises(FileNotFoundError), cleaning.in_use():
         (tmp_path / "missing").read_text()
+
+
+@pytest.mark.parametrize(("everything", "folders"), [(False, cleaning.MADE), (True, None)])
+def test_what_containers_keep_in_the_engine_goes_as_well(everything, folders, disk, monkeypatch):
+    """Folders of the volume, or with --all the volume."""
+    asked = []
+    monkeypatch.setattr(cleaning.client, "running", lambda: "an engine")
+    monkeypatch.setattr(cleaning.throwaway, "clean", lambda *what: asked.append(what))
+    used("records")
+    clean(everything)
+    assert asked == [("an engine", folders)]

@@ -128,6 +128,14 @@ def test_the_order_of_sources_and_the_number_of_cpus_do_not_matter(compiled, mon
     assert compiled(many[::-1]) == first
 
 
+def test_debian_bookworms_own_python_unpacks_the_interpreter_too(compiled, monkeypatch):
+    """Python 3.11.2: tarfile knows no filters yet."""
+    unpack = tarfile.TarFile.extractall
+    monkeypatch.delattr(tarfile, "tar_filter")
+    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda tar, path, members: unpack(tar, path, members))
+    assert compiled([file("opt/app/one.py", b"x = 1\n")])
+
+
 def test_what_does_not_compile_has_no_bytecode(compiled):
     broken = [
         file("a/python2.py", b"print 'hi'\n"),
