@@ -12,8 +12,7 @@ images:
 test: lint
 	./build.py --catalog tests/images lock --check
 	./build.py --catalog tests/images render --check
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/unit tests/host
-	.venv/bin/python -m pytest tests/integration
+	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder tests/integration tests/host tests/unit
 	.venv/bin/python -m tests.torture --short
 
 # 10,000 spoiled inputs, then builds that are killed, run out of disk and find their cache spoiled: half an hour.

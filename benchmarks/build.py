@@ -37,14 +37,15 @@ from scratch import DOWNLOADS, own_cache  # noqa: E402
 from builder import paths  # noqa: E402
 from builder.catalog import models  # noqa: E402
 from builder.catalog.models import Catalog, Image  # noqa: E402
-from builder.console import log, print_table, size, step  # noqa: E402
+from builder.console import print_table, show_log, size, step  # noqa: E402
 from builder.engine.client import embedded  # noqa: E402
 from builder.image import assemble, build, dockerfile  # noqa: E402
-from builder.image.assemble import Stage  # noqa: E402
+from builder.image.recipe import Recipe, resolve  # noqa: E402
 from builder.layers import wheels  # noqa: E402
 from builder.layers.parts import cpus  # noqa: E402
 from builder.lock import requirements  # noqa: E402
 from builder.lock.requirements import Pin  # noqa: E402
+from builder.oci.store import Layer  # noqa: E402
 
 DEBIAN = "benchmark/debian"
 PARTS = ("unchanged", "bump", "pull", "second")
@@ -127,11 +128,11 @@ class Naive(Way):
         self.scratch = scratch / "naive"
 
     def prepare(self, loaded: Catalog, name: str) -> None:
-        image, folder = loaded.image(name), self.scratch / name
-        pins = requirements.read(image).wheels
+        recipe, folder = recipe_of(loaded, name), self.scratch / name
+        pins = recipe.wheels.wheels
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "wheels").mkdir(parents=True)
-        for wheel in wheels.fetch(pins, image.python).values():
+        for wheel in wheels.fetch(pins, recipe.image.python).values():
             (folder / "wheels" / wheel.path.name).hardlink_to(wheel.path)
         (folder / "requirements.txt").write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
         (folder / "Dockerfile").write_text(NAIVE)
@@ -160,15 +161,16 @@ class Naive(Way):
 class Seedbed(Way):
     name = "seedbed"
 
-    def __init__(self, debian: Stage) -> None:
+    def __init__(self, debian: Layer) -> None:
         self.debian = debian
 
     def prepare(self, loaded: Catalog, name: str) -> None:
-        wheels.fetch(requirements.read(loaded.image(name)).wheels, loaded.image(name).python)
+        recipe = recipe_of(loaded, name)
+        wheels.fetch(recipe.wheels.wheels, recipe.image.python)
 
     def build(self, loaded: Catalog, name: str) -> str:
         self._run(loaded, "build", name)
-        built = build.find(loaded, loaded.image(name))
+        built = build.find(recipe_of(loaded, name))
         assert built, "a build leaves a record"
         return built.digest
 
@@ -185,8 +187,13 @@ class Seedbed(Way):
         return run([sys.executable, str(ROOT / "build.py"), "--catalog", str(loaded.root), verb, name], **variables)
 
 
+def recipe_of(loaded: Catalog, name: str) -> Recipe:
+    return resolve(loaded, loaded.image(name))
+
+
 def main() -> None:
     options = parse_arguments()
+    show_log()
     check_space(models.load(options.catalog).image(options.image))
     program = unpack_registry(paths.cache() / "registry")
     with own_cache([*DOWNLOADS, "engine/programs"]) as scratch:
@@ -222,7 +229,7 @@ def check_space(image: Image) -> None:
 
 def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> dict[str, Any]:
     loaded = models.load(options.catalog)
-    debian = assemble.base(loaded.base_of(loaded.image(options.image)), locked=False, log=log)
+    debian, _ = assemble.base(recipe_of(loaded, options.image), locked=False)
     results = {}
     for way in (Naive(scratch), Seedbed(debian)):
         with running(program, scratch / "registry") as registry, step(way.name):
@@ -231,7 +238,7 @@ def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> d
 
 
 def measure(
-    way: Way, loaded: Catalog, options: argparse.Namespace, debian: Stage, registry: Registry, scratch: Path
+    way: Way, loaded: Catalog, options: argparse.Namespace, debian: Layer, registry: Registry, scratch: Path
 ) -> Measured:
     """One way, in an order that leaves little on the disk at a time."""
     name: str = options.image
@@ -271,7 +278,7 @@ def measure_bump(way: Way, bumped: Catalog, name: str, registry: Registry) -> tu
     return bump_s, registry.received() - before
 
 
-def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Stage, registry: Registry) -> dict[str, int]:
+def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Layer, registry: Registry) -> dict[str, int]:
     start_afresh(debian)
     way.prepare(loaded, name)
     return registry.layers(way.push(loaded, name, registry))
@@ -293,7 +300,7 @@ def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
     assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
     others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
     requirements.write(image, replace(locked, wheels=others))
-    dockerfile.render(copied, image).write()
+    dockerfile.render(recipe_of(copied, name)).write()
     return copied
 
 
@@ -306,22 +313,22 @@ def pin_of(requirement: str) -> Pin:
         return Pin(name, version, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def start_afresh(debian: Stage | None = None) -> None:
+def start_afresh(debian: Layer | None = None) -> None:
     """An engine that holds nothing, or Debian alone."""
     embedded().down()
     shutil.rmtree(embedded().directory / "data", ignore_errors=True)
-    embedded().up(log)
+    embedded().up()
     if debian:
-        blob = assemble.store().blob(debian.layers[0].descriptor.digest)
+        blob = assemble.store().blob(debian.descriptor.digest)
         with tempfile.TemporaryFile() as tar, blob.open("rb") as compressed:
             zstandard.ZstdDecompressor().copy_stream(compressed, tar)
             tar.seek(0)
             docker("import", "-", DEBIAN, stdin=tar)
 
 
-def forget_layers(debian: Stage) -> None:
+def forget_layers(debian: Layer) -> None:
     """Leave no layer in the cache but Debian's."""
-    digest = debian.layers[0].descriptor.digest.removeprefix("sha256:")
+    digest = debian.descriptor.digest.removeprefix("sha256:")
     for path in [*(paths.cache() / "blobs/sha256").iterdir(), *(paths.cache() / "layers").iterdir()]:
         if path.name != digest and (path.suffix != ".json" or digest not in path.read_text(encoding="utf-8")):
             path.unlink()

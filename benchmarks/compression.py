@@ -7,6 +7,7 @@ Seconds depend on the machine, and on what else it does: the ratios are of CPU s
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tarfile
@@ -22,10 +23,13 @@ import zstandard
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from builder import paths
 from builder.catalog import models
-from builder.console import log, print_table, size
+from builder.console import print_table, show_log, size
 from builder.image import assemble, contents
+from builder.image.recipe import resolve
 from builder.layers.parts import Part, cpus, wheel_layers
 from builder.oci.store import Layer, Store
+
+log = logging.getLogger("builder.benchmarks")
 
 GIGABIT = 125e6
 """Bytes a second over a network of 1 Gbit/s."""
@@ -55,11 +59,12 @@ class Cost:
 
 def main() -> None:
     options = parse_arguments()
+    show_log()
     loaded = models.load(options.catalog)
     image = loaded.image(options.image)
     parts = {
         what: part
-        for group in assemble.groups_of(loaded, image)
+        for group in assemble.groups_of(resolve(loaded, image))
         if not options.groups or group.model.name in options.groups
         for what, part in group.parts().items()
     }
@@ -82,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def cost(level: int, parts: Mapping[str, Part], python: str) -> Cost:
     """Everything is made anew, and gone when this returns."""
-    log(f"level {level}")
+    log.info(f"level {level}")
     with tempfile.TemporaryDirectory(dir=paths.cache()) as scratch:
         store = Store(Path(scratch))
         began, cpu = time.perf_counter(), cpu_seconds()

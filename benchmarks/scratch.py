@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder import paths
+from builder.cli import cleaning
 from builder.engine.client import embedded
 
 DOWNLOADS = ("wheels", "packages", "apt")
@@ -22,6 +23,7 @@ def own_cache(shared: Iterable[str]) -> Iterator[Path]:
         for name in shared:
             (cache / name).parent.mkdir(parents=True, exist_ok=True)
             (cache / name).symlink_to(ours / name)
+        cleaning.claim(cache)  # before a benchmark puts things of its own there
         os.environ |= {"SEEDBED_CACHE": scratch, "SEEDBED_ENGINE": "embedded"}
         try:
             yield cache

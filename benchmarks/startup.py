@@ -1,4 +1,4 @@
-"""What the start-up layer costs: pairs of fresh Pythons, with it and without, in one run.
+"""What the startup hook costs: pairs of fresh Pythons, with it and without, in one run.
 
 Inside an image:
     docker run --rm -v $PWD/benchmarks:/benchmarks IMAGE python /benchmarks/startup.py

@@ -1,11 +1,14 @@
 """Catalogs to break: copies of the tests' own, in a folder that vanishes."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from builder import paths
 from builder.catalog import models
@@ -16,6 +19,27 @@ from builder.image.recipe import Recipe
 # nohup, and a shell with the tests in its background, have these ignored, by what tests start as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+WORKERS = 3
+"""For each CPU: most tests wait for other processes."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return WORKERS * len(os.sched_getaffinity(0))
+
+
+class SideBySide(LoadScopeScheduling):
+    """The tests of a file share a process, and so do all that use the engine; others of tests/integration go alone."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/integration/engine/"):
+            return "engine"
+        return nodeid if nodeid.startswith("tests/integration/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    return SideBySide(config, log)
+
 
 TINY = paths.ROOT / "tests" / "images"
 

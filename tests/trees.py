@@ -5,8 +5,8 @@ import re
 import tarfile
 from dataclasses import dataclass
 
-from builder.engine.client import Engine
-from builder.reproduce import diff, difference
+from builder.reproduce.diff import Image
+from builder.reproduce.difference import path_of
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,13 @@ class File:
     sha256: str
 
 
-def tree_of(engine: Engine, name: str, *, leave_out: re.Pattern[str]) -> dict[str, File]:
+def tree_of(image: Image, *, leave_out: re.Pattern[str]) -> dict[str, File]:
     """Every file of the image by its path, but for those the pattern matches."""
-    image = diff.of_engine(name, engine)
     tree: dict[str, File] = {}
     for index in range(len(image.layers)):
         with image.layer(index) as archive:
             for member in archive:
-                path = difference.path_of(member)
+                path = path_of(member)
                 if not leave_out.search(path):
                     tree[path] = described(archive, member)
     return tree

@@ -12,7 +12,7 @@ from builder.console import print_json, print_line
 from builder.engine import client
 from builder.errors import SeedbedError
 from builder.image import build, listing
-from builder.image.recipe import resolve_all
+from builder.image.recipe import resolve_all, resolve_one
 from builder.publish import push
 from builder.reproduce import diff, verify
 from builder.smoke import smoke
@@ -55,7 +55,7 @@ def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
 @cleaning.in_use()
 def verify_(root: Path, image: str, against: str | None, vary: bool, as_json: bool) -> None:
     """Rebuild an image without any cache, and prove that it is the same to the last byte. It needs no earlier build."""
-    [recipe] = resolve_all(root, [image])
+    recipe = resolve_one(root, image)
     with workplace(root, [recipe.base]) as place:
         if isinstance(place, There):
             place.verify(image, against, *(["--vary"] if vary else []), *(["--json"] if as_json else []))

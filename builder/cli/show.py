@@ -42,8 +42,7 @@ def summary(catalog: Catalog, image: Image) -> dict[str, Any]:
 @click.pass_obj
 def show(root: Path, image: str, as_json: bool) -> None:
     """Show one image: what image.yaml and its lock say, layer by layer."""
-    [resolved] = recipe.resolve_all(root, [image])
-    details = listing.details(resolved)
+    details = listing.details(recipe.resolve_one(root, image))
     if as_json:
         print_json(details)
     else:

@@ -57,5 +57,11 @@ def resolve_all(root: Path, names: Sequence[str]) -> list[Recipe]:
     return [resolve(catalog, image) for image in catalog.select(names)]
 
 
+def resolve_one(root: Path, name: str) -> Recipe:
+    """The recipe of that image of the catalog in `root`; raises UsageError if there is none of that name."""
+    catalog = models.load(root)
+    return resolve(catalog, catalog.image(name))
+
+
 def digest_of_locks(base: Base, image: Image) -> str:
     return hashlib.sha256(reading.data(base.lock_path) + reading.data(image.lock_path)).hexdigest()

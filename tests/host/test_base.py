@@ -116,13 +116,18 @@ def test_another_umask_clock_zone_locale_home_and_order_give_the_same_digest(
     assert layer.descriptor == first[0].descriptor
 
 
-def test_control_without_the_epoch_the_day_of_the_build_is_in_the_image(
+def test_controls_without_the_epoch_the_day_of_the_build_is_in_the_image_and_unfiltered_what_the_installation_left(
     model: Base, lock: packages.Lock, first: tuple[Layer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    belongs = bootstrap.belongs
     monkeypatch.setattr(bootstrap, "CONFINED", [*bootstrap.CONFINED, "env", "--unset=SOURCE_DATE_EPOCH"])
+    monkeypatch.setattr(bootstrap, "belongs", lambda path: True)
     layer, tar = again(model, lock, tmp_path)
     assert layer.descriptor != first[0].descriptor
     assert "etc/shadow" in differing(first[1], tar)
+    with tarfile.open(tar) as archive:
+        left = {member.name for member in archive if not belongs(member.name)}
+    assert left >= {"dev/null", "var/lib/dpkg/status-old"}
 
 
 def test_exactly_the_locked_packages_are_installed(lock: packages.Lock, files: tarfile.TarFile) -> None:

@@ -1,8 +1,10 @@
 """The real images as `make images` left them: built, tested, tagged."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -12,8 +14,11 @@ from builder.catalog.models import Catalog
 from builder.engine import client
 from builder.engine.client import Engine, Running
 from builder.image import build
+from builder.image import recipe as recipes
 from builder.image.contents import ENTRYPOINT
+from builder.image.recipe import Recipe
 from builder.image.record import Record
+from builder.lock.programs import field_cases
 from builder.outcomes import Finished
 from builder.smoke import programs
 
@@ -22,6 +27,11 @@ IMAGES = sorted(models.load(paths.IMAGES).images)
 
 
 RAN_BEFORE = pytest.StashKey[bool]()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """These compute as much as they can."""
+    return len(os.sched_getaffinity(0))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -37,7 +47,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def docker() -> Engine:
-    return client.connect(print)
+    return client.connect()
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +56,16 @@ def real() -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def record_of(real, docker) -> Callable[[str], Record]:
+def recipe_of(real) -> Callable[[str], Recipe]:
+    return cache(lambda name: recipes.resolve(real, real.image(name)))
+
+
+@pytest.fixture(scope="session")
+def record_of(recipe_of, docker) -> Callable[[str], Record]:
     """The record of an image's build; the test fails where `make images` has not been run."""
 
     def record_of(name: str) -> Record:
-        found = build.find(real, real.image(name))
+        found = build.find(recipe_of(name))
         assert found and found.tags and docker.has(found.digest), f"{name} is not built and tested: run make images"
         return found
 
@@ -75,15 +90,15 @@ class Field:
 
 
 @pytest.fixture(scope="session")
-def field(real, record_of, docker) -> Iterator[Callable[[str], Field]]:
+def field(real, recipe_of, record_of, docker) -> Iterator[Callable[[str], Field]]:
     """`field("pytorch")`: one container for the whole session, made when the first test asks for it."""
     started: dict[str, Field] = {}
     with ExitStack() as containers:
 
         def field(name: str) -> Field:
             if name not in started:
-                cases = programs.field_cases(real.image(name))
-                installed = programs.installed(docker, record_of(name).digest, cases, FIELD, shm_size="256m")
+                cases, wheels = field_cases(real.image(name)), recipe_of(name).wheels
+                installed = programs.installed(docker, record_of(name).digest, cases, wheels, FIELD, shm_size="256m")
                 started[name] = Field(containers.enter_context(installed))
             return started[name]
 

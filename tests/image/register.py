@@ -17,7 +17,7 @@ from seedbed.register import CALLED, CONSTANT, NEVER, REGISTER, Row  # noqa: E40
 
 from builder import paths  # noqa: E402
 from builder.catalog import models  # noqa: E402
-from builder.smoke import smoke  # noqa: E402
+from builder.image import tags  # noqa: E402
 
 SCRIPTS = Path(__file__).parent / "field" / "pytorch" / "register"
 PACKAGE = "/opt/venv/lib/python3.11/site-packages/seedbed"
@@ -89,7 +89,7 @@ def started() -> str:
     settings = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
     mounts = {SCRIPTS: "/register", ROOT / "runtime" / "seedbed": PACKAGE, **{path: path for path in settings}}
     volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items() if here.exists()]
-    image = f"{smoke.repository()}/pytorch:{models.load(paths.IMAGES).image('pytorch').full_tag}"
+    image = f"{tags.repository()}/pytorch:{models.load(paths.IMAGES).image('pytorch').full_tag}"
     return run("docker", "run", "--detach", *volumes, image, "sleep", "infinity").strip()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from builder.lock import requirements
 from tests.image.conftest import IMAGES
 
 
@@ -54,7 +53,7 @@ def test_docker_compose_up_ends_with_the_jobs_results(name, record_of, docker, t
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_what_the_image_says_of_itself_is_what_its_lock_says(name, real, record_of, docker):
+def test_what_the_image_says_of_itself_is_what_its_lock_says(name, recipe_of, record_of, docker):
     said = docker.run(record_of(name).digest, ["cat", "/etc/seedbed/image.json"]).stdout
-    for wheel in requirements.read(real.image(name)).wheels:
+    for wheel in recipe_of(name).wheels.wheels:
         assert f'"{wheel.name}": "{wheel.version}"' in said

@@ -2,7 +2,8 @@
 
 import pytest
 
-from builder.smoke import checks, pages, programs, smoke
+from builder.lock import programs
+from builder.smoke import checks, pages
 from tests.image.conftest import IMAGES
 
 
@@ -10,7 +11,7 @@ from tests.image.conftest import IMAGES
 def test_every_program_was_run_and_repeats(name, real, record_of):
     outcomes = {result.check: result.outcome for result in record_of(name).smoke}
     for script in programs.of(real.image(name)).scripts:
-        assert outcomes[f"{checks.CLAIM}{smoke.title_of(script)}"] == "passed"
+        assert outcomes[f"{checks.CLAIM}{checks.title_of(script)}"] == "passed"
 
 
 def test_the_page_says_how_they_ended(real, record_of):

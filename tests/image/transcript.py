@@ -10,7 +10,8 @@ from pathlib import Path
 from builder import network, paths
 from builder.catalog import models
 from builder.engine import client
-from builder.smoke import smoke
+from builder.image import tags
+from builder.smoke.smoke import PROBE_SCRIPTS
 
 PAGE = paths.ROOT / "docs" / "transcript.md"
 HEAD = """\
@@ -53,9 +54,9 @@ STEPS = {
 
 
 def main() -> None:
-    docker = client.connect(print)
+    docker = client.connect()
     loaded = models.load(paths.IMAGES)
-    pages = [section(docker, f"{smoke.repository()}/{name}:{loaded.image(name).full_tag}", name) for name in STEPS]
+    pages = [section(docker, f"{tags.repository()}/{name}:{loaded.image(name).full_tag}", name) for name in STEPS]
     PAGE.write_text("\n".join([HEAD, *pages]), encoding="utf-8")
 
 
@@ -75,7 +76,7 @@ def step(docker: client.Engine, image: str, options: str, command: str) -> str:
 
 def mounted() -> Iterator[str]:
     """The probes, no first line in the log, and what pip needs to reach the index from here."""
-    yield from ("--env", "SEEDBED_QUIET=1", "--volume", f"{paths.ROOT / 'builder' / 'probes'}:/probes:ro")
+    yield from ("--env", "SEEDBED_QUIET=1", "--volume", f"{PROBE_SCRIPTS}:/probes:ro")
     for inside, here in (
         ("/etc/ssl/certs/ca-certificates.crt", network.ca_bundle()),
         ("/etc/pip.conf", "/etc/pip.conf"),

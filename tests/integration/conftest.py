@@ -1,92 +1,104 @@
-"""A real engine for the tests, and the tiny image built in it. An engine that the tests started, they stop."""
+"""The tiny image, built without an engine; what needs one is in the folder `engine`."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from benchmarks import loopback
-from builder import network, paths, scratch
+from builder import paths, scratch
 from builder.catalog import models
 from builder.debian import archive
 from builder.engine import client
 from builder.engine.client import Engine
-from builder.image import assemble, build
+from builder.image import build
+from builder.image import recipe as recipes
 from builder.image.build import Options
-from builder.image.record import Record
+from builder.image.recipe import Recipe
+from builder.image.record import Record, SmokeResult
+from builder.image.tags import tags_of
 from builder.reproduce import verify
-from builder.reproduce.verify import Trial
-from builder.smoke import smoke
-from tests.bases import base_files
+from tests.bases import ALL_BUT_THE_BASE, SharingTrial
 from tests.conftest import TINY
 
+RAN_BEFORE = pytest.StashKey[bool]()
+DOWNLOADS = ("wheels", "packages", "apt")
+BUILT = ("blobs", "layers", "records")
 
-@pytest.fixture(scope="session")
-def log() -> Callable[[str], None]:
-    return lambda message: print(message)
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.stash[RAN_BEFORE] = client.embedded().running()
 
 
-@pytest.fixture(scope="session")
-def docker(log) -> Iterator[Engine]:
-    ran_before = client.embedded().running()
-    connected = client.connect(log)
-    yield connected
-    if connected.embedded and not ran_before:
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """An engine that the tests started, they stop: when the last worker of pytest-xdist is done."""
+    a_worker = hasattr(session.config, "workerinput")
+    if not (a_worker or session.stash.get(RAN_BEFORE, True)):
         client.embedded().down()
 
 
+def no_engine() -> Engine:
+    raise AssertionError("this asks for an engine, and should need none")
+
+
 @pytest.fixture(scope="session")
-def tiny(docker, log) -> Record:
-    """The tiny image, built and tested."""
+def recipe() -> Recipe:
     loaded = models.load(TINY)
-    image = loaded.image("tiny")
-    build.build(loaded, image, docker, Options(), log)
-    return smoke.test(loaded, image, docker, "auto", log)
+    return recipes.resolve(loaded, loaded.image("tiny"))
+
+
+@pytest.fixture(scope="session")
+def built(recipe) -> Record:
+    """The tiny image, built in the user's own cache, without an engine."""
+    return build.build(recipe, Options(locked=True), no_engine)
 
 
 @pytest.fixture
-def trial(tiny, docker) -> Iterator[Trial]:
-    """Rebuilds of the tiny image, to be compared with it."""
-    loaded = models.load(TINY)
-    image = loaded.image("tiny")
-    reference = verify.last_build(loaded, image, docker)
+def cache(built) -> Iterator[Path]:
+    """A cache of the test's own, in which the tiny image is built and not tested."""
+    with own_cache(built) as cache:
+        yield cache
+
+
+@contextmanager
+def own_cache(built: Record) -> Iterator[Path]:
+    """A cache whose files are hard links into the user's own."""
+    theirs = paths.cache()
+    with scratch.folder(theirs) as folder, pytest.MonkeyPatch.context() as patch:
+        ours = folder / theirs.name
+        for name in BUILT:
+            unfinished = shutil.ignore_patterns(".writing-*", "*.partial*")
+            shutil.copytree(theirs / name, ours / name, copy_function=linked, ignore=unfinished)
+        for name in DOWNLOADS:
+            (theirs / name).mkdir(exist_ok=True)
+            (ours / name).symlink_to(theirs / name)
+        patch.setenv("SEEDBED_CACHE", str(folder))
+        built.model_copy(update={"smoke": (), "tags": ()}).save()
+        yield ours
+
+
+def linked(source: str, target: str) -> None:
+    """A hard link, to a file that others may replace meanwhile: none if it is gone."""
+    if Path(source).exists():
+        Path(target).hardlink_to(source)
+
+
+@pytest.fixture
+def tested(cache, built, recipe) -> Record:
+    """The record of the tiny image in the test's own cache as `smoke` leaves it."""
+    passed = SmokeResult(check="it passes", outcome="passed", seconds=0)
+    record = built.model_copy(update={"smoke": (passed,), "tags": tags_of(recipe.image, built)})
+    record.save()
+    return record
+
+
+@pytest.fixture
+def trial(built, recipe) -> Iterator[SharingTrial]:
+    """Rebuilds of the tiny image, to be compared with it; the base is not made again."""
     with scratch.folder(paths.cache()) as folder:
-        yield Trial(loaded, image, docker, reference, folder, docker.digests(), keep=False)
-
-
-@pytest.fixture
-def bring_base(trial) -> Callable[[Path], None]:
-    """Put the base's layer into an empty cache: to make it takes most of a rebuild."""
-
-    def bring_base(cache: Path) -> None:
-        store = assemble.store()
-        files = base_files(trial.catalog, trial.image, store)
-        assert files
-        for path in files:
-            target = cache / path.relative_to(store.root)
-            target.parent.mkdir(parents=True)
-            target.hardlink_to(path)
-
-    return bring_base
-
-
-@pytest.fixture
-def run(docker) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The engine's own client: `run("docker", "build", ".")` with what a build needs to reach packages."""
-
-    def run(*command: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        merged = {**docker.environment, **environment}
-        return subprocess.run(command, cwd=cwd, env=merged, capture_output=True, text=True, check=False)
-
-    return run
-
-
-@pytest.fixture
-def trust() -> list[str]:
-    """What `docker build` needs so that a step can verify this host's certificate authorities."""
-    bundle = network.ca_bundle()
-    return ["--secret", f"id=ca-bundle,src={bundle}"] if bundle else []
+        yield SharingTrial(recipe, TINY, verify.last_build(recipe), folder, ALL_BUT_THE_BASE)
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +109,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("registry")
     with loopback.running(loopback.unpack_registry(folder), folder / "registry") as running:
         yield running.address
+
+
+@pytest.fixture
+def repository(registry, request, monkeypatch) -> str:
+    """A place in the registry that this test has to itself."""
+    place = f"{registry}/{request.node.name.partition('@')[0].replace('_', '-')}"
+    monkeypatch.setenv("SEEDBED_REPOSITORY", place)
+    return f"{place}/tiny"

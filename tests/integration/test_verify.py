@@ -1,4 +1,4 @@
-"""`verify` and `diff` with a real engine: the tiny image is reproduced, and what would prevent that is named."""
+"""`verify` and `diff`: the tiny image is reproduced, and what would prevent that is named."""
 
 import json
 import re
@@ -10,41 +10,27 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from builder.catalog import models
 from builder.errors import SeedbedError
-from builder.image import build, dockerfile
-from builder.image.build import Options
+from builder.image import digest, dockerfile, output
 from builder.reproduce import verify
-from builder.reproduce.variations import VARIATIONS
-from builder.reproduce.verify import SAME, WARM
+from tests.bases import SharingTrial
 from tests.conftest import TINY
+from tests.integration.conftest import no_engine
+
+START = """
+from builder.cli.main import seedbed
+from builder.reproduce import verify
+from tests import bases
+verify.Trial = lambda *arguments: bases.SharingTrial(*arguments, remade="numpy: ")
+seedbed(prog_name="build.py")
+"""
 
 
 def build_py(*arguments: str, checkout: Path = paths.ROOT) -> tuple[int, dict, str]:
-    """Status, data and last line of talk of a verb that prints JSON."""
-    command = [sys.executable, "build.py", "--catalog", "tests/images", *arguments, "--json"]
+    """Status, data and last line of progress of a command that prints JSON; a rebuild makes numpy's layer again."""
+    command = [sys.executable, "-c", START, "--catalog", "tests/images", *arguments, "--json"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-    return done.returncode, json.loads(done.stdout), (done.stderr.splitlines() or [""])[-1]
-
-
-def test_on_what_looks_like_another_machine_the_digest_is_the_same(tiny, docker, log):
-    loaded = models.load(TINY)
-    verdict = verify.verify(loaded, loaded.image("tiny"), docker, vary=True, log=log)
-    assert verdict.comparison.differences == ()
-    assert verdict.comparison.equal
-    assert verdict.variations == dict.fromkeys([*VARIATIONS, WARM], SAME)
-
-
-CONTROLS = {
-    "a file is dated now": (
-        ("builder/oci/tar.py", "mtime=epoch, link=", "mtime=time.time_ns() // 10**9, link="),
-        r"layer 1 \(Debian bookworm: .*\): /bin: mtime: 2025-01-01T00:00:00\+00:00 \| 20",
-    ),
-    "a byte is random": (
-        ("builder/image/assemble.py", "text.encode()", "text.encode()[:-1] + time.time_ns().to_bytes(8)[-1:]"),
-        r"layer \d \(runtime: .*\): /etc/seedbed/constraints\.txt: content at byte \d+: 0x0a \| 0x",
-    ),
-}
+    return done.returncode, json.loads(done.stdout or "{}"), (done.stderr.splitlines() or [""])[-1]
 
 
 @pytest.fixture
@@ -64,76 +50,53 @@ def without_remedy(tmp_path):
     return without_remedy
 
 
-@pytest.mark.parametrize("control", CONTROLS)
-def test_control_where_a_remedy_is_missing_the_file_and_the_field_are_named(without_remedy, tiny, docker, control):
-    change, named = CONTROLS[control]
-    before = docker.digests()
-    status, verdict, said = build_py("verify", "tiny", checkout=without_remedy(*change))
+def test_control_where_a_remedy_is_missing_the_file_and_the_field_are_named(without_remedy, built):
+    """More of them are in test_remedies.py; this is what the command says."""
+    checkout = without_remedy("builder/oci/tar.py", "mtime=epoch, link=", "mtime=time.time_ns() // 10**9, link=")
+    status, verdict, said = build_py("verify", "tiny", checkout=checkout)
     assert (status, verdict["equal"]) == (1, False)
+    named = r"layer 2 \(numpy: .*\): /opt: mtime: 2025-01-01T00:00:00\+00:00 \| 20"
     assert re.match(named, "{where}: {field}: {ours} | {theirs}".format(**verdict["first_difference"]))
-    assert said == "seedbed: tiny: rebuilt, it is another image, see above"
-    assert verdict["digests"]["manifest"][0] == tiny.digest
-    assert docker.digests() == before
-
-
-def test_an_image_in_a_registry_is_pulled_and_reproduced(tiny, docker, registry, run, log):
-    loaded = models.load(TINY)
-    name = f"{registry}/tiny:pushed"
-    docker.tag(tiny.digest, name)
-    assert run("docker", "push", "--quiet", name).returncode == 0
-    docker.remove(name)
-    verdict = verify.verify(loaded, loaded.image("tiny"), docker, against=name, log=log)
-    docker.remove(name)
-    assert verdict.comparison.digests["manifest"] == (tiny.digest, tiny.digest)
-
-
-def test_a_name_that_the_registry_lacks_is_one_line(tiny, docker, registry, log):
-    loaded = models.load(TINY)
-    with pytest.raises(SeedbedError, match=rf"^{registry}/tiny:none: cannot be pulled: [^\n]+$"):
-        verify.verify(loaded, loaded.image("tiny"), docker, against=f"{registry}/tiny:none", log=log)
+    assert said == "seedbed: tiny: the rebuild has a different digest, see above"
+    assert verdict["digests"]["manifest"][0] == built.digest
 
 
 @pytest.fixture
-def saved(tiny, run, tmp_path) -> Path:
-    """The tiny image as `docker save` writes it."""
-    archive = tmp_path / "tiny.tar"
-    assert run("docker", "save", "--output", str(archive), tiny.digest).returncode == 0
-    return archive
+def quick(monkeypatch):
+    """Rebuilds make config and manifest again, and no layer."""
+    monkeypatch.setattr(verify, "Trial", SharingTrial)
 
 
-def test_a_saved_image_of_another_lock_is_refused_before_anything_is_built(saved, edit, load, docker, monkeypatch):
+def test_a_digest_of_record_is_what_a_rebuild_is_to_equal(cache, quick, folder, resolve, built):
+    """Another than the rebuild's is named (control)."""
+    copied = resolve()
+    digest.write(copied, built)
+    assert verify.verify(copied, folder, connect=no_engine).comparison.equal
+    digest.write(copied, built.model_copy(update={"digest": f"sha256:{'0' * 64}"}))
+    comparison = verify.verify(copied, folder, connect=no_engine).comparison
+    assert not comparison.equal
+    assert str(comparison.differences[0]) == f"manifest: digest: sha256:{'0' * 64} | {built.digest}"
+
+
+@pytest.fixture
+def archived(built, tmp_path) -> Path:
+    """The tiny image as `build --output` writes it."""
+    output.write(built, tmp_path / "tiny.tar")
+    return tmp_path / "tiny.tar"
+
+
+def test_an_image_of_another_lock_is_refused_before_anything_is_built(archived, edit, resolve, monkeypatch):
     monkeypatch.setattr(verify, "Trial", None)
     edit("tiny/requirements.lock", "# cutoff: 20", "# cutoff: 19")
-    loaded = load()
-    dockerfile.render(loaded, loaded.image("tiny")).write()
+    changed = resolve()
+    dockerfile.render(changed).write()
     with pytest.raises(
-        SeedbedError, match=rf"^{saved}: made from other inputs: its label io\.seedbed\.lock is sha256:"
+        SeedbedError, match=rf"^{archived}: made from other inputs: its label io\.seedbed\.lock is sha256:"
     ):
-        verify.verify(loaded, loaded.image("tiny"), docker, against=str(saved), log=print)
+        verify.verify(changed, TINY, connect=no_engine, against=str(archived))
 
 
-def test_an_unlocked_image_is_not_verified(edit, load, docker, log, monkeypatch):
-    edit("tiny/image.yaml", "numpy alone", "numpy on its own")
-    loaded = load()
-    image = loaded.image("tiny")
-    dockerfile.render(loaded, image).write()
-    build.build(loaded, image, docker, Options(), log).model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
+def test_an_unlocked_image_is_not_verified(cache, recipe, built):
+    built.model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
     with pytest.raises(SeedbedError, match=r"^tiny: nothing to verify: .*tzdata: 1 -> 2"):
-        verify.verify(loaded, image, docker, log=log)
-
-
-def test_an_image_in_the_engine_equals_the_one_that_was_saved(tiny, saved):
-    status, comparison, _ = build_py("diff", tiny.digest, str(saved))
-    assert (status, comparison["equal"], comparison["first_difference"]) == (0, True, None)
-
-
-def test_an_image_that_was_made_from_another_differs_in_its_config(tiny, saved, run, tmp_path):
-    (tmp_path / "Dockerfile").write_text(f"FROM {tiny.tags[0]}\nENV SEEDBED_SEED=7\n")
-    name = "seedbed-test/other-seed"
-    assert run("docker", "buildx", "build", "--provenance=false", "--tag", name, str(tmp_path)).returncode == 0
-    status, comparison, said = build_py("diff", str(saved), name)
-    run("docker", "image", "rm", name)
-    assert status == 1
-    assert said == f"seedbed: {saved} and {name} differ, see above"
-    env = next(each for each in comparison["differences"] if each["field"].startswith("config.Env"))
-    assert (env["ours"], env["theirs"]) == ("SEEDBED_SEED=42", "SEEDBED_SEED=7")
+        verify.verify(recipe, TINY, connect=no_engine)

@@ -21,7 +21,7 @@ from builder import paths
 from builder.catalog import models as catalog
 from builder.cli.cleaning import MARK, MARK_TEXT
 from builder.engine import client
-from builder.lock import requirements
+from builder.image import recipe as recipes
 from builder.oci.store import Store
 from tests.bases import base_files
 from tests.torture.stock import TINY
@@ -125,7 +125,7 @@ class Bench:
     def base_files(self) -> set[Path]:
         """The base's layer and its note: to make them takes most of a build."""
         loaded = catalog.load(TINY)
-        return {*base_files(loaded, loaded.image("tiny"), Store(self.root))}
+        return {*base_files(recipes.resolve(loaded, loaded.image("tiny")), Store(self.root))}
 
     def forget(self) -> None:
         """All that builds have made, but for the base."""
@@ -199,7 +199,7 @@ def bench() -> Iterator[Bench]:
     """The bench, whose engine stops at the end."""
     HOME.mkdir(exist_ok=True)
     bring_programs(ENGINE)
-    embedded(ENGINE).up(lambda message: None)
+    embedded(ENGINE).up()
     try:
         program = loopback.unpack_registry(HOME / "registry-program")
         with loopback.running(program, HOME / f"registry-{os.getpid()}") as registry:
@@ -225,9 +225,9 @@ def bring_downloads(root: Path) -> None:
     if (root / MARK).exists():
         return
     loaded, cache = catalog.load(TINY), paths.cache()
-    image = loaded.image("tiny")
-    wanted = [cache / "wheels" / pin.sha256 for pin in requirements.read(image).wheels]
-    wanted += [cache / "packages", cache / "apt", *base_files(loaded, image, Store(cache))]
+    recipe = recipes.resolve(loaded, loaded.image("tiny"))
+    wanted = [cache / "wheels" / pin.sha256 for pin in recipe.wheels.wheels]
+    wanted += [cache / "packages", cache / "apt", *base_files(recipe, Store(cache))]
     for source in (source for source in wanted if source.exists()):
         target = root / source.relative_to(cache)
         target.parent.mkdir(parents=True, exist_ok=True)

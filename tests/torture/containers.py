@@ -18,8 +18,8 @@ from builder import paths
 from builder.catalog import models
 from builder.engine import client
 from builder.engine.client import Engine
+from builder.image import tags
 from builder.image.contents import ENTRYPOINT
-from builder.smoke import smoke
 from tests.torture.harness import Campaign, Failure
 
 NAME = "containers"
@@ -327,7 +327,7 @@ def present() -> list[str]:
     """The images of both catalogs that the engine has."""
     roots = (paths.ROOT / "tests" / "images", paths.IMAGES)
     images = [image for root in roots for image in models.load(root).images.values()]
-    names = [f"{smoke.repository()}/{image.name}:{image.full_tag}" for image in images]
+    names = [f"{tags.repository()}/{image.name}:{image.full_tag}" for image in images]
     return [name for name in names if connected().has(name)]
 
 

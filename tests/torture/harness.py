@@ -229,6 +229,7 @@ def surroundings(folder: Path) -> dict[str, str]:
         "http_proxy": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
         "no_proxy": "127.0.0.1",
+        "PIP_RETRIES": "0",
     }
 
 

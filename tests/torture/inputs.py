@@ -15,8 +15,8 @@ from seedbed.recording import record as records
 from seedbed.trace import search
 from seedbed.trace.run import Run
 
-import build as commands
-from builder.layers import parts
+from builder.cli.main import seedbed as builder_commands
+from builder.layers import parts, wheels
 from builder.layers.parts import Part
 from builder.oci.store import Store
 from tests.torture import registries, stock
@@ -28,7 +28,7 @@ RUNTIME_STATUSES = (0, 1, 2, os.EX_IOERR, 77, 127)
 
 
 def build_py(*arguments: str) -> Callable[[], object]:
-    return lambda: commands.seedbed.main(list(arguments), prog_name="build.py")
+    return lambda: builder_commands.main(list(arguments), prog_name="build.py")
 
 
 def seedbed(*arguments: str) -> Callable[[], object]:
@@ -52,17 +52,29 @@ def catalog(random: Random, folder: Path) -> Try:
     [file] = random.choices(files, weights)
     done = spoil(random, file)
     command = random.choice([*CATALOG_COMMANDS, ["show", random.choice(images)]])
-    names = (file.name, "image.yaml", "requirements", "images:", "no Docker engine", *images)
+    names = (file.name, "image.yaml", "requirements", "images:", "not be fetched", "not fetched", *images)
+
+    def run() -> None:
+        wheels.DOWNLOADS_AT_ONCE = 1  # where there is no network, each is a pip that fails
+        build_py("--catalog", "images", *command)()
+
     return Try(
         f"catalog: {done}; {quoted(command)}",
-        build_py("--catalog", "images", *command),
+        run,
         names,
         environment={"SEEDBED_REPOSITORY": "127.0.0.1:9/team"},
-        writes=("images/*/Dockerfile", *OWN_CACHE) if command == ["render"] else OWN_CACHE,
+        writes=("images/*/Dockerfile", *OWN_CACHE) if command == ["render"] else (*OWN_CACHE, *OF_DOWNLOADS),
     )
 
 
 OWN_CACHE = ("cache", "cache/seedbed", "cache/seedbed/CACHEDIR.TAG")
+OF_DOWNLOADS = (
+    "cache/seedbed/apt",
+    "cache/seedbed/apt/*",
+    "cache/seedbed/packages",
+    "cache/seedbed/packages/scratch",
+    "cache/seedbed/scratch",
+)
 
 
 def build_record(random: Random, folder: Path) -> Try:

@@ -62,6 +62,13 @@ def test_an_unknown_image_is_status_2():
     assert (asked.returncode, asked.stdout) == (2, "")
 
 
+@pytest.mark.parametrize("verb", ["show", "verify"])
+def test_a_base_is_no_image(verb):
+    asked = build_py(verb, "base")
+    assert asked.returncode == 2
+    assert asked.stderr.endswith("no image 'base' in tests/images; there are: tiny\n")
+
+
 def test_an_unknown_option_is_status_2():
     assert build_py("list", "--yaml").returncode == 2
 
