@@ -23,7 +23,7 @@ torture:
 # What only the real images can show; needs `make images` first.
 test-images:
 	./build.py list
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests/image
+	.venv/bin/python -m pytest --numprocesses 2 tests/image
 
 # Every row of the register of native generators (docs/libraries.md), in the PyTorch image; takes half an hour.
 register:

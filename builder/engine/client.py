@@ -115,8 +115,8 @@ class Engine:
 
         Those that hold `source`; an image that has no other name is deleted, unless a container uses it.
         """
-        for image in self.client.images.list():
-            for name in image.attrs["RepoDigests"] or ():
+        for image in self.client.api.images():  # a summary: others delete images meanwhile
+            for name in image["RepoDigests"] or ():
                 if name.startswith("127.0.0.1:") and source in name:
                     with suppress(APIError):
                         self.client.images.remove(name)

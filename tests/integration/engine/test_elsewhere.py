@@ -46,12 +46,8 @@ RELEASE = 'ID=ubuntu\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\n'
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    ran_before = client.embedded().running()
-    engine = client.connect()
-    yield engine
-    if engine.embedded and not ran_before:
-        client.embedded().down()
+def engine(docker: Engine) -> Engine:
+    return docker
 
 
 @pytest.fixture(scope="module")

@@ -85,9 +85,11 @@ def test_names_of_images_that_were_pulled_from_here_are_taken_away_and_no_other(
         f"registry.example/untested/tiny{digest}",
     ]
     removed: list[str] = []
-    images = [SimpleNamespace(attrs={"RepoDigests": names}) for names in ([*ours, *others], None, [])]
-    known = SimpleNamespace(list=lambda: images, remove=removed.append)
-    Engine(SimpleNamespace(images=known), {}, embedded=False).forget("/untested/tiny@")
+    listed = [{"RepoDigests": names} for names in ([*ours, *others], None, [])]
+    client = SimpleNamespace(
+        api=SimpleNamespace(images=lambda: listed), images=SimpleNamespace(remove=removed.append)
+    )  # one that lists is not asked of each image: others delete some meanwhile
+    Engine(client, {}, embedded=False).forget("/untested/tiny@")
     assert removed == ours
 
 
