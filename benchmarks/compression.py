@@ -112,7 +112,8 @@ def unpack(layers: Sequence[Layer], store: Store, target: Path) -> None:
             zstandard.ZstdDecompressor().stream_reader(blob) as stream,
             tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
         ):
-            archive.extractall(target, filter="tar")
+            archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # Debian's own Python 3.11 has none
+            archive.extractall(target)
 
 
 def cpu_seconds() -> float:

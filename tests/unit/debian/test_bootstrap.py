@@ -69,7 +69,7 @@ def test_a_host_that_cannot_bootstrap_is_told_of_the_other_way(
 ) -> None:
     monkeypatch.setattr(debian, "host_supported", lambda: host)
     monkeypatch.setattr(bootstrap.platform, "machine", lambda: architecture)
-    with pytest.raises(SeedbedError, match=rf"{word}.*--base registry"):
+    with pytest.raises(SeedbedError, match=rf"{word}.*start Docker"):
         bootstrap.check_host()
 
 

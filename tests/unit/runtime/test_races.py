@@ -10,14 +10,19 @@ def start(*functions):
     return threads
 def end(threads):
     for thread in threads: thread.join()
-def draw():
-    for _ in range(3):
+drawn = []
+def draw(threads=1):
+    for turn in range(1, 4):
         random.random()  # the draw
         time.sleep(0.01)
+        drawn.append(turn)
+        while len(drawn) < threads * turn: time.sleep(0.001)  # for the other's draw
+def draw_in_turns():
+    draw(threads=2)
 """
 RACES = {
-    "two threads": "end(start(draw, draw))",
-    "main thread": "threads = start(draw)\nfor _ in range(5): draw()\nend(threads)",
+    "two threads": "end(start(draw_in_turns, draw_in_turns))",
+    "main thread": "threads = start(draw_in_turns)\ndraw_in_turns()\nend(threads)",
 }
 IN_ORDER = {
     "one after the other": "end(start(draw)); end(start(draw)); draw()",
