@@ -5,8 +5,8 @@ Standard library only: build.py asks for it before anything else.
 
 import os
 import signal
+import sys
 from contextlib import suppress
-from multiprocessing import active_children
 from types import FrameType
 from typing import NoReturn
 
@@ -29,6 +29,8 @@ def handle() -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    # Not imported here: that takes a while, in which no signal is handled yet.
+    active_children = getattr(sys.modules.get("multiprocessing"), "active_children", tuple)
     for process in active_children():  # a pool of processes would be waited for until its tasks are done
         process.terminate()
     interrupted = Interrupted(number)

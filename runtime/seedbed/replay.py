@@ -59,7 +59,11 @@ def quoted(word: str) -> str:
 
 
 def bytes_of(letter: str) -> str:
-    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
+    try:
+        encoded = os.fsencode(letter)
+    except UnicodeEncodeError:  # half a surrogate pair: no argument has it, but JSON can
+        encoded = letter.encode(errors="surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def variables(found: dict) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import loopback
-from builder import paths, scratch
+from builder import files, paths, scratch
 from builder.catalog import models
 from builder.debian import archive
 from builder.engine import client
@@ -50,9 +50,10 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def built(recipe) -> Record:
-    """The tiny image, built in the user's own cache, without an engine."""
-    return build.build(recipe, Options(locked=True), no_engine)
+def built(recipe, tmp_path_factory) -> Record:
+    """The tiny image, built in the user's own cache, without an engine, by one of the processes that run tests."""
+    with files.locked(tmp_path_factory.getbasetemp().parent / "tiny.lock"):
+        return build.build(recipe, Options(locked=True), no_engine)
 
 
 @pytest.fixture

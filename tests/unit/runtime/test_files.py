@@ -135,6 +135,14 @@ def test_replay_refuses_a_folder_or_an_image_that_means_something_else(tmp_path:
         replay.docker_run(found)
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"), [("a\udcff", "$'a\\377'"), ("a\ud800", "$'a\\355\\240\\200'")], ids=["a byte", "half"]
+)
+def test_what_is_no_text_is_shown_by_its_bytes(word, shown):
+    """A byte that is not UTF-8 stands in an argument as half a surrogate pair; JSON can hold the other half as well."""
+    assert replay.quoted(word) == shown
+
+
 def test_the_command_that_replay_prints_has_no_control_characters_and_is_the_same_to_a_shell(tmp_path: Path) -> None:
     words = ["a\x1b]0;title\x07", "line\nbreak", "it's \\ $HOME", "\u202eevil", "é", "\udcff", "", "a b", "`id`"]
     found = record.read(write(tmp_path / "r", {"run": RUN | {"command": words}}, STEP))
