@@ -20,7 +20,7 @@ from builder.image.load import Loader, load
 from builder.image.recipe import Recipe
 from builder.image.record import Record
 from builder.lock import packages
-from builder.oci.store import MANIFEST_TYPE
+from builder.oci.store import MANIFEST_TYPE, blob_in
 
 log = logging.getLogger(__name__)
 REFERENCE = f"{throwaway.GIVEN}/against"
@@ -85,15 +85,14 @@ class There:
 
     def build(self, recipe: Recipe, options: Options) -> Record:
         known = build.find(recipe, options)
-        if known and options.cached and (known.locked or not options.locked) and self.has(known):
+        if known and options.take(known) and self.has(known):
             log.info(f"{recipe.name}: nothing changed; it is {known.digest}")
             return known
         flags = {"--locked": options.locked, "--no-cache": not options.cached}
         self.run("build", recipe.name, *(flag for flag, wanted in flags.items() if wanted))
         note = record.path_of(build.inputs_of(recipe, options)).name
         built = Record.model_validate_json(self.container.read(f"{STORE}/records/{note}"))
-        if known and known.digest == built.digest:
-            built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
+        built = built.with_tests_of(known)
         built.save()
         return built
 
@@ -134,7 +133,7 @@ class There:
         for digest in (built.digest, built.config, *(layer.digest for layer in built.layers)):
             if store.blob(digest).exists():
                 continue
-            where = f"{STORE}/blobs/{digest.replace(':', '/')}"
+            where = str(blob_in(Path(STORE), digest))
             with self.container.opened(where) as blob, store.new_blob() as copy:
                 shutil.copyfileobj(blob, copy, 1 << 20)
                 found = copy.commit(MANIFEST_TYPE).digest

@@ -34,6 +34,10 @@ class Options:
     registry: bool = False
     cached: bool = True
 
+    def take(self, known: Record) -> bool:
+        """Whether an earlier build will do."""
+        return self.cached and (known.locked or not self.locked)
+
     @classmethod
     def of(cls, *, locked: bool, recipe: bool, base: str, no_cache: bool) -> "Options":
         """The options as the command line names them."""
@@ -52,15 +56,14 @@ def build(
     """
     dockerfile.check(recipe)
     known = find(recipe, options)
-    if options.cached and known and is_there(known, options, connect) and (known.locked or not options.locked):
+    if known and options.take(known) and is_there(known, options, connect):
         log.info(f"{recipe.name}: nothing changed; it is {known.digest}")
         return known
     check_space(recipe)
     began = time.monotonic()
     made = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options, grown)
     built = made.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
-    if known and known.digest == built.digest:
-        built = built.model_copy(update={"smoke": known.smoke, "tags": known.tags})
+    built = built.with_tests_of(known)
     check_budget(recipe.image, built)
     built.save()
     log.info(f"{recipe.name}: built in {built.seconds:.0f} s as {built.digest}")

@@ -63,6 +63,12 @@ class Record(Frozen):
     def tested(self) -> bool:
         return bool(self.smoke) and all(result.outcome != "failed" for result in self.smoke)
 
+    def with_tests_of(self, known: "Record | None") -> "Record":
+        """With the test results and tags of an earlier build, if that made the same image."""
+        if known is None or known.digest != self.digest:
+            return self
+        return self.model_copy(update={"smoke": known.smoke, "tags": known.tags})
+
     def save(self) -> None:
         files.write(path_of(self.inputs), self.model_dump_json(indent=2))
 
