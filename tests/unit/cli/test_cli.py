@@ -160,3 +160,11 @@ main()
     asked = subprocess.run([sys.executable, "-c", program, "run"], capture_output=True, text=True, check=False)
     assert asked.returncode == 1
     assert asked.stderr == "seedbed: No usable temporary directory found in ['/nonexistent']\n"
+
+
+def test_what_was_typed_does_not_act_on_the_terminal():
+    """Control: click repeats a wrong word as it was typed."""
+    asked = build_py("engine", "down", "\x9b1m\r\x1b[2J")
+    assert asked.returncode == 2
+    assert r"\x9b1m\r\x1b[2J" in asked.stderr
+    assert all(char.isprintable() or char == "\n" for char in asked.stderr)
