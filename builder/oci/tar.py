@@ -52,30 +52,26 @@ class Entry:
     xattrs: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def file(path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
-    return Entry(path, mode=mode, uid=uid, gid=gid, size=len(data), content=lambda: (data,))
+def file(path: str, data: bytes, *, mode: int = 0o644) -> Entry:
+    return Entry(path, mode=mode, size=len(data), content=lambda: (data,))
 
 
 def directory(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:
     return Entry(path, kind=tarfile.DIRTYPE, mode=mode, uid=uid, gid=gid)
 
 
-def symlink(path: str, target: str, *, uid: int = 0, gid: int = 0) -> Entry:
-    return Entry(path, kind=tarfile.SYMTYPE, mode=0o777, uid=uid, gid=gid, link=target)
+def symlink(path: str, target: str) -> Entry:
+    return Entry(path, kind=tarfile.SYMTYPE, mode=0o777, link=target)
 
 
-def write_layer(
-    store: Store, entries: Iterable[Entry], *, epoch: int, level: int, what: str, threads: int = 1
-) -> Layer:
+def write_layer(store: Store, entries: Iterable[Entry], *, epoch: int, level: int, what: str) -> Layer:
     """Write `entries`, in any order, as a zstd-compressed layer into `store`.
 
     Directories above them that are not among them are added, 0755 and root's. `epoch` (seconds since 1970) is
-    every entry's mtime, `level` zstd's, `threads` (1 or more) changes the speed alone. Raises SeedbedError
-    where two entries have one path, a path leaves the root, or content is not as long as it said.
+    every entry's mtime, `level` zstd's. Raises SeedbedError where two entries have one path, a path leaves the root,
+    or content is not as long as it said.
     """
-    if threads < 1:
-        raise ValueError("threads must be 1 or more: zstd's single-threaded mode gives other bytes")
-    compressor = zstandard.ZstdCompressor(level=level, threads=threads)
+    compressor = zstandard.ZstdCompressor(level=level, threads=1)  # any number gives these bytes, but for 0
     with store.new_blob() as blob:
         with compressor.stream_writer(blob, closefd=False) as compressed:
             tar = _TarWriter(compressed, epoch)
@@ -93,7 +89,6 @@ def tar_to_layer(
     level: int,
     what: str,
     keep: Callable[[str], bool] = lambda path: True,
-    threads: int = 1,
 ) -> Layer:
     """Write the uncompressed `tar` anew: owners, modes, links, devices, xattrs stay; every mtime is `epoch`.
 
@@ -102,7 +97,7 @@ def tar_to_layer(
     with tar.open("rb") as stream:
         members = {path: member for member in _members(stream) if (path := _relative(member.name)) and keep(path)}
         entries = [_entry(path, member, stream) for path, member in members.items()]
-        return write_layer(store, _links_behind_files(entries), epoch=epoch, level=level, what=what, threads=threads)
+        return write_layer(store, _links_behind_files(entries), epoch=epoch, level=level, what=what)
 
 
 @contextmanager
