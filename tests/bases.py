@@ -10,7 +10,8 @@ from builder.image import assemble, build
 from builder.image.recipe import Recipe
 from builder.layers import base
 from builder.lock.toolchain import LEVEL
-from builder.oci.store import Store, link_or_copy
+from builder.oci.layout import link_or_copy
+from builder.oci.store import Store
 from builder.reproduce.verify import Trial
 
 NOTHING, EVERYTHING = r"\b\B", ""

@@ -20,7 +20,7 @@ from builder.image.load import Loader, load
 from builder.image.recipe import Recipe
 from builder.image.record import Record
 from builder.lock import packages
-from builder.oci.store import MANIFEST_TYPE, blob_in
+from builder.oci.store import MANIFEST_TYPE, blob_path
 
 log = logging.getLogger(__name__)
 REFERENCE = f"{throwaway.GIVEN}/against"
@@ -133,7 +133,7 @@ class There:
         for digest in (built.digest, built.config, *(layer.digest for layer in built.layers)):
             if store.blob(digest).exists():
                 continue
-            where = str(blob_in(Path(STORE), digest))
+            where = f"{STORE}/{blob_path(digest)}"
             with self.container.opened(where) as blob, store.new_blob() as copy:
                 shutil.copyfileobj(blob, copy, 1 << 20)
                 found = copy.commit(MANIFEST_TYPE).digest

@@ -9,7 +9,7 @@ from builder.engine.client import Digests, Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, contents
 from builder.image.recipe import Recipe
-from builder.oci.layout import Layout, compose
+from builder.oci.layout import compose, write_layout
 from builder.oci.store import Layer
 
 OUTPUT = "type=image,oci-mediatypes=true,compression=zstd"
@@ -57,8 +57,8 @@ def run(
 def context(recipe: Recipe, debian: Layer, folder: Path) -> str:
     """Write stage `base` into `folder` as an OCI layout; returns what `--build-context base=` takes beside it."""
     image = compose([debian], {"Env": [f"PATH={BASE_PATH}"]}, epoch=recipe.epoch)
-    manifest = Layout(folder).write(assemble.store(), image)
-    return f"oci-layout://{folder.name}@{manifest.digest}"
+    write_layout(folder, assemble.store(), image)
+    return f"oci-layout://{folder.name}@{image.digest}"
 
 
 def secrets(suite: str, folder: Path) -> Iterator[str]:

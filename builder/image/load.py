@@ -10,7 +10,7 @@ from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.record import Record
-from builder.oci.layout import Layout, compose, read_image
+from builder.oci.layout import compose, read_image, write_layout
 from builder.oci.serve import serving
 from builder.oci.store import Layer
 
@@ -94,7 +94,7 @@ def load(
             bring(built)
             store = assemble.store()
             with scratch.folder(paths.cache()) as folder:
-                Layout(folder).write(store, read_image(store, built.digest))
+                write_layout(folder, store, read_image(store, built.digest))
                 engine.load(folder)
     if found := engine.find(built.digest, built.config):
         return found

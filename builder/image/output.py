@@ -7,7 +7,7 @@ from builder import files, paths, scratch
 from builder.errors import UsageError
 from builder.image import assemble
 from builder.image.record import Record
-from builder.oci.layout import Layout, read_image
+from builder.oci.layout import read_image, write_archive, write_layout
 
 
 def write(built: Record, destination: Path) -> None:
@@ -23,11 +23,10 @@ def write(built: Record, destination: Path) -> None:
         raise UsageError(f"--output {destination}: expected an empty folder, or none yet; or a name that ends in .tar")
     store = assemble.store()
     with scratch.folder(paths.cache()) as folder, files.in_one_line(destination):
-        layout = Layout(folder)
-        layout.write(store, read_image(store, built.digest))
+        write_layout(folder, store, read_image(store, built.digest))
         if archive:
             with files.new(destination.absolute().parent) as file:
-                layout.archive(file)
+                write_archive(folder, file)
                 Path(file.name).replace(destination)
         else:  # a copy: who edits it must not edit the store
             shutil.copytree(folder, destination, dirs_exist_ok=True)

@@ -24,7 +24,7 @@ from pydantic_core import from_json
 
 from builder import reading
 from builder.errors import SeedbedError
-from builder.oci.store import DIGEST, Digest
+from builder.oci.store import Digest, blob_path
 from builder.problems import first_problem
 
 INDEX = "index.json"
@@ -183,13 +183,6 @@ def document_in(source: Source, path: str, form: type[Document] | None = None) -
         keys, problem = first_problem(failed)
         raise ValueError(": ".join([path, *filter(None, [".".join(map(str, keys))]), problem])) from None
     return document
-
-
-def blob_path(digest: str) -> str:
-    """Raises ValueError for what is no digest, and so could lead to any file."""
-    if not DIGEST.fullmatch(digest):
-        raise ValueError(f"expected sha256: and 64 hex digits, found {digest!r}")
-    return f"blobs/{digest.replace(':', '/')}"
 
 
 def intact(image: Image) -> Image:

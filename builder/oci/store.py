@@ -5,9 +5,7 @@ Source: OCI image specification 1.1, descriptor.md, image-layout.md.
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -74,7 +72,7 @@ class Store:
     root: Path
 
     def blob(self, digest: str) -> Path:
-        return blob_in(self.root, digest)
+        return self.root / blob_path(digest)
 
     def proven(self, digest: str, what: str = "a layer") -> Path:
         """The blob's file, if it is what its digest says; raises SeedbedError otherwise."""
@@ -155,20 +153,8 @@ def hash_of(data: Any) -> str:
     return hashlib.sha256(canonical_json(data)).hexdigest()
 
 
-def blob_in(root: Path, digest: str) -> Path:
+def blob_path(digest: str) -> str:
+    """Where a blob is in a store or an OCI layout; raises ValueError for what is no digest, and could lead anywhere."""
     if not DIGEST.fullmatch(digest):
-        raise SeedbedError(f"expected sha256: and 64 hex digits, found {digest!r}")
-    return root / "blobs" / "sha256" / digest.removeprefix("sha256:")
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return  # its name is its digest
-    except OSError:
-        with source.open("rb") as blob, files.new(target.parent) as file:
-            shutil.copyfileobj(blob, file)
-            file.flush()
-            Path(file.name).replace(target)
+        raise ValueError(f"expected sha256: and 64 hex digits, found {digest!r}")
+    return f"blobs/{digest.replace(':', '/')}"

@@ -20,7 +20,7 @@ from builder import paths
 from builder.image import assemble, build, record
 from builder.image.recipe import resolve_all
 from builder.oci import tar
-from builder.oci.layout import Layout, compose
+from builder.oci.layout import compose, write_layout
 from builder.oci.store import Store
 
 EPOCH, LEVEL = 1_735_689_600, 3
@@ -120,14 +120,14 @@ def layouts() -> tuple[Path, Path]:
 
 
 def _layout(name: str, content: bytes) -> Path:
-    store, layout = Store(folder() / f"store-{name}"), Layout(folder() / "layouts" / name)
+    store, layout = Store(folder() / f"store-{name}"), folder() / "layouts" / name
     entries = [tar.file("etc/hostname", content), tar.symlink("etc/link", "hostname"), tar.directory("opt")]
     layers = [
         tar.write_layer(store, entries, epoch=EPOCH, level=LEVEL, what="base"),
         tar.write_layer(store, [tar.file("opt/same", b"same")], epoch=EPOCH, level=LEVEL, what="same"),
     ]
-    layout.write(store, compose(layers, {"Env": ["PATH=/bin"], "Labels": {"a": "b"}}, epoch=EPOCH))
-    return layout.root
+    write_layout(layout, store, compose(layers, {"Env": ["PATH=/bin"], "Labels": {"a": "b"}}, epoch=EPOCH))
+    return layout
 
 
 def archive_of(layout: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SeedbedError
-from builder.oci.layout import Layout, OciImage, compose, read_image
+from builder.oci.layout import OciImage, compose, read_image, write_layout
 from builder.oci.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Layer, Store, canonical_json
 
 EPOCH = 1_700_000_000
@@ -55,7 +55,7 @@ def test_both_documents_are_canonical_json(store):
         assert document == canonical_json(json.loads(document))
 
 
-@pytest.mark.parametrize("change", ["epoch", "configuration", "order", "layer", "what", "architecture"])
+@pytest.mark.parametrize("change", ["epoch", "configuration", "order", "layer", "what"])
 def test_a_change_of_what_goes_in_changes_the_digest(store, change):
     layers = [layer(store, b"one"), layer(store, b"two")]
     other = {
@@ -64,8 +64,7 @@ def test_a_change_of_what_goes_in_changes_the_digest(store, change):
         "what": [layers[0], replace(layers[1], what="renamed")],
     }.get(change, layers)
     container = {**CONTAINER, "User": "1000"} if change == "configuration" else CONTAINER
-    architecture = {"architecture": "arm64"} if change == "architecture" else {}
-    changed = compose(other, container, epoch=EPOCH + (change == "epoch"), **architecture)
+    changed = compose(other, container, epoch=EPOCH + (change == "epoch"))
     assert changed.digest != compose(layers, CONTAINER, epoch=EPOCH).digest
 
 
@@ -132,17 +131,18 @@ def test_a_document_that_is_not_what_its_digest_says_is_never_believed(store, do
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "image")
+def layout(tmp_path: Path) -> Store:
+    return Store(tmp_path / "image")
 
 
 def test_every_blob_a_layout_names_is_there_and_has_its_digest_and_size(store, layout):
     image = compose([layer(store, b"one"), layer(store, b"two")], CONTAINER, epoch=EPOCH)
-    written = layout.write(store, image)
-    manifest = layout.manifest()
-    assert layout.descriptor() == written and written.digest == image.digest
-    assert layout.config() == json.loads(image.config)
-    for named in [written.to_json(), manifest["config"], *manifest["layers"]]:
+    write_layout(layout.root, store, image)
+    [written] = json.loads((layout.root / "index.json").read_bytes())["manifests"]
+    manifest = json.loads(layout.blob(written["digest"]).read_bytes())
+    assert written["digest"] == image.digest
+    assert layout.blob(manifest["config"]["digest"]).read_bytes() == image.config
+    for named in [written, manifest["config"], *manifest["layers"]]:
         data = layout.blob(named["digest"]).read_bytes()
         assert (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)) == (named["digest"], named["size"])
 
@@ -150,7 +150,7 @@ def test_every_blob_a_layout_names_is_there_and_has_its_digest_and_size(store, l
 def test_a_layout_is_the_same_files_each_time(store, tmp_path):
     image = compose([layer(store)], CONTAINER, epoch=EPOCH)
     for name in "ab":
-        Layout(tmp_path / name).write(store, image)
+        write_layout(tmp_path / name, store, image)
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert {"oci-layout", "index.json"} < files(tmp_path / "a").keys()
 
@@ -159,7 +159,7 @@ def test_a_layout_without_all_its_layers_gets_no_index(store, layout):
     lost = layer(store)
     store.blob(lost.descriptor.digest).unlink()
     with pytest.raises(SeedbedError, match=r"/blobs/sha256/\w+ is missing; build the image again$"):
-        layout.write(store, compose([lost], CONTAINER, epoch=EPOCH))
+        write_layout(layout.root, store, compose([lost], CONTAINER, epoch=EPOCH))
     assert not (layout.root / "index.json").exists()
 
 
@@ -167,12 +167,12 @@ def test_a_blob_of_the_wrong_size_is_refused_and_named(store, layout):
     torn = layer(store)
     store.blob(torn.descriptor.digest).write_bytes(b"lay")
     with pytest.raises(SeedbedError, match=r"expected 5 bytes, found 3 in .*/blobs/sha256/"):
-        layout.write(store, compose([torn], CONTAINER, epoch=EPOCH))
+        write_layout(layout.root, store, compose([torn], CONTAINER, epoch=EPOCH))
 
 
 def test_layers_are_linked_into_a_layout_and_not_copied(store, layout):
     linked = layer(store)
-    layout.write(store, compose([linked], CONTAINER, epoch=EPOCH))
+    write_layout(layout.root, store, compose([linked], CONTAINER, epoch=EPOCH))
     assert layout.blob(linked.descriptor.digest).samefile(store.blob(linked.descriptor.digest))
 
 
@@ -182,10 +182,5 @@ def test_layers_are_copied_if_the_layout_is_on_another_file_system(store, layout
 
     monkeypatch.setattr(os, "link", refuse)
     copied = layer(store)
-    layout.write(store, compose([copied], CONTAINER, epoch=EPOCH))
+    write_layout(layout.root, store, compose([copied], CONTAINER, epoch=EPOCH))
     assert layout.blob(copied.descriptor.digest).read_bytes() == b"layer"
-
-
-def test_a_folder_without_an_image_is_named(tmp_path):
-    with pytest.raises(SeedbedError, match=f"no index.json in {tmp_path}"):
-        Layout(tmp_path).descriptor()

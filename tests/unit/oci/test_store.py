@@ -159,7 +159,7 @@ def test_descriptors_have_the_names_the_specification_gives_them():
 
 @pytest.mark.parametrize("digest", ["sha256:../../x", "../x", "sha256:" + "A" * 64, f"sha256:{'a' * 64}\n", ""])
 def test_a_digest_that_is_none_leads_to_no_file(store, digest):
-    with pytest.raises(SeedbedError, match="expected sha256: and 64 hex digits, found"):
+    with pytest.raises(ValueError, match="expected sha256: and 64 hex digits, found"):
         store.blob(digest)
 
 

@@ -15,9 +15,7 @@ import pytest
 import zstandard
 
 from builder.errors import SeedbedError
-from builder.oci.images import blob_path
-from builder.oci.layout import Layout
-from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, canonical_json
+from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store, blob_path, canonical_json
 from builder.oci.tar import CHUNK
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison, Difference
@@ -66,20 +64,20 @@ def image(tmp_path: Path) -> Callable[..., Path]:
         manifest: Change = lambda document: document,
         described: Change = lambda document: document,
     ) -> Path:
-        layout = Layout(tmp_path / f"image-{next(folders)}")
+        layout = Store(tmp_path / f"image-{next(folders)}")
         tars = [layer if isinstance(layer, bytes) else tar_of(layer, form) for layer in layers or (BASE, TOP)]
         content = {
             "architecture": "amd64",
             "config": {"Env": ["A=1", "B=2"], "Labels": {"io.seedbed.lock": "one"}} | (config or {}),
-            "rootfs": {"diff_ids": [layout.add_blob(tar, "").digest for tar in tars]},
+            "rootfs": {"diff_ids": [layout.add(tar, "").digest for tar in tars]},
             "history": [{"created_by": f"step {at}"} for at in range(len(tars))],
         }
         listed = {
             "mediaType": MANIFEST_TYPE,
-            "config": layout.add_blob(canonical_json(described(content)), CONFIG_TYPE).to_json(),
-            "layers": [layout.add_blob(compressed(tar), media_type).to_json() for tar in tars],
+            "config": layout.add(canonical_json(described(content)), CONFIG_TYPE).to_json(),
+            "layers": [layout.add(compressed(tar), media_type).to_json() for tar in tars],
         }
-        entry = layout.add_blob(canonical_json(manifest(listed)), MANIFEST_TYPE).to_json()
+        entry = layout.add(canonical_json(manifest(listed)), MANIFEST_TYPE).to_json()
         (layout.root / "index.json").write_bytes(canonical_json({"manifests": entries(entry)}))
         return layout.root
 
@@ -149,7 +147,7 @@ def test_what_an_index_notes_about_its_making_does_not_matter(image):
 def test_an_index_in_an_index_is_followed(image, tmp_path):
     def nested(entry: dict[str, Any]) -> list[dict[str, Any]]:
         index = canonical_json({"manifests": [entry]})
-        return [Layout(tmp_path / "image-0").add_blob(index, INDEX_TYPE).to_json()]
+        return [Store(tmp_path / "image-0").add(index, INDEX_TYPE).to_json()]
 
     assert compared(image(entries=nested), image()).equal
 

@@ -17,7 +17,7 @@ from builder.errors import SeedbedError
 from builder.image import assemble, build, contents, digest, dockerfile
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
-from builder.oci.layout import Layout, OciImage, compose
+from builder.oci.layout import OciImage, compose, write_layout
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Store
 from builder.oci.tar import file, write_layer
 from builder.reproduce import diff, variations, verify
@@ -268,7 +268,7 @@ def test_an_image_may_be_compared_with_a_layout_without_any_engine(
 ):
     elsewhere = Store(tmp_path / "elsewhere")
     saved = image(elsewhere, text, labels)
-    Layout(tmp_path / "saved").write(elsewhere, saved)
+    write_layout(tmp_path / "saved", elsewhere, saved)
     monkeypatch.setattr(verify.Trial, "rebuild", lambda trial, machine, cache, caches: record_of(
         image(Store(cache), THESE, labels)
     ))  # fmt: skip
