@@ -16,12 +16,12 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from builder import leases, paths
 from builder.credentials import Credentials
-from builder.engine import building, containers
+from builder.engine import building, containers, saved
 from builder.engine.building import Digests
 from builder.engine.containers import Files, Running
 from builder.engine.embedded import EmbeddedEngine
-from builder.engine.saved import SavedImage, SavedLayer
 from builder.errors import SeedbedError, UsageError
+from builder.oci.images import Image
 from builder.outcomes import Finished
 from builder.text import one_line
 
@@ -166,12 +166,9 @@ class Engine:
         """Bytes that the image's layers take once unpacked."""
         return sum(step["Size"] for step in self.client.images.get(image).history())
 
-    def layers(self, image: str) -> list[SavedLayer]:
-        """The image's layers, as its manifest and its history have them: some seconds a gigabyte."""
-        return self.saved(image).layers()
-
-    def saved(self, image: str) -> SavedImage:
-        return SavedImage(image, self.client.images.get(image))
+    def read(self, image: str) -> Image:
+        """The image itself, document by document and layer by layer; each look at it takes some seconds a gigabyte."""
+        return saved.read(image, self.client.images.get(image))
 
     def run(
         self,

@@ -103,8 +103,10 @@ def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> Record:
     debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked)
     with step(f"{recipe.name}: the Dockerfile build"):
         digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
+    image = engine.read(digests.manifest)
     layers = tuple(
-        LayerRecord(digest=layer.digest, size=layer.size, what=layer.what) for layer in engine.layers(digests.manifest)
+        LayerRecord(digest=layer["digest"], size=layer["size"], what=image.step(index))
+        for index, layer in enumerate(image.manifest["layers"])
     )
     made = record_of(recipe, options, digests.manifest, digests.config, layers, substituted)
     return made.model_copy(update={"unpacked": engine.unpacked_size(digests.manifest)})

@@ -75,10 +75,14 @@ class Image:
     def layers(self) -> list[str]:
         return [layer["digest"] for layer in self.manifest["layers"]]
 
-    def layer_name(self, index: int) -> str:
-        """A layer's place, counted from 1, and the step that made it, as the history tells it."""
+    def step(self, index: int) -> str:
+        """What made a layer, as the history tells it; empty if it does not."""
         steps = [step for step in self.config.get("history") or () if not step.get("empty_layer")]
-        step = steps[index].get("created_by") if index < len(steps) else None
+        return (steps[index].get("created_by") or "") if index < len(steps) else ""
+
+    def layer_name(self, index: int) -> str:
+        """A layer's place, counted from 1, and what made it."""
+        step = self.step(index)
         return f"layer {index + 1} ({step})" if step else f"layer {index + 1}"
 
     @contextmanager

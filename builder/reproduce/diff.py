@@ -95,7 +95,7 @@ def open_image(name: str, connect: Callable[[], Engine]) -> Image:
         raise SeedbedError(f"{name}: no file or folder here, and no engine to ask for it: {error}") from None
     if not engine.has(name):
         raise SeedbedError(f"{name}: neither a file or folder here nor an image in the engine; build or pull it first")
-    return of_engine(name, engine)
+    return engine.read(name)
 
 
 def of_store(store: Store, digest: str) -> Image:
@@ -106,17 +106,6 @@ def of_store(store: Store, digest: str) -> Image:
         return nullcontext(io.BytesIO(index)) if path == INDEX else of_layout(store.root, path)
 
     return read_image(digest, source)
-
-
-def of_engine(name: str, engine: Engine) -> Image:
-    """An image in the engine. Its documents are read in one pass, each blob in one more: the API offers no less."""
-    saved = engine.saved(name)
-    documents = saved.documents()
-
-    def source(path: str) -> AbstractContextManager[BinaryIO]:
-        return nullcontext(io.BytesIO(documents[path])) if path in documents else saved.file(path)
-
-    return read_image(name, source)
 
 
 def layer_difference(ours: Image, theirs: Image) -> Difference | None:

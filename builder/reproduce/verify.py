@@ -155,7 +155,7 @@ def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference
     if engine.names_registry(name) or not engine.has(name):
         engine.pull(name)
     check_inputs(name, engine.labels(name), recipe)
-    return Reference(engine.digest(name), lambda: diff.of_engine(name, engine))
+    return Reference(engine.digest(name), lambda: engine.read(name))
 
 
 def check_inputs(name: str, labels: Mapping[str, str], recipe: Recipe) -> None:

@@ -24,7 +24,7 @@ DOCKERFILE = Options(dockerfile=True)
 
 @pytest.fixture(scope="session")
 def of_dockerfile(recipe, docker) -> diff.Image:
-    return diff.of_engine(build.build(recipe, DOCKERFILE, lambda: docker).digest, docker)
+    return docker.read(build.build(recipe, DOCKERFILE, lambda: docker).digest)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def test_an_image_built_without_an_engine_is_loaded_by_smoke_and_passes_and_has_
 
 def test_the_engine_has_the_layers_that_the_record_lists(tiny, docker):
     listed = [(layer.digest, layer.size) for layer in tiny.layers]
-    assert listed == [(layer.digest, layer.size) for layer in docker.layers(tiny.digest)]
+    assert listed == [(layer["digest"], layer["size"]) for layer in docker.read(tiny.digest).manifest["layers"]]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_an_image_that_the_engine_has_is_not_sent_again(tiny, docker, served):
 def test_an_engine_that_cannot_reach_the_loopback_is_given_the_image(untested, docker, monkeypatch):
     monkeypatch.setattr(Engine, "try_pull", lambda *_: "it cannot be reached")
     assert load.load(untested, docker) == untested.digest
-    assert [layer.digest for layer in docker.layers(untested.digest)] == [layer.digest for layer in untested.layers]
+    assert docker.read(untested.digest).layers == [layer.digest for layer in untested.layers]
 
 
 def test_an_image_that_failed_a_check_gets_no_tag(other, untested, docker, monkeypatch):
