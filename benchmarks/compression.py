@@ -26,6 +26,7 @@ from builder.catalog import models
 from builder.console import print_table, show_log, size
 from builder.image import assemble, contents
 from builder.image.recipe import resolve
+from builder.layers.install import Target
 from builder.layers.parts import Part, cpus, wheel_layers
 from builder.oci.store import Layer, Store
 
@@ -91,7 +92,7 @@ def cost(level: int, parts: Mapping[str, Part], python: str) -> Cost:
     with tempfile.TemporaryDirectory(dir=paths.cache()) as scratch:
         store = Store(Path(scratch))
         began, cpu = time.perf_counter(), cpu_seconds()
-        layers = wheel_layers(parts, store=store, epoch=0, level=level, prefix=contents.VENV, python=python)
+        layers = wheel_layers(parts, Target(contents.VENV, python), store=store, epoch=0, level=level)
         made, made_cpu = time.perf_counter(), cpu_seconds()
         unpack(layers, store, Path(scratch, "unpacked"))
         return Cost(

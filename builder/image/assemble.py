@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, takewhile
 from multiprocessing import active_children
-from typing import Any
 
 from builder import files, paths
 from builder.catalog.models import LayerGroup
@@ -18,7 +17,7 @@ from builder.image.recipe import Recipe
 from builder.layers import wheels
 from builder.layers.base import layer as base_layer
 from builder.layers.base import what as base_name
-from builder.layers.bytecode import bytecode, bytecode_layers, compiler_key
+from builder.layers.bytecode import Interpreter, bytecode, bytecode_layers, compiler_key, interpreter_of
 from builder.layers.install import Target, Wheel, installed_files
 from builder.layers.parts import Part, refuse_altered, wheel_layers
 from builder.lock.toolchain import LEVEL
@@ -45,15 +44,16 @@ def image(recipe: Recipe, *, locked: bool, grown: Grown = lambda layers: None) -
     Raises SeedbedError if one cannot be made, or `locked` and a package is no longer available.
     """
     groups = groups_of(recipe)
-    bundles = bundles_of(groups, Target(contents.VENV, recipe.image.python))
+    bundles = bundles_of(groups, target_of(recipe))
     stack = Stack(order_of(recipe, bundles), grown)
     proofs = [partial(refuse_altered, wheel) for group in groups for wheel in group.wheels]
     with files.suspecting(*proofs), beside(partial(wheels_of, recipe, groups, stack.add)) as installed:
         debian, substituted = base(recipe, locked=locked)
         stack.add(debian)
         installed()
-        bytecode_of(recipe, bundles, debian, stack.add)
-        stack.add(runtime(recipe, debian))
+        with interpreter_of(debian, store(), recipe.image.python) as interpreter:
+            bytecode_of(recipe, bundles, interpreter, stack.add)
+            stack.add(runtime(recipe, interpreter))
     return compose(stack.layers, contents.container(recipe, substituted), epoch=recipe.epoch), substituted
 
 
@@ -116,22 +116,23 @@ def wheels_of(recipe: Recipe, groups: Sequence["Group"], made: Made) -> None:
     """The layers of wheels."""
     parts = {what: part for group in groups for what, part in group.parts().items()}
     with step(f"{recipe.name}: layers of {len(parts)} groups of wheels"):
-        wheel_layers(parts, store=store(), made=made, **settings_of(recipe))
+        wheel_layers(parts, target_of(recipe), store=store(), epoch=recipe.epoch, level=LEVEL, made=made)
 
 
-def bytecode_of(recipe: Recipe, bundles: Iterable[Sequence["Group"]], debian: Layer, made: Made) -> None:
+def bytecode_of(recipe: Recipe, bundles: Iterable[Sequence["Group"]], interpreter: Interpreter, made: Made) -> None:
     """The layers of what Debian's interpreter compiles. Debian brings the standard library's bytecode."""
+    settings = {"prefix": contents.VENV, "epoch": recipe.epoch, "level": LEVEL}
     wheels = {bytecode_name(bundle): [wheel for group in bundle for wheel in group.wheels] for bundle in bundles}
     with step(f"{recipe.name}: layers of their bytecode"):
-        bytecode_layers(wheels, store=store(), base=debian, made=made, **settings_of(recipe))
+        bytecode_layers(wheels, interpreter, store=store(), made=made, **settings)
 
 
 def bytecode_name(bundle: Iterable["Group"]) -> str:
     return f"bytecode of {', '.join(group.model.name for group in bundle)}"
 
 
-def settings_of(recipe: Recipe) -> dict[str, Any]:
-    return {"epoch": recipe.epoch, "level": LEVEL, "prefix": contents.VENV, "python": recipe.image.python}
+def target_of(recipe: Recipe) -> Target:
+    return Target(contents.VENV, recipe.image.python)
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,9 @@ def bundles_of(groups: Iterable[Group], target: Target) -> list[list[Group]]:
     return [bundle for bundle in bundles if bundle]
 
 
-def runtime(recipe: Recipe, debian: Layer) -> Layer:
+def runtime(recipe: Recipe, interpreter: Interpreter) -> Layer:
     """All that is neither Debian nor a wheel, with its bytecode: kilobytes, and the layer that changes most."""
-    image, epoch = recipe.image, recipe.epoch
+    image, epoch, debian = recipe.image, recipe.epoch, interpreter.base
     texts = {
         contents.DESCRIPTION: contents.description(recipe),
         contents.CONSTRAINTS: contents.constraints(recipe),
@@ -202,7 +203,7 @@ def runtime(recipe: Recipe, debian: Layer) -> Layer:
         entries = [file(path.lstrip("/"), text.encode()) for path, text in texts.items()]
         entries += [symlink(path.lstrip("/"), target) for path, target in links.items()]
         modules = [runtime_file(installed) for installed in contents.runtime_files(image)]
-        entries += [*modules, *bytecode(modules, store=store(), base=debian, python=image.python)]
+        entries += [*modules, *bytecode(modules, interpreter)]
         entries += [
             directory(path.lstrip("/"), mode=mode, uid=contents.USER_ID, gid=contents.USER_ID)
             for path, mode in contents.FOLDERS.items()

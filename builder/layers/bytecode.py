@@ -19,7 +19,7 @@ from builder import scratch
 from builder.errors import SeedbedError
 from builder.files import check_sha256, sha256
 from builder.layers.install import Target, Wheel, installed_files
-from builder.layers.parts import PREFIX, PYTHON, cpus
+from builder.layers.parts import cpus
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, file, layer_key, opened, write_layer
 
@@ -35,42 +35,42 @@ FILES_A_PROCESS = 100
 
 def bytecode_layers(
     groups: Mapping[str, Sequence[Wheel]],
+    interpreter: "Interpreter",
     *,
     store: Store,
-    base: Layer,
+    prefix: str,
     epoch: int,
     level: int,
-    prefix: str = PREFIX,
-    python: str = PYTHON,
     made: Callable[[Layer], object] = lambda layer: None,
 ) -> list[Layer]:
     """One layer of `__pycache__` folders for each group of wheels, in the order given; the keys say what each is.
 
-    `made` is told of each layer as soon as it is there.
-
-    `base` is the layer with the interpreter, /usr/bin/python{python}. Sources that do not compile get no bytecode.
-    Raises SeedbedError where the base has no such interpreter, or where a wheel is not as its RECORD says.
+    `made` is told of each layer as soon as it is there. Raises SeedbedError as `bytecode` does, or where a wheel is not
+    as its RECORD says.
     """
-    target = Target(prefix, python)
-    with _interpreter_of(base, store, python) as interpreter:
+    target = Target(prefix, interpreter.python)
 
-        def make(wheels: Sequence[Wheel], what: str) -> Layer:
-            return write_layer(
-                store, _compiled(_modules(wheels, target), interpreter), epoch=epoch, level=level, what=what
-            )
+    def make(wheels: Sequence[Wheel], what: str) -> Layer:
+        compiled = bytecode(_modules(wheels, target), interpreter)
+        return write_layer(store, compiled, epoch=epoch, level=level, what=what)
 
-        layers = []
-        for what, wheels in groups.items():
-            key = _key(wheels, base, target, epoch, level)
-            layers.append(store.layer(key, partial(make, wheels, what), what=what))
-            made(layers[-1])
-        return layers
+    layers = []
+    for what, wheels in groups.items():
+        key = _key(wheels, interpreter.base, target, epoch, level)
+        layers.append(store.layer(key, partial(make, wheels, what), what=what))
+        made(layers[-1])
+    return layers
 
 
-def bytecode(files: Iterable[Entry], *, store: Store, base: Layer, python: str = PYTHON) -> list[Entry]:
-    """The `__pycache__` entries of `files`, for a layer that holds more; raises as `bytecode_layers` does."""
-    with _interpreter_of(base, store, python) as interpreter:
-        return _compiled(files, interpreter)
+def bytecode(files: Iterable[Entry], interpreter: "Interpreter") -> list[Entry]:
+    """The `__pycache__` entries of those files that are Python's; files of wheels are not read before this.
+
+    Sources that do not compile get none. Raises SeedbedError where the base has no such interpreter.
+    """
+    sources = sorted((entry for entry in files if entry.path.endswith(".py")), key=lambda entry: entry.path)
+    chunks = [sources[start : start + FILES_A_PROCESS] for start in range(0, len(sources), FILES_A_PROCESS)]
+    with ThreadPoolExecutor(cpus()) as pool:
+        return [entry for entries in pool.map(partial(_compile, interpreter.command), chunks) for entry in entries]
 
 
 def compiler_key() -> list[object]:
@@ -79,16 +79,18 @@ def compiler_key() -> list[object]:
 
 
 @contextmanager
-def _interpreter_of(base: Layer, store: Store, python: str) -> Iterator["_Interpreter"]:
+def interpreter_of(base: Layer, store: Store, python: str) -> Iterator["Interpreter"]:
+    """The interpreter in a base layer, /usr/bin/python{python}, until the block ends."""
     # Not in /tmp, from which hardened machines let nobody run a program.
     with scratch.folder(store.root) as folder:
-        yield _Interpreter(store.blob(base.descriptor.digest), python, folder)
+        yield Interpreter(base, store.blob(base.descriptor.digest), python, folder)
 
 
 @dataclass(frozen=True)
-class _Interpreter:
-    """The Python of a base layer, unpacked into the folder as soon as it is needed."""
+class Interpreter:
+    """The Python of a base layer, whose file is `layer`, unpacked into the folder as soon as it is needed."""
 
+    base: Layer
     layer: Path
     python: str
     folder: Path
@@ -133,14 +135,6 @@ def _modules(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
     modules = target.folder("purelib", "").lstrip("/") + "/"
     entries = [file.entry for wheel in wheels for file in installed_files(wheel, target)]
     return list({entry.path: entry for entry in entries if entry.path.startswith(modules)}.values())
-
-
-def _compiled(files: Iterable[Entry], interpreter: _Interpreter) -> list[Entry]:
-    """The bytecode of those files that are Python's; files of wheels are not read before this."""
-    sources = sorted((entry for entry in files if entry.path.endswith(".py")), key=lambda entry: entry.path)
-    chunks = [sources[start : start + FILES_A_PROCESS] for start in range(0, len(sources), FILES_A_PROCESS)]
-    with ThreadPoolExecutor(cpus()) as pool:
-        return [entry for entries in pool.map(partial(_compile, interpreter.command), chunks) for entry in entries]
 
 
 def _compile(command: Sequence[str], files: Sequence[Entry]) -> list[Entry]:

@@ -22,9 +22,6 @@ from builder.layers.install import InstalledFile, Target, Wheel, installed_files
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, layer_key, write_layer
 
-PREFIX = "/opt/venv"
-PYTHON = "3.11"
-
 
 @dataclass(frozen=True)
 class Part:
@@ -48,12 +45,11 @@ class Part:
 
 def wheel_layers(
     parts: Mapping[str, Part],
+    target: Target,
     *,
     store: Store,
     epoch: int,
     level: int,
-    prefix: str = PREFIX,
-    python: str = PYTHON,
     processes: int | None = None,
     made: Callable[[Layer], object] = lambda layer: None,
 ) -> list[Layer]:
@@ -63,12 +59,11 @@ def wheel_layers(
     told of each layer as soon as it is there. Raises SeedbedError as `wheel_layer` does, and where wheels of two parts
     would write different files to one path.
     """
-    target = Target(prefix, python)
     together = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
     store.once(_key("together", together, target), partial(_together, together.wheels, target))
-    make = partial(wheel_layer, store=store, epoch=epoch, level=level, prefix=prefix, python=python)
     found = {what: store.find(_key("wheels", part, target, epoch, level), what=what) for what, part in parts.items()}
     missing = sorted((what for what in parts if not found[what]), key=lambda what: parts[what].size, reverse=True)
+    make = partial(wheel_layer, target=target, store=store, epoch=epoch, level=level)
     tasks = [partial(make, parts[what], what=what) for what in missing]
     for layer in filter(None, chain(found.values(), _in_parallel(tasks, processes or cpus()))):
         found[layer.what] = layer
@@ -76,24 +71,14 @@ def wheel_layers(
     return [layer for layer in found.values() if layer]
 
 
-def wheel_layer(
-    part: Part,
-    *,
-    store: Store,
-    what: str,
-    epoch: int,
-    level: int,
-    prefix: str = PREFIX,
-    python: str = PYTHON,
-) -> Layer:
-    """What `part` holds of its wheels, installed into the virtual environment `prefix`, as one layer.
+def wheel_layer(part: Part, target: Target, *, store: Store, what: str, epoch: int, level: int) -> Layer:
+    """What `part` holds of its wheels, installed into the virtual environment `target`, as one layer.
 
     The files are those an installer would write, bytecode apart; `epoch` (seconds since 1970) dates them, `level` is
     zstd's. Raises SeedbedError, naming wheel and file, where a wheel is malformed or not the one that was locked,
     where a file is not as its RECORD says, where two wheels would write different files to one path, and where the
     part holds no file at all.
     """
-    target = Target(prefix, python)
 
     def make() -> Layer:
         for wheel in part.wheels:

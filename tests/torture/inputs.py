@@ -16,7 +16,7 @@ from seedbed.trace import search
 from seedbed.trace.run import Run
 
 from builder.cli.main import seedbed as builder_commands
-from builder.layers import parts, wheels
+from builder.layers import wheels
 from builder.layers.parts import Part
 from builder.oci.store import Store
 from tests.torture import registries, stock
@@ -151,7 +151,7 @@ def wheel(random: Random, folder: Path) -> Try:
     part = Part([wheel_at(path)])
 
     def make() -> None:
-        parts.wheel_layer(part, store=Store(folder / "cache"), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
+        stock.layer(part, Store(folder / "cache"))
 
     writes = ("cache", "cache/blobs", "cache/blobs/sha256", "cache/blobs/sha256/?*", "cache/layers", "cache/layers/*")
     return Try(f"wheel: {done}", as_command(make), ("demo",), writes=writes)
@@ -180,7 +180,7 @@ def store(random: Random, folder: Path) -> Try:
     part, root = Part([Recipe().make(folder / "wheels")]), folder / "cache"
 
     def make() -> None:
-        parts.wheel_layer(part, store=Store(root), what="demo", epoch=stock.EPOCH, level=stock.LEVEL)
+        stock.layer(part, Store(root))
 
     make()
     files = sorted((root / "layers").iterdir()) * 2 + sorted((root / "blobs/sha256").iterdir())

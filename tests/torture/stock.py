@@ -19,6 +19,9 @@ from seedbed.settings import DEFAULT_SEED
 from builder import paths
 from builder.image import assemble, build, record
 from builder.image.recipe import resolve_all
+from builder.layers import parts
+from builder.layers.install import Target
+from builder.layers.parts import Part
 from builder.oci import tar
 from builder.oci.layout import compose, write_layout
 from builder.oci.store import Store
@@ -111,6 +114,10 @@ def cache_with_record() -> Path:
             tags=("seedbed/tiny:2.4.6-py311",),
         ).save()
     return root
+
+
+def layer(part: Part, store: Store) -> None:
+    parts.wheel_layer(part, Target("/opt/venv", "3.11"), store=store, what="demo", epoch=EPOCH, level=LEVEL)
 
 
 @cache

@@ -87,7 +87,7 @@ def killed(*arguments, **options):
 
 def interpreter():
     base = Layer(Descriptor("", "sha256:" + 64 * "0", 0), "", 0, "")
-    with bytecode._interpreter_of(base, Store(paths.cache()), "3.11"):
+    with bytecode.interpreter_of(base, Store(paths.cache()), "3.11"):
         killed(env={"TMPDIR": str(next(paths.cache().rglob("tmp*")))})
 
 def wheel():

@@ -18,10 +18,10 @@ import zstandard
 from builder import scratch
 from builder.errors import SeedbedError
 from builder.layers import bytecode as module
-from builder.layers.bytecode import bytecode, bytecode_layers
+from builder.layers.bytecode import Interpreter, bytecode, bytecode_layers, interpreter_of
 from builder.layers.install import Wheel
 from builder.oci.store import Layer, Store
-from builder.oci.tar import Entry, file, symlink, write_layer
+from builder.oci.tar import Entry, file, opened, symlink, write_layer
 from tests.wheels import Recipe
 
 EPOCH = 1_700_000_000
@@ -63,8 +63,8 @@ def compiled(store, base) -> Callable[[list[Entry]], dict[str, bytes]]:
     """The bytecode of these files, by path."""
 
     def compiled(files: list[Entry], base: Layer = base) -> dict[str, bytes]:
-        entries = bytecode(files, store=store, base=base, python=PYTHON)
-        return {entry.path: b"".join(entry.content()) for entry in entries}
+        with interpreter_of(base, store, PYTHON) as interpreter:
+            return {entry.path: b"".join(entry.content()) for entry in bytecode(files, interpreter)}
 
     return compiled
 
@@ -75,8 +75,13 @@ def wheel(tmp_path: Path) -> Wheel:
 
 
 def layer(store: Store, base: Layer, *wheels: Wheel) -> Layer:
-    options = {"epoch": EPOCH, "level": 1, "python": PYTHON}
-    [made] = bytecode_layers({"bytecode": wheels}, store=store, base=base, **options)
+    with interpreter_of(base, store, PYTHON) as interpreter:
+        return layer_by(interpreter, store, *wheels)
+
+
+def layer_by(interpreter: Interpreter, store: Store, *wheels: Wheel) -> Layer:
+    options = {"prefix": "/opt/venv", "epoch": EPOCH, "level": 1}
+    [made] = bytecode_layers({"bytecode": wheels}, interpreter, store=store, **options)
     return made
 
 
@@ -197,6 +202,16 @@ def test_bytecode_that_is_known_takes_no_work(store, base, wheel):
     first = layer(store, base, wheel)
     store.blob(base.descriptor.digest).unlink()
     assert layer(store, base, wheel) == first
+
+
+def test_one_interpreter_is_unpacked_once_for_all_that_it_compiles(store, base, wheel, monkeypatch):
+    read = []
+    monkeypatch.setattr(module, "opened", lambda layer: read.append(layer) or opened(layer))
+    with interpreter_of(base, store, PYTHON) as interpreter:
+        assert read == [], "before there is anything to compile"
+        layer_by(interpreter, store, wheel)
+        assert bytecode(SOURCES, interpreter)
+    assert read == [store.blob(base.descriptor.digest)]
 
 
 def test_another_compiler_makes_bytecode_anew(store, base, wheel, tmp_path, monkeypatch):

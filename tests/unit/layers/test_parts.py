@@ -32,6 +32,7 @@ from tests.wheels import Recipe, record_hash, wheel_at
 
 EPOCH = 1_700_000_000
 SITE = "opt/venv/lib/python3.11/site-packages"
+TARGET = Target("/opt/venv", "3.11")
 NOTES = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}
 """What installers write about themselves; it differs between them and nothing depends on it."""
 
@@ -46,8 +47,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "wheels"
 
 
-def layer(store: Store, *wheels: Wheel, **options: object) -> Layer:
-    return wheel_layer(Part(wheels), store=store, what="wheels", epoch=EPOCH, level=1, **options)
+def layer(store: Store, *wheels: Wheel, target: Target = TARGET, epoch: int = EPOCH) -> Layer:
+    return wheel_layer(Part(wheels), target, store=store, what="wheels", epoch=epoch, level=1)
 
 
 def contents(store: Store, made: Layer) -> dict[str, tuple[int, bytes]]:
@@ -96,7 +97,7 @@ def test_a_layer_holds_what_uv_installs(tmp_path, folder, store):
     expected = {path: file for path, file in tree(venv).items() if path not in before}
 
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    made = contents(store, layer(store, *wheels, prefix=str(venv), python=python))
+    made = contents(store, layer(store, *wheels, target=Target(str(venv), python)))
     found = {path.removeprefix(f"{venv}/".lstrip("/")): file for path, file in made.items()}
     assert comparable(found, venv) == comparable(expected, venv)
     assert recorded(found) == recorded(expected)
@@ -200,7 +201,7 @@ def test_zlib_and_isal_inflate_alike(folder, tmp_path, monkeypatch):
 def test_the_number_of_processes_does_not_matter(folder, tmp_path):
     parts = {"the big one": Part([RICH.make(folder)]), "the small one": Part([Recipe().make(folder)])}
     one, two = (
-        wheel_layers(parts, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
+        wheel_layers(parts, TARGET, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
         for count in (1, 2)
     )
     assert one == two
@@ -209,8 +210,8 @@ def test_the_number_of_processes_does_not_matter(folder, tmp_path):
 
 def test_a_layer_does_not_depend_on_the_others(folder, tmp_path):
     shared, other = Part([RICH.make(folder)]), Part([Recipe().make(folder)])
-    alone = wheel_layers({"shared": shared}, store=Store(tmp_path / "a"), epoch=EPOCH, level=1)
-    among = wheel_layers({"other": other, "shared": shared}, store=Store(tmp_path / "b"), epoch=EPOCH, level=1)
+    alone = wheel_layers({"shared": shared}, TARGET, store=Store(tmp_path / "a"), epoch=EPOCH, level=1)
+    among = wheel_layers({"other": other, "shared": shared}, TARGET, store=Store(tmp_path / "b"), epoch=EPOCH, level=1)
     assert among[1] == alone[0]
 
 
@@ -220,9 +221,9 @@ def test_what_goes_in_decides_the_layer(store, folder, change):
         "content": Recipe(files={"demo/__init__.py": b"ANSWER = 43\n"}),
         "mode": Recipe(executable={"demo/__init__.py"}),
     }.get(change, Recipe())
-    options = {"epoch": EPOCH + (change == "epoch"), "prefix": "/opt/other" if change == "prefix" else "/opt/venv"}
+    target = Target("/opt/other", "3.11") if change == "prefix" else TARGET
     first = layer(store, Recipe().make(folder / "first"))
-    other = wheel_layer(Part([changed.make(folder)]), store=store, what="wheels", level=1, **options)
+    other = layer(store, changed.make(folder), target=target, epoch=EPOCH + (change == "epoch"))
     assert first.diff_id != other.diff_id
 
 
@@ -232,7 +233,9 @@ def test_what_goes_in_decides_the_layer(store, folder, change):
 def test_the_parts_of_a_wheel_hold_each_file_once(store, folder):
     wheel, split = RICH.make(folder), ("rich_demo/*.bin", "*/rich.h")
     parts = [Part([wheel], only=split), Part([wheel], without=split)]
-    some, others = (contents(store, wheel_layer(part, store=store, what="", epoch=EPOCH, level=1)) for part in parts)
+    some, others = (
+        contents(store, wheel_layer(part, TARGET, store=store, what="", epoch=EPOCH, level=1)) for part in parts
+    )
     assert set(some) == {
         f"{SITE}/rich_demo/data.bin",
         f"{SITE}/rich_demo/zeros.bin",
@@ -245,7 +248,7 @@ def test_the_parts_of_a_wheel_hold_each_file_once(store, folder):
 def test_a_part_that_no_file_belongs_to_is_refused(store, folder):
     part = Part([Recipe().make(folder)], only=("demo/moved/*",))
     with pytest.raises(SeedbedError, match=r"expected files that match demo/moved/\* in demo 1\.0, found none"):
-        wheel_layer(part, store=store, what="", epoch=EPOCH, level=1)
+        wheel_layer(part, TARGET, store=store, what="", epoch=EPOCH, level=1)
 
 
 # The cache
@@ -254,11 +257,11 @@ def test_a_part_that_no_file_belongs_to_is_refused(store, folder):
 def test_a_layer_that_is_known_takes_no_work(store, folder, monkeypatch):
     wheel = RICH.make(folder)
     parts = {"all": Part([wheel])}
-    first = wheel_layers(parts, store=store, epoch=EPOCH, level=1)
+    first = wheel_layers(parts, TARGET, store=store, epoch=EPOCH, level=1)
     wheel.path.unlink()
     monkeypatch.setattr(layers, "write_layer", None)
     monkeypatch.setattr(layers, "installed_files", None)
-    assert wheel_layers(parts, store=store, epoch=EPOCH, level=1) == first
+    assert wheel_layers(parts, TARGET, store=store, epoch=EPOCH, level=1) == first
 
 
 def test_another_installer_makes_layers_anew(store, folder, monkeypatch):
@@ -405,17 +408,17 @@ def test_wheels_of_two_layers_that_disagree_are_refused_even_if_both_layers_are_
     wheels = [Recipe(name=name, files={"shared.py": name.encode()}).make(folder) for name in ("one", "two")]
     parts = {wheel.name: Part([wheel]) for wheel in wheels}
     for name, part in parts.items():
-        wheel_layers({name: part}, store=store, epoch=EPOCH, level=1)
+        wheel_layers({name: part}, TARGET, store=store, epoch=EPOCH, level=1)
     for _ in range(2):
         with pytest.raises(SeedbedError, match=r"shared\.py, found two, in one 1\.0 and two 1\.0"):
-            wheel_layers(parts, store=store, epoch=EPOCH, level=1)
+            wheel_layers(parts, TARGET, store=store, epoch=EPOCH, level=1)
 
 
 def test_an_error_in_another_process_arrives_as_one_line(store, folder):
     good, bad = RICH.make(folder), Recipe().make(folder)
     bad.path.write_bytes(bad.path.read_bytes() + b"x")
     with pytest.raises(SeedbedError, match=r"demo 1\.0: expected sha256"):
-        wheel_layers({"good": Part([good]), "bad": Part([bad])}, store=store, epoch=EPOCH, level=1, processes=2)
+        wheel_layers({"good": Part([good]), "bad": Part([bad])}, TARGET, store=store, epoch=EPOCH, level=1, processes=2)
 
 
 # Memory
