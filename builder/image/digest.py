@@ -1,7 +1,6 @@
 """The digest of record: the digest an image must have, committed in `images/NAME/digest` for anybody to check."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder import files, reading
@@ -13,24 +12,15 @@ from builder.reading import shown
 FORM = re.compile(r"(?:#.*\n)*lock sha256:(?P<lock>[0-9a-f]{64})\nmanifest (?P<manifest>sha256:[0-9a-f]{64})\n")
 
 
-@dataclass(frozen=True)
-class DigestOfRecord:
-    """`lock` is the hex sha256 of both lock files, `manifest` the digest of the image made of them."""
-
-    lock: str
-    manifest: str
-
-    def render(self, name: str) -> str:
-        head = f"# Made by `./build.py build --record {name}`; `./build.py verify {name}` proves it."
-        return f"{head}\nlock sha256:{self.lock}\nmanifest {self.manifest}\n"
-
-
 def path_of(recipe: Recipe) -> Path:
     return recipe.image.folder / "digest"
 
 
-def read(recipe: Recipe) -> DigestOfRecord | None:
-    """None if there is none; raises SeedbedError if it is of other locks than the recipe's, or not of the form."""
+def read(recipe: Recipe) -> str | None:
+    """The digest that the image must have; None if none is recorded.
+
+    Raises SeedbedError if it is of other locks than the recipe's, or the file is not of the form.
+    """
     path = path_of(recipe)
     if not path.exists():
         return None
@@ -39,14 +29,15 @@ def read(recipe: Recipe) -> DigestOfRecord | None:
         raise SeedbedError(f"{shown(path)}: expected lines `lock sha256:…` and `manifest sha256:…`; {remedy(recipe)}")
     if found["lock"] != recipe.lock:
         raise SeedbedError(f"{shown(path)}: stale, the locks changed since it was made; {remedy(recipe)}")
-    return DigestOfRecord(found["lock"], found["manifest"])
+    return found["manifest"]
 
 
 def write(recipe: Recipe, built: Record) -> None:
     """Write down what was built; raises SeedbedError if that is not what the locks say."""
     if not built.locked:
         raise SeedbedError(f"{recipe.name}: has no digest of record: it was not made of the packages that are locked")
-    files.write(path_of(recipe), DigestOfRecord(recipe.lock, built.digest).render(recipe.name))
+    head = f"# Made by `./build.py build --record {recipe.name}`; `./build.py verify {recipe.name}` proves it."
+    files.write(path_of(recipe), f"{head}\nlock sha256:{recipe.lock}\nmanifest {built.digest}\n")
 
 
 def complaint(recipe: Recipe, built: Record, *, expected: bool) -> str | None:
@@ -59,9 +50,9 @@ def complaint(recipe: Recipe, built: Record, *, expected: bool) -> str | None:
         return str(error)
     if recorded is None:
         return f"{shown(path_of(recipe))}: missing; run ./build.py build --record {recipe.name}" if expected else None
-    if recorded.manifest == built.digest:
+    if recorded == built.digest:
         return None
-    return f"{shown(path_of(recipe))}: says {recorded.manifest}, built was {built.digest}; {remedy(recipe)}"
+    return f"{shown(path_of(recipe))}: says {recorded}, built was {built.digest}; {remedy(recipe)}"
 
 
 def remedy(recipe: Recipe) -> str:

@@ -128,7 +128,7 @@ class Reference:
 def of_record(recipe: Recipe) -> Reference | None:
     """The image whose digest is committed beside image.yaml."""
     recorded = record_of.read(recipe)
-    return Reference(recorded.manifest, partial(stored, recorded.manifest)) if recorded else None
+    return Reference(recorded, partial(stored, recorded)) if recorded else None
 
 
 def stored(digest: str) -> diff.Image | None:
