@@ -300,7 +300,7 @@ def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
     assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
     others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
     requirements.write(image, replace(locked, wheels=others))
-    dockerfile.render(recipe_of(copied, name)).write()
+    dockerfile.write(recipe_of(copied, name))
     return copied
 
 

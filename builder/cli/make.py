@@ -59,12 +59,11 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
     """Render each image's Dockerfile from the templates, image.yaml and the locks."""
     outdated = []
     for recipe in resolve_all(root, images):
-        rendered = dockerfile.render(recipe)
-        if check and (difference := rendered.diff()):
+        if check and (difference := dockerfile.diff(recipe)):
             for line in difference.splitlines():
                 print_line(line)
             outdated.append(recipe.name)
-        elif not check and rendered.write():
+        elif not check and dockerfile.write(recipe):
             log.info(f"{recipe.name}: rendered")
     if outdated:
         raise SeedbedError(f"{', '.join(outdated)}: out of date, see above; run ./build.py render")

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -16,33 +15,12 @@ from builder.reading import shown
 TEMPLATE = "Dockerfile.j2"
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """An image's Dockerfile as it should be."""
-
-    image: Image
-    text: str
-
-    def write(self) -> bool:
-        """Put the text in place; True where that changed the file."""
-        if committed(self.image) == self.text:
-            return False
-        files.write(self.image.dockerfile_path, self.text)
-        return True
-
-    def diff(self) -> str:
-        """What a render would change in the committed file, as a unified diff; empty where nothing."""
-        name = str(shown(self.image.dockerfile_path))
-        before, after = committed(self.image).splitlines(keepends=True), self.text.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(before, after, f"{name} (committed)", f"{name} (rendered)"))
-
-
 def committed(image: Image) -> str:
     """The Dockerfile as it is; empty where there is none."""
     return reading.text(image.dockerfile_path) if image.dockerfile_path.exists() else ""
 
 
-def render(recipe: Recipe) -> Rendered:
+def render(recipe: Recipe) -> str:
     """The Dockerfile that the recipe, the runtime's table and the templates make. Asks no network."""
     facts = {
         "image": recipe.image,
@@ -56,12 +34,28 @@ def render(recipe: Recipe) -> Rendered:
         "constraints": contents.constraints(recipe),
         "labels": contents.labels(recipe),
     }
-    return Rendered(recipe.image, environment().get_template(TEMPLATE).render(facts))
+    return environment().get_template(TEMPLATE).render(facts)
+
+
+def write(recipe: Recipe) -> bool:
+    """Put the Dockerfile in place; True if that changed the file."""
+    rendered = render(recipe)
+    if committed(recipe.image) == rendered:
+        return False
+    files.write(recipe.image.dockerfile_path, rendered)
+    return True
+
+
+def diff(recipe: Recipe) -> str:
+    """What `write` would change in the committed file, as a unified diff; empty if nothing."""
+    name = str(shown(recipe.image.dockerfile_path))
+    before, after = (text.splitlines(keepends=True) for text in (committed(recipe.image), render(recipe)))
+    return "".join(difflib.unified_diff(before, after, f"{name} (committed)", f"{name} (rendered)"))
 
 
 def check(recipe: Recipe) -> None:
     """Raise SeedbedError if the committed Dockerfile is not the one that the recipe makes."""
-    if render(recipe).diff():
+    if committed(recipe.image) != render(recipe):
         path = shown(recipe.image.dockerfile_path)
         raise SeedbedError(f"{path}: out of date; run ./build.py render {recipe.name}")
 

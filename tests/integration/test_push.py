@@ -30,7 +30,7 @@ def test_a_second_push_sends_nothing(cache, tested, recipe, repository, said):
 def test_what_was_not_tested_gets_no_tag(cache, tested, repository, edit, resolve, said):
     edit("tiny/image.yaml", "description: numpy", "description: Untested numpy")
     untested = resolve()
-    dockerfile.render(untested).write()
+    dockerfile.write(untested)
     name, _, digest = publish.push(untested, None).partition("@")
     assert name == repository and Repository.of(repository).digest(digest) == digest
     assert Repository.of(repository).digest("2.4.6-py311") is None

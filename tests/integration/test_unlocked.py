@@ -29,7 +29,7 @@ def drifted(cache, folder, resolve, monkeypatch):
     assert changes == 1
     path.write_text(text)
     recipe = resolve()
-    dockerfile.render(recipe).write()
+    dockerfile.write(recipe)
     return recipe
 
 

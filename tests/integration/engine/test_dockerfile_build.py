@@ -82,7 +82,7 @@ def from_registry(resolve, folder):
         lines = path.read_text().splitlines()
         path.write_text("\n".join(f"registry: {reference}" if line.startswith("registry:") else line for line in lines))
         changed = resolve()
-        dockerfile.render(changed).write()
+        dockerfile.write(changed)
         return changed
 
     return from_registry

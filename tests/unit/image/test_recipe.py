@@ -74,8 +74,8 @@ def test_what_has_a_recipe_reads_no_lock_again(resolve, monkeypatch):
     recipe = resolve()
     monkeypatch.setattr(packages, "read", unread)
     monkeypatch.setattr(requirements, "read", unread)
-    before = (dockerfile.render(recipe).text, build.inputs_of(recipe))
-    assert before == (dockerfile.render(recipe).text, build.inputs_of(recipe))
+    before = (dockerfile.render(recipe), build.inputs_of(recipe))
+    assert before == (dockerfile.render(recipe), build.inputs_of(recipe))
 
 
 def unread(image: Image) -> None:
