@@ -38,7 +38,8 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
             if place:
                 place.lock(base, moment)
             packages.check(base)
-            log.info(f"{base.name}: {base.lock_path.name} is fresh")
+            if not isinstance(place, There):  # there it has been said
+                log.info(f"{base.name}: {base.lock_path.name} is fresh")
     for image in catalog.select(images):
         if not check:
             requirements.write(image, requirements.make(catalog, image, moment))

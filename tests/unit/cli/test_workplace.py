@@ -141,6 +141,25 @@ def test_the_lock_comes_out_into_the_checkout(folder, load, monkeypatch):
     assert base.lock_path.read_bytes() == b"locked\n"
 
 
+@pytest.mark.parametrize(("options", "times"), [((), 0), (("--check",), 1)], ids=["made there", "checked here"])
+def test_that_a_lock_is_fresh_is_said_where_it_is_found_out(folder, monkeypatch, capsys, options, times):
+    """The command in the container says so itself."""
+
+    @contextmanager
+    def elsewhere(root: Path, _: object) -> Any:
+        place = there(
+            monkeypatch, Container({"/catalog/base/packages.lock": (root / "base/packages.lock").read_bytes()})
+        )
+        place.root = root
+        yield place
+
+    monkeypatch.setattr("builder.cli.make.workplace", elsewhere)
+    with pytest.raises(SystemExit) as ended:
+        seedbed.main(["--catalog", str(folder), "lock", "base", *options])
+    assert not ended.value.code
+    assert capsys.readouterr().err.count("base: packages.lock is fresh") == times
+
+
 def test_a_failure_there_is_said_once_and_its_status_is_ours(recipe, monkeypatch, capsys):
     @contextmanager
     def failing(*_: object) -> Any:
