@@ -108,7 +108,8 @@ def build_(
 
     No Docker is needed. If an engine answers, the images are loaded into it.
     """
-    options = Options.of(locked=locked or record, recipe=recipe, base=base, no_cache=no_cache)
+    registry = base == "registry"
+    options = Options(locked or record, dockerfile=recipe or registry, registry=registry, cached=not no_cache)
     if options.dockerfile and (check or record or destination):
         raise UsageError("--check, --record and --output exclude --recipe: a Dockerfile build has another digest")
     recipes = resolve_all(root, images)

@@ -38,12 +38,6 @@ class Options:
         """Whether an earlier build will do."""
         return self.cached and (known.locked or not self.locked)
 
-    @classmethod
-    def of(cls, *, locked: bool, recipe: bool, base: str, no_cache: bool) -> "Options":
-        """The options as the command line names them."""
-        registry = base == "registry"
-        return cls(locked, recipe or registry, registry, not no_cache)
-
 
 def build(
     recipe: Recipe, options: Options, connect: Callable[[], Engine], grown: Grown = lambda layers: None
