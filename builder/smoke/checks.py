@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from re import MULTILINE, search
 from typing import Any, Protocol
@@ -75,25 +74,6 @@ def outcome_of(check: Callable[[Any], None], subject: Any) -> tuple[Outcome, str
     return "passed", ""
 
 
-@dataclass(frozen=True)
-class Runs:
-    """The sha256 that each run of one program ended with, every run in processes of its own."""
-
-    equal: tuple[str, ...]
-    other_seed: str
-    without_layer: tuple[str, ...]
-
-    def complaint(self) -> str | None:
-        """What is wrong with them; None: the program repeats, follows the seed, and differs with Seedbed disabled."""
-        if len(set(self.equal)) > 1:
-            return f"runs with one seed end differently: {brief(self.equal)}"
-        if self.other_seed in self.equal:
-            return f"another seed changes nothing: {brief(self.equal)}"
-        if len(set(self.without_layer)) < len(self.without_layer):
-            return f"it repeats with Seedbed disabled too, so it proves nothing: {brief(self.without_layer)}"
-        return None
-
-
 def runs_commands(subject: Subject) -> None:
     subject.run("bash", "-c", "exit 7", expected=7)
     said = subject.run("bash", "-c", 'cd "${TMPDIR:-/tmp}" && echo "print(6 * 7)" > x.py && python x.py').stdout
@@ -161,11 +141,24 @@ def repeats(script: Path) -> Check:
 
     def check(subject: Subject) -> None:
         digests = subject.program(script, [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2)
-        runs = Runs(tuple(digests[:REPEATED]), digests[REPEATED], tuple(digests[REPEATED + 1 :]))
-        if complaint := runs.complaint():
+        if complaint := complaint_about(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :]):
             raise Failed(complaint)
 
     return check
+
+
+def complaint_about(equal: Sequence[str], other_seed: str, disabled: Sequence[str]) -> str | None:
+    """What is wrong with the sha256 that each run of a program ended with, every run in processes of its own.
+
+    None: the program repeats, follows the seed, and differs with Seedbed disabled.
+    """
+    if len(set(equal)) > 1:
+        return f"runs with one seed end differently: {brief(equal)}"
+    if other_seed in equal:
+        return f"another seed changes nothing: {brief(equal)}"
+    if len(set(disabled)) < len(disabled):
+        return f"it repeats with Seedbed disabled too, so it proves nothing: {brief(disabled)}"
+    return None
 
 
 def side_by_side(train: Callable[[dict[str, str]], str], environments: list[dict[str, str]]) -> list[str]:
@@ -194,7 +187,7 @@ def parameters(script: Path, finished: Finished) -> str:
     return found[1]
 
 
-def brief(digests: tuple[str, ...]) -> str:
+def brief(digests: Sequence[str]) -> str:
     return ", ".join(digest[:8] for digest in digests)
 
 

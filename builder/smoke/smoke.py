@@ -181,17 +181,13 @@ def checks_of(image: Image) -> dict[str, Check]:
     return COMMON | golden | inside | others
 
 
-def has_golden_bits(subject: Subject) -> None:
-    compare_with_golden(subject)
-
-
 def has_golden_bits_on_a_gpu(subject: Subject) -> None:
     if not wants_gpus(subject):
         raise Skipped("no GPU here" if subject.gpu == "auto" else "switched off")
-    compare_with_golden(subject, gpus=True)
+    has_golden_bits(subject, gpus=True)
 
 
-def compare_with_golden(subject: Subject, **options: Any) -> None:
+def has_golden_bits(subject: Subject, **options: Any) -> None:
     """One epoch of the example, in the folders of a clone and on one thread, so that more machines are of one kind."""
     file = f"images/{subject.image.name}/{GOLDEN_FILE}"
     here = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": subject.image.folder / GOLDEN_FILE}

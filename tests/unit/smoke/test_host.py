@@ -14,7 +14,7 @@ from builder.catalog import models
 from builder.errors import UsageError
 from builder.outcomes import Finished
 from builder.smoke import checks, host, smoke
-from builder.smoke.checks import Failed, Runs, Skipped
+from builder.smoke.checks import Failed, Skipped
 from builder.smoke.host import Host, Result
 
 TINY = paths.ROOT / "tests" / "images"
@@ -228,8 +228,8 @@ def test_a_training_without_its_last_line_fails():
 
 
 def test_runs_have_nothing_to_complain_of_only_where_the_layer_makes_them_equal():
-    assert Runs(("a", "a"), "b", ("c", "d")).complaint() is None
-    assert "end differently" in Runs(("a", "e"), "b", ("c", "d")).complaint()
+    assert checks.complaint_about("aa", "b", "cd") is None
+    assert "end differently" in checks.complaint_about("ae", "b", "cd")
 
 
 # The folder for temporary files
