@@ -17,16 +17,11 @@ from typing import BinaryIO, cast
 from installer.records import Hash, RecordEntry, parse_record_file
 from installer.sources import WheelContentElement, WheelSource
 from installer.utils import parse_entrypoints
+from isal.isal_zlib import decompressobj
+from isal.isal_zlib import error as InflateError
 
 from builder.errors import SeedbedError
 from builder.oci.tar import CHUNK, read_slice
-
-try:
-    from isal.isal_zlib import decompressobj
-    from isal.isal_zlib import error as InflateError
-except ImportError:  # inflating has one right answer, and zlib has it too, at half the speed
-    from zlib import decompressobj
-    from zlib import error as InflateError
 
 HASHES = {"sha256", "sha384", "sha512"}
 """What RECORD may use; the specification rules out anything weaker."""
