@@ -227,16 +227,17 @@ def _reason(package: Package, stderr: str) -> str:
         uri, _, reason = line.removeprefix("E: Failed to fetch ").partition("  ")
         if reason and unquote(uri).endswith(package.filename):
             return reason
-    return _first_error(stderr)
+    return first_error(stderr)
 
 
 def _complaint(stderr: str) -> str:
-    return _with_remedy(_first_error(stderr), seen=stderr)
+    return _with_remedy(first_error(stderr), seen=stderr)
 
 
-def _first_error(stderr: str) -> str:
+def first_error(stderr: str) -> str:
+    """Why apt, or a program that speaks like it, failed; the end of what it printed if it names no error."""
     errors = [line.removeprefix("E: ") for line in stderr.splitlines() if line.startswith("E: ")]
-    return errors[0] if errors else " ".join(stderr.split()) or "it gave no reason"
+    return errors[0] if errors else " ".join(stderr.split())[-400:] or "it gave no reason"
 
 
 REMEDIES = (  # what apt complains of, and what to do

@@ -146,7 +146,7 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     )
     if done.returncode:
         files.check_space(done.stderr, scratch)
-        raise SeedbedError(f"mmdebstrap failed: {first_error(done.stderr)}")
+        raise SeedbedError(f"mmdebstrap failed: {archive.first_error(done.stderr)}")
     check_installed(debs.packages, installed.read_text(encoding="utf-8").split())
     return tar
 
@@ -207,8 +207,3 @@ def check_installed(packages: Sequence[Package], installed: Sequence[str]) -> No
     expected = {f"{package.name}={package.version}" for package in packages}
     if difference := sorted(expected ^ set(installed)):
         raise SeedbedError(f"mmdebstrap was to install what is locked, and differs in: {', '.join(difference)}")
-
-
-def first_error(output: str) -> str:
-    errors = [line.removeprefix("E: ") for line in output.splitlines() if line.startswith("E: ")]
-    return errors[0] if errors else " ".join(output.split())[-400:] or "it gave no reason"

@@ -22,7 +22,7 @@ from docker.errors import APIError, NotFound
 
 from builder import paths
 from builder.console import step
-from builder.debian import bootstrap
+from builder.debian import archive, bootstrap
 from builder.engine import client, reach
 from builder.engine.client import Engine
 from builder.engine.containers import Files, Running, packed
@@ -236,7 +236,7 @@ def prepared(engine: Engine, debian: str, given: Files) -> str:
         done = bare.running.container.exec_run(["sh", "-c", IN_OUR_NETWORK, "sh", "sh", "-c", INSTALL])
         if done.exit_code:
             said = done.output.decode(errors="replace")
-            raise SeedbedError(f"{debian}: apt-get failed in it: {bootstrap.first_error(said)}")
+            raise SeedbedError(f"{debian}: apt-get failed in it: {archive.first_error(said)}")
         if bare.running.container.exec_run(["rm", "-r", GIVEN]).exit_code:
             raise SeedbedError(f"{debian}: {GIVEN} cannot be removed: report this as a bug")
         bare.running.container.commit(PREPARED, tag)

@@ -75,8 +75,7 @@ def installed_files(wheel: Wheel, target: Target) -> list[InstalledFile]:
             destination = Destination(wheel, target)
             install(source, destination, {"INSTALLER": b"seedbed\n"})
     except MALFORMED as error:
-        reason = " ".join(str(error).split())
-        raise SeedbedError(f"expected a well-formed wheel, found {reason} in {wheel.path}") from error
+        raise SeedbedError(f"expected a well-formed wheel, found {error} in {wheel.path}") from error
     return list(destination.files.values())
 
 

@@ -43,7 +43,7 @@ def prepare(scratch: Path, base: Base) -> tuple[dict[str, Change], dict[str, str
         try:
             changes[name] = variation(scratch, base)
         except SeedbedError as error:
-            left_out[name] = f"not varied: {' '.join(str(error).split())}"
+            left_out[name] = f"not varied: {error}"
     return changes, left_out
 
 

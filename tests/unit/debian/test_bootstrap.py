@@ -96,4 +96,4 @@ def test_packages_other_than_the_locked_ones_are_named() -> None:
     ],
 )
 def test_a_failed_installation_is_told_in_one_line(output: str, said: str) -> None:
-    assert bootstrap.first_error(output) == said
+    assert debian.first_error(output) == said
