@@ -58,11 +58,6 @@ def compare(ours: Image, theirs: Image) -> Comparison:
     return Comparison(digests, tuple(difference for difference in found if difference))
 
 
-def same(image: Image) -> Comparison:
-    """An image compared with its equal."""
-    return compare(image, image)
-
-
 def unlike(digest: str, image: Image) -> Comparison:
     """An image compared with one of which the digest alone is known."""
     difference = Difference("manifest", "digest", digest, image.digest)
