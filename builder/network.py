@@ -2,10 +2,11 @@
 
 import os
 import re
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+
+from builder import commands
 
 DEBIAN_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -25,14 +26,7 @@ def index_url() -> str | None:
 @cache
 def pip_setting(name: str) -> str | None:
     """One value of pip's `[global]` configuration, None where it is not set."""
-    asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", f"global.{name}"],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return asked.stdout.strip() or None
+    return commands.run([sys.executable, "-m", "pip", "config", "get", f"global.{name}"]).stdout.strip() or None
 
 
 def pip_reason(stderr: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from builder import files, network, scratch
+from builder import commands, files, network, scratch
 from builder.debian import sources
 from builder.debian.sources import Snapshot, host_sources, sources_file, stanzas, swapped
 from builder.errors import SeedbedError
@@ -146,13 +146,8 @@ class Archive:
         return done.stdout
 
     def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [command, "-c", str(self._configuration), *arguments],
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-        )
+        configured = [command, "-c", str(self._configuration), *arguments]
+        done = commands.run(configured, env={**os.environ, "LC_ALL": "C.UTF-8"})
         files.check_space(done.stderr, self.directory)
         return done
 
@@ -160,7 +155,7 @@ class Archive:
 def unpack(deb: Path, into: Path) -> None:
     """Write the package's files under `into`, running none of its scripts."""
     into.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["dpkg-deb", "--extract", deb, into], capture_output=True, encoding="utf-8", errors="replace")
+    done = commands.run(["dpkg-deb", "--extract", deb, into])
     if done.returncode:
         files.check_space(done.stderr, into)
         raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
 
-from builder import files, paths
+from builder import commands, files, paths
 from builder.debian import archive
 from builder.debian.archive import Package
 from builder.errors import SeedbedError
@@ -141,9 +141,7 @@ def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
     command += [f"--include={','.join(package.name for package in debs.packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
     environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
-    done = subprocess.run(
-        command, env=environment, umask=0o022, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
+    done = commands.run(command, env=environment, umask=0o022)
     if done.returncode:
         files.check_space(done.stderr, scratch)
         raise SeedbedError(f"mmdebstrap failed: {archive.first_error(done.stderr)}")
@@ -185,7 +183,7 @@ def unfit() -> str | None:
         return f"expected an x86_64 processor, found {platform.machine()}"
     if missing := [tool for tool in ("perl", "setpriv", "tar", "unshare") if shutil.which(tool) is None]:
         return f"this host has no {' and no '.join(missing)}: install it"
-    if subprocess.run([*confinement(), "true"], capture_output=True, check=False).returncode:
+    if commands.run([*confinement(), "true"]).returncode:
         return "this root may not make namespaces: run outside the container, or give it CAP_SYS_ADMIN"
     return None
 

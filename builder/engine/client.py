@@ -14,7 +14,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from builder import leases, paths
+from builder import commands, leases, paths
 from builder.credentials import Credentials
 from builder.engine import building, containers, saved
 from builder.engine.building import Digests
@@ -72,16 +72,8 @@ class Engine:
         self, *arguments: str, timeout: float | None = None, stdin: IO[bytes] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the engine's own command-line client and keep what it prints."""
-        return subprocess.run(
-            [self.client_path(), *arguments],
-            env=dict(self.environment),
-            stdin=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        command = [self.client_path(), *arguments]
+        return commands.run(command, env=dict(self.environment), stdin=stdin, timeout=timeout)
 
     def client_path(self) -> str:
         found = shutil.which("docker", path=self.environment.get("PATH"))

@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from builder import files, scratch
+from builder import commands, files, scratch
 from builder.engine import networking, programs
 from builder.engine.daemon import Daemon
 from builder.engine.fitness import host_supported, open_to_others, unsuited
@@ -192,7 +192,7 @@ class EmbeddedEngine:
         return [Path(address.read_text().removeprefix("unix://")) for address in addresses]
 
     def _daemon_configuration(self) -> dict[str, object]:
-        commands = self._programs / "commands"
+        folder = self._programs / "commands"
         mtu = networking.mtu()
         return {
             "hosts": [f"unix://{self._socket}"],
@@ -214,8 +214,8 @@ class EmbeddedEngine:
             POOLS: [{"base": pool, "size": 25} for pool in self._pools],
             "iptables": False,
             "ip6tables": False,
-            "userland-proxy-path": str(commands / "docker-proxy"),
-            "init-path": str(commands / "docker-init"),
+            "userland-proxy-path": str(folder / "docker-proxy"),
+            "init-path": str(folder / "docker-init"),
         }
 
     def _client_configuration(self) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class EmbeddedEngine:
 
     def _iptables(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [self._programs / "commands/iptables", "--wait", *arguments]
-        return subprocess.run(command, env=self._daemon_environment(), capture_output=True, text=True)
+        return commands.run(command, env=self._daemon_environment())
 
 
 def _user_client_configuration() -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import re
 import stat
-import subprocess
 from pathlib import Path
 
+from builder import commands
 from builder.debian import archive as debian
 from builder.debian import sources
 
@@ -24,8 +24,7 @@ def host_supported() -> str | None:
 def unsuited(folder: Path) -> str | None:
     if "," in str(folder):
         return f"containerd cannot mount what is in {folder}, for the comma: set SEEDBED_CACHE to a path without one"
-    found = subprocess.run(["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True)
-    if found.stdout.strip() != "overlayfs":
+    if commands.run(["stat", "--file-system", "--format=%T", folder]).stdout.strip() != "overlayfs":
         return None
     return f"{folder} is on an overlay file system, which cannot hold containers': set SEEDBED_CACHE to a disk's folder"
 

@@ -4,10 +4,9 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
-from builder import network
+from builder import commands, network
 from builder.debian.sources import sources_text
 from builder.engine.containers import Files
 from builder.errors import SeedbedError
@@ -55,4 +54,4 @@ def sources(suite: str) -> Files:
 def apt_configuration() -> list[str]:
     if shutil.which("apt-config") is None:
         return []
-    return subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return commands.run(["apt-config", "dump"]).stdout.splitlines()

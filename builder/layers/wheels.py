@@ -2,13 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder import files, network, paths, scratch
+from builder import commands, files, network, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.layers.install import Wheel
@@ -56,9 +55,7 @@ def download(pin: Pin, python: str) -> None:
         command += ["--no-deps", "--require-hashes", "--requirement", str(requirement), "--dest", str(target)]
         # In TMPDIR pip unpacks what it downloads: here it goes with the folder, whatever ends pip.
         environment = {**os.environ, "TMPDIR": str(partial)}
-        done = subprocess.run(
-            command, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
-        )
+        done = commands.run(command, env=environment)
         if done.returncode:
             files.check_space(done.stderr, partial)
             raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")

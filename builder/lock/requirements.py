@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from builder import files, network, paths, reading, scratch
+from builder import commands, files, network, paths, reading, scratch
 from builder.catalog.models import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
 from builder.lock.inputs import hash_of
@@ -243,9 +242,7 @@ def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin,
         if index := network.index_url():
             options += ["--default-index", index]
         command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
-        asked = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", env=uv_environment(), check=False
-        )
+        asked = commands.run(command, env=uv_environment())
         if asked.returncode:
             files.check_space(asked.stderr, folder)
             complaint = f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}"

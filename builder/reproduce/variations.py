@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builder import files, paths
+from builder import commands, files, paths
 from builder.catalog.models import Base
 from builder.debian import archive as debian
 from builder.errors import SeedbedError
@@ -52,9 +52,7 @@ def another_checkout(scratch: Path, base: Base) -> Change:
     checkout = scratch / "another checkout, @"
     checkout.mkdir()
     sources = [path for path in paths.ROOT.iterdir() if not path.name.startswith(".")]
-    copied = subprocess.run(
-        ["cp", "--recursive", *sources, checkout], umask=0o077, capture_output=True, text=True, check=False
-    )
+    copied = commands.run(["cp", "--recursive", *sources, checkout], umask=0o077)
     if copied.returncode:
         files.check_space(copied.stderr, scratch)
         raise SeedbedError(f"the checkout cannot be copied: {copied.stderr}")
@@ -74,9 +72,9 @@ def another_locale(scratch: Path, base: Base) -> Change:
     locales = unpacked("locales", scratch, base) / "usr/share/i18n"
     made = scratch / "tr_TR.ISO-8859-9"
     command = ["localedef", "--no-archive", "--inputfile=tr_TR", "--charmap=ISO-8859-9", str(made)]
-    done = subprocess.run(command, env={**os.environ, "I18NPATH": str(locales)}, capture_output=True, check=False)
+    done = commands.run(command, env={**os.environ, "I18NPATH": str(locales)})
     if not (made / "LC_CTYPE").exists():
-        raise SeedbedError(f"localedef could not make {made.name}: {done.stderr.decode(errors='replace')}")
+        raise SeedbedError(f"localedef could not make {made.name}: {done.stderr}")
     return lambda machine: machine.with_variables(LOCPATH=str(scratch), LC_ALL=made.name)
 
 

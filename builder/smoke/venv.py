@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import paths
+from builder import commands, paths
 from builder.errors import SeedbedError, UsageError
 from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
 from builder.smoke import checks
@@ -179,7 +179,7 @@ def install(python: Path, folder: Path, gpu: str) -> Host:
 def ask(command: list[str], python: Path) -> str:
     """What a command that prepares things prints; `UsageError` where it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = commands.run(command)
     except OSError as error:
         raise UsageError(f"{python}: {error.strerror}; name a Python by --python") from None
     if done.returncode:

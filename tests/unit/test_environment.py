@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with what comes before the environment, and a lock that asks for nothing."""
     checkout = tmp_path / "a checkout"
     (checkout / "builder").mkdir(parents=True)
-    for name in ("__init__.py", "environment.py", "network.py"):
+    for name in ("__init__.py", "commands.py", "environment.py", "network.py"):
         shutil.copy(paths.ROOT / "builder" / name, checkout / "builder")
     (checkout / "build.py").write_text(MAIN)
     (checkout / "requirements.lock").write_text("# nothing\n")
