@@ -27,10 +27,12 @@ cached layers made anew."""
 CHUNK = 1 << 20
 """Bytes handled at once."""
 
+XATTR = "SCHILY.xattr."
+"""How the pax record of an extended attribute starts."""
+
 _BLOCK = 512
 # name, mode, uid, gid, size, mtime, checksum, type, linkname, magic + version, uname, gname, major, minor, prefix
 _USTAR = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
-_XATTR = "SCHILY.xattr."
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,9 @@ def _entry(path: str, member: tarfile.TarInfo, stream: BinaryIO) -> Entry:
         link=_relative(member.linkname) if member.islnk() else member.linkname,
         device=(member.devmajor, member.devminor),
         xattrs={
-            name.removeprefix(_XATTR): _encoded(value)
+            name.removeprefix(XATTR): _encoded(value)
             for name, value in member.pax_headers.items()
-            if name.startswith(_XATTR)
+            if name.startswith(XATTR)
         },
     )
 
@@ -240,7 +242,7 @@ def _header(entry: Entry, epoch: int) -> bytes:
     """The member's header block, behind a pax header where a field does not fit into it."""
     path = _encoded(entry.path + "/" if entry.kind == tarfile.DIRTYPE else entry.path)
     link = _encoded(entry.link)
-    pax = {f"{_XATTR}{name}": value for name, value in entry.xattrs.items()}
+    pax = {f"{XATTR}{name}": value for name, value in entry.xattrs.items()}
     if len(path) > 100 or not path.isascii():
         pax["path"] = path
     if len(link) > 100 or not link.isascii():

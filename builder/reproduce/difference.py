@@ -12,10 +12,9 @@ from itertools import zip_longest
 from typing import Any, BinaryIO, cast
 
 from builder.oci.images import KINDS
-from builder.oci.tar import CHUNK
+from builder.oci.tar import CHUNK, XATTR
 
 MISSING = "missing"
-XATTR = "SCHILY.xattr."
 
 
 @dataclass(frozen=True)

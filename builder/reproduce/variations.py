@@ -12,6 +12,7 @@ from builder import commands, files, paths
 from builder.catalog.models import Base
 from builder.debian import archive as debian
 from builder.errors import SeedbedError
+from builder.lock.packages import archive_of
 
 YEAR = 365 * 24 * 3600  # seconds
 SHUFFLED = "SEEDBED_SHUFFLED"
@@ -116,7 +117,7 @@ VARIATIONS: dict[str, Variation] = {
 
 def unpacked(package: str, scratch: Path, base: Base) -> Path:
     """A package of the base's release, unpacked. It leaves no trace in what is built, so no lock has it."""
-    archive = debian.Archive(paths.cache() / "apt" / base.suite, suite=base.suite)
+    archive = archive_of(base)
     archive.update()
     [deb] = archive.fetch(archive.resolve([package], dependencies=False), scratch / "packages")
     debian.unpack(deb, scratch / package)
