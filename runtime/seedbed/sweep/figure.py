@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from seedbed import terminal
 from seedbed.sweep.summary import Curves
 
 WIDTH, HEIGHT = 720, 420
@@ -59,6 +60,7 @@ Shape = Line | Band | Words
 def figure(metric: str, curves: Curves) -> list[Shape]:
     """From back to front. Values that are no finite numbers are left out."""
     curves = {seed: list(map(drawable, values)) for seed, values in curves.items()}
+    metric = terminal.printable(metric)  # a file of SVG must not hold control characters
     low, high = limits(curves)
     up = Scale(low, high, HEIGHT - BOTTOM, TOP)
     of_one_value = all(len(values) == 1 for values in curves.values())

@@ -1,16 +1,18 @@
-"""A figure as SVG, which stands in the page itself."""
+"""A figure as SVG: a file of its own, and a part of the page."""
 
 from html import escape
 
+from seedbed import terminal
 from seedbed.sweep.figure import HEIGHT, INK, WIDTH, Band, Line, Points, Shape, Words
 
 
 def drawn(shapes: list[Shape], description: str) -> str:
-    """One `svg` element."""
+    """One `svg` element, on white: a viewer may have a dark background."""
     inside = "\n".join(element(shape) for shape in shapes)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(description)}" '
-        f'font-family="system-ui, sans-serif" xmlns="http://www.w3.org/2000/svg">\n{inside}\n</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'role="img" aria-label="{escape(terminal.printable(description))}" font-family="system-ui, sans-serif">\n'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n{inside}\n</svg>'
     )
 
 

@@ -10,7 +10,7 @@ from seedbed import environment, files, terminal
 from seedbed.recording import facts
 from seedbed.recording.record import Record
 from seedbed.settings import LARGEST_SEED
-from seedbed.sweep import metric, page, png, runs, summary
+from seedbed.sweep import metric, page, png, runs, summary, svg
 from seedbed.sweep.figure import figure
 from seedbed.sweep.metric import Metric
 from seedbed.sweep.runs import Plan
@@ -34,9 +34,9 @@ def sweep(metrics: list[Metric], plan: Plan, log: Log, *, as_json: bool = False)
     missing = [seed for seed in plan.seeds if seed not in whole]
     summaries = [summary.summary(name, curve) for name, curve in curves.items()]
     told = summaries, curves, describe(plan, [found[seed] for seed in whole]), missing
-    write(plan.folder, *told)
+    left_out = write(plan.folder, *told)
     terminal.show(summary.as_json(*told) if as_json else summary.as_text(summaries))
-    for said in [*summary.warnings(summaries, curves, missing), *other_hardware(found)]:
+    for said in [*summary.warnings(summaries, curves, missing), *other_hardware(found), *left_out]:
         log(f"note: {said}")
     log(f"plots and tables: {plan.folder}/")
     return 1 if missing else 0
@@ -106,15 +106,22 @@ def other_hardware(found: dict[int, Record]) -> list[str]:
 
 def write(
     folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: list[int]
-) -> None:
-    """results.csv, results.json, plots.html, and a PNG for each metric."""
+) -> list[str]:
+    """results.csv, results.json, plots.html, and a plot for each metric, as SVG and PNG; returns what it left out."""
     texts = {
         "results.csv": summary.as_csv(summaries),
         "results.json": summary.as_json(summaries, curves, description, missing) + "\n",
         "plots.html": page.page(summaries, curves, description, missing),
     }
-    contents = {name: text.encode(errors="backslashreplace") for name, text in texts.items()}
+    pictures, left_out = {}, []
     for name, curve in curves.items():
-        contents[f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png"] = png.drawn(figure(name, curve))
+        file, shapes = re.sub(r"[^A-Za-z0-9]+", "_", name), figure(name, curve)
+        texts[f"{file}.svg"] = svg.drawn(shapes, name) + "\n"
+        try:
+            pictures[f"{file}.png"] = png.drawn(shapes)
+        except ImportError:
+            left_out = [png.MISSING]
+    contents = {name: text.encode(errors="backslashreplace") for name, text in texts.items()} | pictures
     for name, content in contents.items():
         files.write(folder / name, content)
+    return left_out

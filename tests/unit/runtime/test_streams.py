@@ -87,7 +87,7 @@ def test_a_full_disk_below_standard_output_is_one_line(shell, command: str) -> N
 
 def test_the_results_of_a_sweep_are_there_though_nobody_can_read_the_table(shell, tmp_path: Path) -> None:
     shell("seedbed sweep -- echo loss 1 >/dev/full")
-    assert {"results.csv", "results.json", "plots.html", "loss.png"} <= {
+    assert {"results.csv", "results.json", "plots.html", "loss.svg"} <= {
         path.name for path in (tmp_path / "sweep").iterdir()
     }
 
