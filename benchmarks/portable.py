@@ -1,15 +1,19 @@
-"""How far `seedbed run --portable` carries: operations on this machine's processor and on others that are emulated.
+"""How far `seedbed run --portable` carries: operations on this machine's processor, on known and on emulated ones.
 
-Inside an image, with a user-mode emulator (QEMU 7.2 knows AVX2):
-    docker run --rm -v $PWD:/workspace -v /usr/bin/qemu-x86_64-static:/qemu:ro IMAGE python benchmarks/portable.py /qemu
+Inside an image, with this repository as the working folder:
+    python benchmarks/portable.py                           compares with the processors in operations.json
+    python benchmarks/portable.py --record                  writes this machine's into it, too
+    python benchmarks/portable.py /qemu                     compares with emulated ones (QEMU 7.2 knows AVX2); mount
+                                                            /usr/bin/qemu-x86_64-static there
 
 Each operation gets the same input, of numbers that every processor computes alike, and forward and backward results are
-compared as bits. Emulators differ from real processors in the approximate reciprocals (`rcpps`, `rsqrtps`), which real
-ones do not share either.
+compared as bits, on one thread. An emulator computes approximate reciprocals (`rcpps`, `rsqrtps`) in its own way, as
+each maker's processors do.
 """
 
 import argparse
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,6 +25,9 @@ from pathlib import Path
 import numpy as np
 from seedbed.settings import PORTABLE
 
+KNOWN = Path(__file__).with_name("operations.json")
+"""Hashes: by library and version, then by the variables that were set, then by processor, then by operation."""
+DEFAULT = "default"
 PROCESSORS = ("Haswell", "Skylake-Client", "EPYC")
 LIBRARIES = ("torch", "tensorflow")
 
@@ -30,22 +37,50 @@ def main() -> None:
     if options.probe:
         print(json.dumps({"torch": of_torch, "tensorflow": of_tensorflow}[options.probe]()))
         return
+    known = json.loads(KNOWN.read_text())
     for library in filter(importlib.util.find_spec, LIBRARIES):
+        version = f"{library} {importlib.metadata.version(library)}"
         for profile in ({}, {name: value for name, (value, _) in PORTABLE.items()}):
             here = probed(library, [], profile)
-            for processor in PROCESSORS:
+            processors = known.setdefault(version, {}).setdefault(settings(profile), {})
+            for processor, there in processors.items():
+                show(version, profile, processor, other_bits(here, there), len(here))
+            for processor in PROCESSORS if options.emulator else ():
                 there = probed(library, [options.emulator, "-cpu", processor], profile)
-                others = [name for name in here if here[name] != there[name]]
-                kind = "portable" if profile else "default"
-                equal = f"{len(here) - len(others)} of {len(here)} equal"
-                print(f"{library} {kind:8} {processor:14} {equal}; other bits: {', '.join(others)}", flush=True)
+                show(version, profile, f"{processor}, emulated", other_bits(here, there), len(here))
+            processors[this_processor()] = here
+    if options.record:
+        KNOWN.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("emulator", nargs="?", default="qemu-x86_64-static", help="default: qemu-x86_64-static")
+    parser.add_argument("emulator", nargs="?", help="qemu-x86_64-static, to compare with emulated processors")
+    parser.add_argument("--record", action="store_true", help=f"write this processor's hashes into {KNOWN.name}")
     parser.add_argument("--probe", choices=LIBRARIES, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def settings(profile: dict[str, str]) -> str:
+    """A profile as the file names it: by what it sets, since that may change."""
+    return " ".join(f"{name}={value}" for name, value in profile.items()) or DEFAULT
+
+
+def this_processor() -> str:
+    found = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
+    fields = {name.strip(): value.strip() for name, value in found.items()}
+    return f"{fields['vendor_id']}, {fields['model name']}"
+
+
+def other_bits(here: dict[str, str], there: dict[str, str]) -> list[str]:
+    """The operations with other results."""
+    return [name for name in here if here[name] != there.get(name)]
+
+
+def show(version: str, profile: dict[str, str], processor: str, others: list[str], count: int) -> None:
+    kind = "portable" if profile else DEFAULT
+    equal = f"{count - len(others)} of {count} equal"
+    print(f"{version}, {kind}, {processor}: {equal}; other bits: {', '.join(others) or 'none'}", flush=True)
 
 
 def probed(library: str, emulator: list[str], profile: dict[str, str]) -> dict[str, str]:

@@ -395,6 +395,10 @@ PORTABLE = {
     "ATEN_CPU_CAPABILITY": ("avx2", "torch's own kernels sum in as many lanes as the processor has"),
     "ONEDNN_MAX_CPU_ISA": ("AVX2", "oneDNN takes the widest kernels that the processor has"),
     "MKL_CBWR": ("COMPATIBLE", "MKL takes other code on each maker's processors"),
-    "TF_ENABLE_ONEDNN_OPTS": ("0", "TensorFlow lets oneDNN choose kernels by processor"),
+    # Not in Intel's manual, but MKL 2024.2, which is in torch 2.7.1, reads it. 1: the kernels for SSE2; only they use
+    # neither rsqrtps nor rcpps.
+    "MKL_VML_DEBUG_CPU_TYPE": ("1", "MKL's square roots start from a guess that differs from maker to maker"),
+    # By itself it is on only where the processor has AVX512-VNNI or the like (TensorFlow core/util/port.cc).
+    "TF_ENABLE_ONEDNN_OPTS": ("1", "TensorFlow takes Eigen on older processors, which splits sums by cache sizes"),
     "NVIDIA_TF32_OVERRIDE": ("0", "GPUs since Ampere may round the inputs of products to 10 bits"),
 }

@@ -1,12 +1,16 @@
 """What benchmarks draw and compute; what they measure is not tested."""
 
+import json
 from dataclasses import asdict
+from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.build import AIMS, Measured, ratios
 from benchmarks.plot import Bar, chart
+from benchmarks.portable import DEFAULT, KNOWN, other_bits
+from builder import paths
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,3 +45,21 @@ def test_ratios_have_the_names_of_their_aims_and_none_where_a_part_was_left_out(
         "pull_ratio": None,
         "second_image_bytes_ratio": 0.2,
     }
+
+
+def test_the_docs_say_how_many_operations_processors_of_two_makers_share():
+    page = (paths.ROOT / "docs/golden.md").read_text()
+    for version, profiles in json.loads(KNOWN.read_text()).items():
+        compared = [(name, *pair) for name, known in profiles.items() for pair in combinations(known.values(), 2)]
+        assert DEFAULT in {name for name, _, _ in compared}
+        for name, here, there in compared:
+            equal = len(here) - len(other_bits(here, there))
+            kind = "default" if name == DEFAULT else "the first profile"
+            assert f"| {version}, {kind} | {equal} of {len(here)} |" in page
+
+
+def test_other_bits_are_found_in_what_was_recorded():
+    roots = {"sqrt": "ab", "sum": "cd"}
+    assert other_bits(roots, roots) == []
+    assert other_bits(roots, {"sqrt": "ab", "sum": "ce"}) == ["sum"]
+    assert other_bits(roots, {"sqrt": "ab"}) == ["sum"]

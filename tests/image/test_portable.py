@@ -1,0 +1,38 @@
+"""`seedbed run --portable`: bits that follow from IEEE 754 alone, which every processor computes alike."""
+
+import pytest
+
+# What MKL's kernel for SSE2 does, operation by operation. Those of numpy are each rounded as IEEE 754 says.
+ROOTS = """
+import numpy, torch
+numbers = numpy.concatenate([numpy.linspace(0.01, 4, 99_999), numpy.logspace(-30, 30, 99_999)]).astype(numpy.float32)
+half, one = numpy.float32(0.5), numpy.float32(1)
+guess = ((one / numpy.sqrt(numbers)).view(numpy.uint32) & numpy.uint32(0xFFFFF800)).view(numpy.float32)
+root, inverse = numbers * guess, half * guess
+rest = half - root * inverse
+root, inverse = root + root * rest, inverse + inverse * rest
+expected = root + (numbers - root * root) * inverse
+print((torch.from_numpy(numbers).sqrt().numpy() != expected).sum(), "differ")
+"""
+PORTABLE = ["seedbed", "run", "--portable", "--"]
+
+
+@pytest.fixture
+def differing(record_of, docker):
+    """How many of torch's square roots have other bits."""
+
+    def differing(*before: str) -> int:
+        finished = docker.run(record_of("pytorch").digest, [*before, "python", "-c", ROOTS])
+        assert finished.status == 0, finished.stderr
+        return int(finished.stdout.split()[0])
+
+    return differing
+
+
+def test_square_roots_of_torch_take_nothing_from_the_processor_but_ieee_754(differing) -> None:
+    assert differing(*PORTABLE) == 0
+
+
+def test_without_the_setting_they_start_from_a_guess_of_the_processors(differing) -> None:
+    assert differing(*PORTABLE, "env", "--unset=MKL_VML_DEBUG_CPU_TYPE") > 0
+    assert differing() > 0
