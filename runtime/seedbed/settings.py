@@ -300,6 +300,15 @@ CALLS = (
         undone_by="setting it False",
     ),
     Setting(
+        "torch.sqrt",
+        "torch",
+        strict="called once",
+        warn="called once",
+        why="MKL chooses its vector kernels at the first call; if several threads make it, one may get an inexact one",
+        evidence="pytorch #188792; MKL 2024.2 in torch 2.7.1, mkl_vml_serv_cpu_detect",
+        undone_by="nothing",
+    ),
+    Setting(
         "torch.utils.deterministic.fill_uninitialized_memory",
         "torch",
         strict="False",

@@ -20,6 +20,15 @@ OFF = {"SEEDBED_MODE": "off"}
 TORCH = "import torch\n"
 TENSORFLOW = "import tensorflow as tf\n"
 MKL = "import ctypes\nprint(ctypes.CDLL(torch.__path__[0] + '/lib/libtorch_cpu.so').mkl_serv_get_dynamic())"
+# MKL's own variable, which its function reads first: the kind of processor to take vector kernels for; -1: not chosen.
+VECTOR_KERNELS = """
+import ctypes
+function = ctypes.CDLL(torch.__path__[0] + '/lib/libtorch_cpu.so').mkl_vml_serv_cpu_detect
+address = ctypes.cast(function, ctypes.c_void_p).value
+opcode, distance = ctypes.string_at(address, 2), ctypes.c_int.from_address(address + 2).value
+assert opcode == bytes([0x8B, 0x05])
+print(ctypes.c_int.from_address(address + 6 + distance).value != -1)
+"""
 REFUSED = """
 try: {}
 except RuntimeError as error: print("determinis" in str(error))
@@ -82,6 +91,7 @@ ANSWERS = {
     ),
     "torch.backends.cudnn.deterministic": (TORCH + "print(torch.backends.cudnn.deterministic)", "True", "False"),
     "torch.backends.mkldnn.deterministic": (TORCH + "print(torch.backends.mkldnn.deterministic)", "True", "False"),
+    "torch.sqrt": (TORCH + VECTOR_KERNELS, "True", "False"),
     "torch.utils.deterministic.fill_uninitialized_memory": (
         TORCH + "torch.use_deterministic_algorithms(True); print(torch.empty(1000).isnan().all().item())",
         "False",
