@@ -1,6 +1,13 @@
 """`seedbed run --portable`: bits that follow from IEEE 754 alone, which every processor computes alike."""
 
+import shlex
+
 import pytest
+from seedbed.cli import UNKNOWN
+
+from builder import paths
+from builder.smoke.smoke import GOLDEN_FILE
+from tests.image.conftest import IMAGES
 
 # What MKL's kernel for SSE2 does, operation by operation. Those of numpy are each rounded as IEEE 754 says.
 ROOTS = """
@@ -36,3 +43,25 @@ def test_square_roots_of_torch_take_nothing_from_the_processor_but_ieee_754(diff
 def test_without_the_setting_they_start_from_a_guess_of_the_processors(differing) -> None:
     assert differing(*PORTABLE, "env", "--unset=MKL_VML_DEBUG_CPU_TYPE") > 0
     assert differing() > 0
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_portable_training_has_its_golden_bits_and_they_are_not_those_of_the_default(
+    record_of, docker, real, name: str
+) -> None:
+    file = f"images/{name}/{GOLDEN_FILE}"
+    training = ["python", f"examples/{real.image(name).example}", "--epochs", "1"]
+    known = paths.IMAGES / name / GOLDEN_FILE
+    files = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": known}
+
+    def checked(known: dict[str, object] = files) -> int:
+        command = ["seedbed", "golden", file, "--", *PORTABLE, *training]
+        done = docker.run(record_of(name).digest, command, files=known, environment={"OMP_NUM_THREADS": "1"})
+        return done.status
+
+    if (status := checked()) == UNKNOWN:
+        pytest.skip("no portable training is recorded of such a machine (docs/golden.md)")
+    assert status == 0
+    default, portable = shlex.join(training), shlex.join([*PORTABLE, *training])
+    exchanged = known.read_text().replace(f'"{portable}"', '"-"').replace(f'"{default}"', f'"{portable}"')
+    assert checked({**files, f"/workspace/{file}": exchanged.encode()}) == 1
