@@ -29,13 +29,13 @@ KNOWN = Path(__file__).with_name("operations.json")
 """Hashes: by library and version, then by the variables that were set, then by processor, then by operation."""
 DEFAULT = "default"
 PROCESSORS = ("Haswell", "Skylake-Client", "EPYC")
-LIBRARIES = ("torch", "tensorflow")
+LIBRARIES = ("numpy", "torch", "tensorflow")
 
 
 def main() -> None:
     options = parse_arguments()
     if options.probe:
-        print(json.dumps({"torch": of_torch, "tensorflow": of_tensorflow}[options.probe]()))
+        print(json.dumps({"numpy": of_numpy, "torch": of_torch, "tensorflow": of_tensorflow}[options.probe]()))
         return
     known = json.loads(KNOWN.read_text())
     for library in filter(importlib.util.find_spec, LIBRARIES):
@@ -100,6 +100,24 @@ def numbers(*shape: int) -> np.ndarray:
 
 def digest(*arrays: np.ndarray) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+
+def of_numpy() -> dict[str, str]:
+    """In single and double precision."""
+    found = {}
+    for kind in (np.float32, np.float64):
+        positive, square = (np.abs(numbers(5000)) + np.float32(0.0625)).astype(kind), numbers(300, 300).astype(kind)
+        functions = (np.exp, np.log, np.log1p, np.sqrt, np.cbrt, np.tanh, np.sin, np.cos, np.arctan)
+        results = {function.__name__: function(positive) for function in functions} | {
+            "power": positive**positive,
+            "sum": positive.sum(),
+            "mean": square.mean(0),
+            "matmul": square @ square,
+            "matmul, long": numbers(37, 1000).astype(kind) @ numbers(1000, 51).astype(kind),
+            "singular values": np.linalg.svd(square)[1],
+        }
+        found |= {f"{name}, {kind.__name__}": digest(result) for name, result in results.items()}
+    return found
 
 
 def of_torch() -> dict[str, str]:

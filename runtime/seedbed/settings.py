@@ -409,5 +409,7 @@ PORTABLE = {
     "MKL_VML_DEBUG_CPU_TYPE": ("1", "MKL's square roots start from a guess that differs from maker to maker"),
     # By itself it is on only where the processor has AVX512-VNNI or the like (TensorFlow core/util/port.cc).
     "TF_ENABLE_ONEDNN_OPTS": ("1", "TensorFlow takes Eigen on older processors, which splits sums by cache sizes"),
+    "OPENBLAS_CORETYPE": ("Haswell", "numpy's OpenBLAS has other kernels for each kind of processor"),
+    "NPY_DISABLE_CPU_FEATURES": ("X86_V4,AVX512_ICL,AVX512_SPR", "numpy's own functions use AVX-512 if it is there"),
     "NVIDIA_TF32_OVERRIDE": ("0", "GPUs since Ampere may round the inputs of products to 10 bits"),
 }
