@@ -52,10 +52,10 @@ PARTS = ("unchanged", "bump", "pull", "second")
 """What may be left out; a cold build and a push are what all else is compared with."""
 
 AIMS = {
-    "cold_ratio": 0.25,
-    "push_ratio": 0.15,
-    "unchanged_s": 2.0,
-    "bump_s": 15.0,
+    "cold_ratio": 0.22,
+    "push_ratio": 0.14,
+    "unchanged_s": 1.0,
+    "bump_s": 10.0,
     "bump_bytes_ratio": 0.01,
     "pull_ratio": 0.4,
     "second_image_bytes_ratio": 0.35,
