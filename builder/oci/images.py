@@ -175,7 +175,10 @@ def is_image(entry: Mapping[str, Any]) -> bool:
 def document_in(source: Source, path: str, form: type[Document] | None = None) -> dict[str, Any]:
     """A document of the image, of that form, else an index or a manifest; raises ValueError for anything else."""
     with source(path) as file:
-        data = file.read(reading.LARGEST + 1)
+        try:
+            data = file.read(reading.LARGEST + 1)
+        except UNREADABLE as error:
+            raise ValueError(f"{path}: {error}") from None
     if len(data) > reading.LARGEST:
         raise ValueError(f"{path}: larger than any document")
     document = from_json(data)  # refuses what is nested deeply
@@ -198,7 +201,10 @@ def intact(image: Image) -> Image:
             if size != sizes.get(digest, size):
                 raise SeedbedError(f"{image.name}: damaged: the blob {digest} has {size} bytes, not {sizes[digest]}")
             blob.seek(0)
-            found = f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}"
+            try:
+                found = f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}"
+            except UNREADABLE as error:
+                raise SeedbedError(f"{image.name}: damaged: the blob {digest} cannot be read: {error}") from None
         if found != digest:
             raise SeedbedError(f"{image.name}: damaged: the blob {digest} has the digest {found}")
     return image

@@ -327,11 +327,17 @@ def test_a_damaged_blob_is_never_taken_for_what_its_digest_says(image, keep):
         compared(image(), folder)
 
 
-def test_an_archive_that_is_cut_short_is_refused(image):
+def test_wherever_an_archive_is_cut_short_it_is_refused(image):
+    """In a header, in a document and in a layer: a tar's own end alone, zeros after the last member, can be missing."""
     archive = archived(image())
-    archive.write_bytes(archive.read_bytes()[:2000])
-    with pytest.raises(SeedbedError, match=r"\.tar: expected an OCI image layout in a tar, found no "):
-        diff.open_image(str(archive), no_engine)
+    whole = archive.read_bytes()
+    needed = len(whole.rstrip(b"\0"))
+    for kept in range(0, needed, 100):
+        archive.write_bytes(whole[:kept])
+        with pytest.raises(SeedbedError, match=rf"^{archive}: (expected an OCI image|damaged)"):
+            diff.open_image(str(archive), no_engine)
+    archive.write_bytes(whole)
+    diff.open_image(str(archive), no_engine)
 
 
 def test_a_damaged_manifest_is_one_line(image):
