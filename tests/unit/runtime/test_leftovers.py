@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,9 +131,16 @@ def test_what_a_command_leaves_running_on_purpose_is_left_if_it_ends_well(seedbe
     os.kill(int(done.stdout), signal.SIGKILL)
 
 
+def command_lines() -> Iterator[bytes]:
+    """Of all processes that do not end meanwhile."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_bytes()
+
+
 def test_the_key_by_which_programs_are_known_is_on_no_command_line(started) -> None:
     process, _ = started(*COMMANDS["verify"])
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    lines = list(command_lines())
     environ = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     keys = [
         word.partition(b"=")[2]
