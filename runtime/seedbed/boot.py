@@ -1,14 +1,15 @@
 """Runs at the start of every Python process, before any user code: a `.pth` line or sitecustomize imports it.
 
 It leaves a finder behind that has each library configured the moment it is imported, and does nothing more: a process
-that needs no library pays for this one file and not even for `import random`.
+that needs no library pays for this file and `lineage`, and not even for `import random`.
 """
 
 import atexit
 import os
 import sys
 
-LINEAGE_VARIABLE = "SEEDBED_LINEAGE"  # what a parent hands to a child that it starts: users never see it
+import seedbed.lineage  # noqa: F401 - it counts forks from the start
+
 WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that configures it
     "random": "random",
     "tempfile": "tempfile",
@@ -23,8 +24,8 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "loky.process_executor": "pools",
     "joblib._parallel_backends": "joblib",
     "joblib.externals.loky.process_executor": "pools",
-    "subprocess": "programs",
-    "numpy": None,  # only its variables: its threads start here, its generators come with numpy.random
+    "subprocess": "subprocess",
+    "numpy": "",  # only its variables: its threads start here, its generators come with numpy.random
     "numpy.random": "numpy",
     "ale_py": "native",
     "ctranslate2": "native",
@@ -43,7 +44,7 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "torch": "torch",
     "tensorflow": "tensorflow",
     "jax": "jax",
-    "keras": None,  # nothing to set: only watched
+    "keras": "",  # nothing to set: only watched
     "_pytest.runner": "pytest",
 }
 # Modules that get a `random` of their own. Written by runtime/generate.py from seedbed/names.py: change that instead.
@@ -143,62 +144,38 @@ DRAW_NAMES_APART = {
 EX_CONFIG = 78  # sysexits.h
 
 off = os.environ.get("SEEDBED_MODE") == "off"
-hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
-# Each step down from the process started by hand: "/s2" the second process it spawned, "/f3" its third fork,
-# "/x2" the second of equal programs that it started at the same time; "/ws2" and "/wf3" are workers of pools.
-lineage = os.environ.pop(LINEAGE_VARIABLE, "")
-task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
 # Packages that the user adds to those that make names.
 namers = tuple(filter(None, os.environ.get("SEEDBED_NAMERS", "").replace(" ", "").split(",")))
-thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
-watchers = []  # each is called with the name and the module when one of these libraries is ready
-starts_worker = ""  # "w" while a pool starts one
 _met = set()  # those that the finder has found, and those that were there before it
-_forks = 0
 
 
 def start() -> None:
     """Wait for the libraries; in mode off, take back what the image has set, and wait only if somebody watches."""
-    if os.environ.get("SEEDBED_RECORD"):
-        from seedbed import recording
+    consumers = {  # started by name: they know what is configured here, and nobody pays for them otherwise
+        "audit": os.environ.get("SEEDBED_AUDIT") == "1" and not off,
+        "recording": os.environ.get("SEEDBED_RECORD"),
+        "trace": os.environ.get("SEEDBED_TRACE"),
+    }
+    for name in filter(consumers.get, consumers):
+        from importlib import import_module
 
-        recording.start()
-    if os.environ.get("SEEDBED_TRACE"):
-        from seedbed import trace
-
-        trace.start()
+        import_module(f"seedbed.{name}").start()
     if off:
         from seedbed import environment
 
         environment.adjust(os.environ, "off")
-        if not watchers:
+        if not any(consumers.values()):
             return
-    elif os.environ.get("SEEDBED_AUDIT") == "1":
-        from seedbed import audit
-
-        audit.start()
     if runs_users_code(program := (getattr(sys, "argv", None) or [""])[0]):
         from seedbed import tools
 
         tools.start(program)
-    os.register_at_fork(before=_count_fork, after_in_child=_become_child)
     atexit.register(_refuse_missed)
     sys.meta_path.insert(0, Finder())
     _met.update(loaded := [name for name in WAITED_FOR if name in sys.modules])
     for name in loaded:
         _prepare(name)
         _configure(name, sys.modules[name])
-
-
-def place() -> str:
-    """Where this process, or the task that it or this thread is at, stands in the tree of processes."""
-    return getattr(thread, "place", "") or task or lineage
-
-
-def common_place() -> str:
-    """The same, but that of all workers of a pool until they have a task: who is which worker is a race."""
-    above, _, last = place().rpartition("/")
-    return f"{above}/w" if last[:1] == "w" else place()
 
 
 def runs_users_code(program: str) -> bool:
@@ -213,18 +190,6 @@ def runs_users_code(program: str) -> bool:
 def draws_names(name: str) -> bool:
     """Whether the module gets a `random` of its own."""
     return name in DRAW_NAMES_APART or (namers != () and name.partition(".")[0] in namers)
-
-
-def is_program() -> bool:
-    """Whether this process was started as a program of its own, and not by multiprocessing or a fork."""
-    return lineage.rpartition("/")[2][:1] in ("x", "")
-
-
-def say(message: str, prefix: str = "seedbed: ") -> None:
-    """One line on stderr; nowhere if there is none (stdout is the program's own), or if it takes no more."""
-    from seedbed import terminal  # most processes have nothing to say
-
-    terminal.say(message, prefix=prefix, keep="")
 
 
 class Finder:
@@ -284,13 +249,10 @@ def _configure(name: str, module) -> None:
         with shadows.Unshadowed():
             from seedbed import libraries
 
-            if WAITED_FOR[name] and not off:
-                libraries.configure(WAITED_FOR[name], module)
-            for watch in watchers:
-                watch(name, module)
+            libraries.ready(name, module, "" if off else WAITED_FOR[name])
     except Exception as error:
         if file := _another(name):
-            say(f"{name} is not seeded: {file} is another module of that name; rename it if you want the library")
+            _say(f"{name} is not seeded: {file} is another module of that name; rename it if you want the library")
         else:
             _fail(f"cannot configure {name}", error)
 
@@ -318,6 +280,12 @@ def _separate(module) -> None:
         _fail(f"cannot give {module.__name__} a generator of its own", error)
 
 
+def _say(message: str) -> None:
+    from seedbed import terminal  # most processes have nothing to say
+
+    terminal.log(message)
+
+
 def _refuse_missed() -> None:
     """End the process if a library was imported past the finder: nothing has seeded it.
 
@@ -339,7 +307,7 @@ def _was_imported(name: str) -> bool:
 def _fail(what: str, error: Exception | str) -> None:
     """Say so and, unless the mode is warn, end the process: a bare `except:` would swallow an exception."""
     try:
-        say(f"{what}: {str(error) or type(error).__name__}")
+        _say(f"{what}: {str(error) or type(error).__name__}")
         if sys.stdout is not None:
             sys.stdout.flush()
     except RecursionError:  # so deep that no function of ours can be called
@@ -347,23 +315,6 @@ def _fail(what: str, error: Exception | str) -> None:
     finally:  # a stream may be closed or full
         if os.environ.get("SEEDBED_MODE") != "warn":
             os._exit(EX_CONFIG)
-
-
-def _count_fork() -> None:
-    global _forks
-    if getattr(thread, "place", ""):
-        thread.forks += 1
-    else:
-        _forks += 1
-
-
-def _become_child() -> None:
-    global lineage, task, starts_worker, _forks
-    forks = thread.forks if getattr(thread, "place", "") else _forks
-    lineage, task, starts_worker, _forks = f"{place()}/{starts_worker}f{forks}", "", "", 0
-    if thread is not None:
-        thread.__dict__.clear()
-    os.environ.pop(LINEAGE_VARIABLE, None)
 
 
 try:

@@ -210,7 +210,7 @@ def show_info(options: argparse.Namespace) -> int:
     loaded_at_start = "seedbed.boot" in sys.modules
     from seedbed import info
 
-    rows = info.findings(loaded_at_start)
+    rows = info.rows(loaded_at_start)
     terminal.show(info.as_json(rows) if options.json else info.as_text(rows))
     return 0 if all(row.holds for row in rows) else 1
 

@@ -10,10 +10,9 @@ from itertools import zip_longest
 from typing import Literal
 
 from seedbed import crash, disclosure
-from seedbed.info import table
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
-from seedbed.terminal import printable
+from seedbed.terminal import printable, table
 
 Outcome = Literal["equal", "within", "diverged", "incomparable", "crashed"]
 NAMES = {

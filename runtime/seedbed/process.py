@@ -9,7 +9,7 @@ import _thread  # loaded in every Python, unlike threading
 import os
 from collections.abc import Callable
 
-from seedbed import boot, environment
+from seedbed import environment, lineage
 
 mode = environment.mode(os.environ)
 root_seed = environment.seed(os.environ)
@@ -50,7 +50,7 @@ class Here:
     """Where the code that runs now stands. What it hands out later, from any thread, counts as handed out here."""
 
     def __init__(self) -> None:
-        self.place = boot.place()
+        self.place = lineage.place()
         self.choices = choices()
         self.counts = _current(_counts, "counts")
 
@@ -73,7 +73,7 @@ class Stream:
     def __getattr__(self, method: str):
         if not in_thread_task():
             return getattr(self.generator, method)
-        generators = boot.thread.generators
+        generators = lineage.thread.generators
         if self not in generators:
             generators[self] = derived(self.name)
         return getattr(generators[self], method)
@@ -81,7 +81,7 @@ class Stream:
 
 def seed(library: str = "") -> int:
     """The seed of this process, or of the task it is at, 0 to 2**32 - 1."""
-    place = boot.common_place()
+    place = lineage.common_place()
     if not place:
         return root_seed
     chosen = _current(_inherited, "inherited").get(library)
@@ -102,7 +102,7 @@ def derived(name: str, place: str | None = None):
 
 
 def text(name: str, place: str | None = None) -> str:
-    return f"seedbed {root_seed}{boot.place() if place is None else place} {name}"
+    return f"seedbed {root_seed}{lineage.place() if place is None else place} {name}"
 
 
 def digest(state: str | bytes) -> str:
@@ -152,7 +152,7 @@ def _chosen_here(library: str) -> str:
 
 def in_thread_task() -> bool:
     """Whether this thread is at a task of a pool of threads."""
-    return boot.thread is not None and boot.thread.place != ""
+    return lineage.thread is not None and lineage.thread.place != ""
 
 
 class OutsideThreadTask:
@@ -162,7 +162,7 @@ class OutsideThreadTask:
     """
 
     def __enter__(self) -> None:
-        self.state = boot.thread.__dict__ if boot.thread is not None else {}
+        self.state = lineage.thread.__dict__ if lineage.thread is not None else {}
         self.before = dict(self.state)
         self.state.clear()
 
@@ -172,7 +172,7 @@ class OutsideThreadTask:
 
 
 def _current(of_process: dict, name: str) -> dict:
-    return getattr(boot.thread, name) if in_thread_task() else of_process
+    return getattr(lineage.thread, name) if in_thread_task() else of_process
 
 
 def begin(task: str, inherited: dict[str, str]) -> None:
@@ -180,9 +180,9 @@ def begin(task: str, inherited: dict[str, str]) -> None:
 
     What the user had seeded where the task was submitted, or in the pool's initializer, goes into the seeds.
     """
-    if not boot.task:
+    if not lineage.task:
         _initial.update((library, chosen) for library in _libraries if (chosen := _chosen_here(library)))
-    boot.task = task
+    lineage.task = task
     _counts.clear()
     _noted.clear()
     _inherit(merged(inherited, _initial))
@@ -193,7 +193,7 @@ def begin(task: str, inherited: dict[str, str]) -> None:
 
 def start_over(place: str = "") -> None:
     """Seed everything as at the start, or for a part of the program; what the user has seeded stays as it is."""
-    boot.task = place
+    lineage.task = place
     for library in _libraries:
         if not _chosen_here(library):
             _reseed(library)

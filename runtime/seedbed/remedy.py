@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
-from seedbed import boot, environment
+from seedbed import environment, terminal
 
 WARN = "SEEDBED_MODE=warn runs it and only warns; its result may then differ from run to run"
 REFUSED = f"mode strict refuses {{0}}, which has no deterministic implementation: {WARN}"
@@ -80,7 +80,7 @@ def report() -> None:
 
 def say(*errors: BaseException | None) -> None:
     for line in dict.fromkeys(line for error in errors if isinstance(error, BaseException) and (line := advice(error))):
-        boot.say(line)
+        terminal.log(line)
 
 
 def advice(error: BaseException) -> str | None:

@@ -69,7 +69,7 @@ def look_into(folder: str) -> set[str]:
 
 def is_users(module) -> bool:
     file = getattr(module, "__file__", None) or ""
-    return file != "" and not callers.is_python(file) and not callers.is_package(file)
+    return file != "" and callers.is_users(file)
 
 
 def file_of_another(name: str) -> str:

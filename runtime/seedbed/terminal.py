@@ -58,6 +58,11 @@ def lose(error: OSError) -> None:
     raise SystemExit(say(f"standard output: {error.strerror}", EX_IOERR))
 
 
+def log(message: str, prefix: str = "seedbed: ") -> None:
+    """One line on stderr; nowhere if there is none (stdout is the program's own), or if it takes no more."""
+    say(message, prefix=prefix, keep="")
+
+
 def say(message: str, status: int = 0, prefix: str = "seedbed: ", keep: str = "\n") -> int:
     """On stderr if there is one: never on stdout, and whatever becomes of it. Returns the status."""
     text = f"{prefix}{printable(message, keep)}\n"
@@ -70,3 +75,11 @@ def say(message: str, status: int = 0, prefix: str = "seedbed: ", keep: str = "\
     except (OSError, ValueError):  # full, or closed by the program
         pass
     return status
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """The rows with columns of equal width."""
+    rows = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

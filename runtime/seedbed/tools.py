@@ -7,7 +7,7 @@ of the user's code runs, so that the user's first draw is the seed's first numbe
 import os
 import sys
 
-from seedbed import callers
+from seedbed import callers, lineage
 
 CELLS = "<ipython-input"  # how IPython names what is typed, or given with -c
 CUSTOMIZERS = ("sitecustomize.py", "usercustomize.py")
@@ -29,7 +29,7 @@ def notice(event: str, arguments: tuple) -> None:
     if _waiting and event == "exec" and is_users(getattr(arguments[0], "co_filename", "<")):
         _waiting = False
         process = sys.modules.get("seedbed.process")  # not there: nothing has been seeded yet
-        if process and not sys.modules["seedbed.boot"].task:
+        if process and not lineage.task:
             process.start_over()
 
 
@@ -39,4 +39,4 @@ def is_users(file: str) -> bool:
     file = os.path.abspath(file)  # noqa: PTH100
     if file == _program or file.endswith(CUSTOMIZERS):
         return False
-    return not file.startswith(callers.SEEDBED) and not callers.is_package(file) and not callers.is_python(file)
+    return callers.is_users(file)

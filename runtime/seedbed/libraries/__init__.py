@@ -1,6 +1,6 @@
 """One module for each library: `configure(module)` seeds it and sets its flags, right after it has run.
 
-`state(module)`, where there is one, reads back what is in force, in the words of the table (`seedbed.settings.CALLS`).
+`state(module)`, where there is one, reads back what is in force, in the format of `seedbed.settings.CALLS`.
 """
 
 import os
@@ -8,10 +8,12 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-from seedbed import boot, environment
+from seedbed import environment, lineage, terminal
 
 NUMERIC = ("numpy", "torch", "tensorflow", "jax")
 REFUSING = ("torch", "tensorflow", "jax")  # whose operations mode strict may refuse
+
+watchers = []  # each is called with the name and the module when a library that is waited for is ready
 _said = False
 
 
@@ -23,23 +25,30 @@ def prepare(name: str) -> None:
     environment.adjust(os.environ, environment.mode(os.environ), (name,))
     if not _said and not hash_seed_is_fixed():
         _said = True
-        boot.say(
+        terminal.log(
             "Python started without PYTHONHASHSEED (or with -E or -I, which ignore it): sets of strings vary in order"
         )
 
 
+def ready(name: str, module: ModuleType, library: str) -> None:
+    """Have the module that has just run configured by this module of ours, and told to whoever watches. Empty: none."""
+    if library:
+        configure(library, module)
+    for watch in watchers:
+        watch(name, module)
+
+
 def configure(library: str, module: ModuleType) -> None:
-    """Have the module that has just run configured."""
     from seedbed import process  # not before a library is imported
 
     with process.OutsideThreadTask():
         import_module(f"seedbed.libraries.{library}").configure(module)
     if library in REFUSING:
-        import_module("seedbed.remedy").watch()
-    if os.environ.get("SEEDBED_AUDIT") == "1":
-        import_module("seedbed.audit").watch(library, module)
+        from seedbed import remedy
+
+        remedy.watch()
 
 
 def hash_seed_is_fixed() -> bool:
     """Whether sets of strings have the same order in every run."""
-    return environment.is_number(boot.hash_seed) and not sys.flags.ignore_environment
+    return environment.is_number(lineage.hash_seed) and not sys.flags.ignore_environment

@@ -11,7 +11,8 @@ import functools
 import os
 from types import ModuleType
 
-from seedbed import environment, process, tasks
+from seedbed import environment, process
+from seedbed.libraries import tasks
 
 
 def configure(backends: ModuleType) -> None:

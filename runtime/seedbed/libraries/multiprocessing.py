@@ -7,7 +7,7 @@ import os
 import threading
 from types import ModuleType
 
-from seedbed import boot, process
+from seedbed import lineage, process
 from seedbed.libraries import pools
 
 starting = threading.RLock()  # held while the environment holds the lineage of a child
@@ -19,13 +19,13 @@ def configure(multiprocessing_process: ModuleType) -> None:
 
     def start_with_lineage(self):
         with starting:
-            boot.starts_worker = "w" if is_worker(self) else ""
-            os.environ[boot.LINEAGE_VARIABLE] = f"{boot.place()}/{boot.starts_worker}s{process.count('spawn')}"
+            lineage.starts_worker = "w" if is_worker(self) else ""
+            os.environ[lineage.VARIABLE] = f"{lineage.place()}/{lineage.starts_worker}s{process.count('spawn')}"
             try:
                 start(self)
             finally:
-                boot.starts_worker = ""
-                os.environ.pop(boot.LINEAGE_VARIABLE, None)
+                lineage.starts_worker = ""
+                os.environ.pop(lineage.VARIABLE, None)
 
     start_with_lineage.__doc__ = start.__doc__
     multiprocessing_process.BaseProcess.start = start_with_lineage

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from seedbed import boot, process
+from seedbed import callers, lineage, process, terminal
 from seedbed.settings import LARGEST_SEED
 
 Reseed = Callable[[int], object]
@@ -21,7 +21,7 @@ def configure(module: ModuleType) -> None:
     try:
         SEEDED[module.__name__](module)
     except Exception as error:
-        boot.say(f"{module.__name__} is not seeded: this version is unknown to Seedbed ({error})")
+        terminal.log(f"{module.__name__} is not seeded: this version is unknown to Seedbed ({error})")
 
 
 def by_call(name: str, largest: int = LARGEST_SEED) -> Callable[[ModuleType], None]:
@@ -134,7 +134,7 @@ def configure_duckdb(duckdb: ModuleType) -> None:
 
     def seed_default() -> None:
         nonlocal seeded_at
-        here = os.getpid(), boot.place()
+        here = os.getpid(), lineage.place()
         if seeded_at != here:
             seeded_at = here
             seeded(default())
@@ -265,16 +265,11 @@ def configure_sqlite3(sqlite3: ModuleType) -> None:
     @functools.wraps(connect)
     def connect_seeded(*arguments, **options):
         connection = connect(*arguments, **options)
-        if is_users(sys._getframe(1).f_code.co_filename):
+        if callers.is_users(sys._getframe(1).f_code.co_filename):
             connection.create_function("random", 0, lambda: missing.getrandbits(64) - 2**63)
         return connection
 
     sqlite3.connect = sqlite3.dbapi2.connect = connect_seeded
-
-
-def is_users(file: str) -> bool:
-    """Whether it belongs neither to Python nor to an installed package."""
-    return not file.startswith(os.path.dirname(os.__file__)) and "-packages/" not in file  # noqa: PTH120
 
 
 def returning(owner: object, name: str, change: Callable) -> None:

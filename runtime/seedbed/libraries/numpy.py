@@ -7,7 +7,7 @@ looked up at each call; it is not documented, so it is tried out before it is re
 import functools
 from types import ModuleType
 
-from seedbed import boot, process
+from seedbed import process, terminal
 
 missing = process.stream("numpy")
 
@@ -60,7 +60,9 @@ def derive_missing_seeds(bit_generator: ModuleType) -> None:
         bit_generator.randbits = derived_bits
     else:
         bit_generator.randbits = randbits
-        boot.say("numpy.random.default_rng() without a seed stays random: this version of numpy is unknown to Seedbed")
+        terminal.log(
+            "numpy.random.default_rng() without a seed stays random: this version of numpy is unknown to Seedbed"
+        )
 
 
 def derived_bits(bits: int) -> int:

@@ -10,7 +10,8 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
-from seedbed import process, tasks  # its names are looked up late: unpickling a task may be what imports us
+from seedbed import process
+from seedbed.libraries import tasks  # its names are looked up late: unpickling a task may be what imports us
 
 
 def configure(module: ModuleType) -> None:

@@ -6,7 +6,7 @@ pytest-randomly seeds before each test too, later than this, and so wins.
 import functools
 from types import ModuleType
 
-from seedbed import boot, process
+from seedbed import lineage, process
 
 
 def configure(runner: ModuleType) -> None:
@@ -15,14 +15,14 @@ def configure(runner: ModuleType) -> None:
     What the test seeds itself ends with it. What a fixture or a conftest.py seeds stays. Workers of pytest-xdist are
     equal programs started at once, which would be told apart otherwise.
     """
-    if boot.is_program():
-        boot.lineage = ""
+    if lineage.is_program():
+        lineage.path = ""
     call_and_report = runner.call_and_report
 
     @functools.wraps(call_and_report)
     def started_over(item, when, *arguments, **options):
         if when != "teardown":
-            process.start_over("" if when == "call" else f"{boot.lineage}/setup")
+            process.start_over("" if when == "call" else f"{lineage.path}/setup")
         before = process.chosen_seeds()
         try:
             return call_and_report(item, when, *arguments, **options)

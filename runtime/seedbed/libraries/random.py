@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from seedbed import boot, callers, names, process
+from seedbed import callers, lineage, names, process
 
 LEFT = "_seedbed_left_random"  # in the `__dict__` of a generator
 CAN_DRAW_IDENTIFIERS = ("choice", "choices", "sample", "getrandbits", "randbytes", "randrange", "randint")
@@ -132,7 +132,7 @@ def reseed_forked_children(random: ModuleType, reseed: Callable[[str], None]) ->
         nonlocal parent
         parent = hash(random.getstate()[1])
 
-    os.register_at_fork(before=remember, after_in_child=lambda: reseed(f"{parent} {boot.common_place()}"))
+    os.register_at_fork(before=remember, after_in_child=lambda: reseed(f"{parent} {lineage.common_place()}"))
 
 
 def state(random: ModuleType) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import CellType, FunctionType, MemberDescriptorType, ModuleType
 
-from seedbed import boot, process
+from seedbed import libraries, lineage, process
 
 
 class Thread(threading.local):
@@ -29,13 +29,13 @@ replaced: list[tuple[object, object]] = []  # the old, and what has taken its pl
 
 def install() -> None:
     """Have the global generators follow the threads, now or when their libraries are imported."""
-    if boot.thread is not None:
+    if lineage.thread is not None:
         return
-    boot.thread = Thread()
+    lineage.thread = Thread()
     for name in DISPATCHERS:
         if name in sys.modules:
             dispatch(name, sys.modules[name])
-    boot.watchers.append(dispatch)
+    libraries.watchers.append(dispatch)
 
 
 def dispatch(name: str, module: ModuleType) -> None:
@@ -55,7 +55,7 @@ def dispatch_random(random: ModuleType) -> None:
         """The generator of the task, None outside one."""
         if not process.in_thread_task():
             return drawn and drawn("random")
-        generators = boot.thread.generators
+        generators = lineage.thread.generators
         if "random" not in generators:
             generators["random"] = plain(process.seed("random"))
         return generators["random"]
@@ -117,7 +117,7 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
         """The generator of the task, None outside one."""
         if not process.in_thread_task():
             return drawn and drawn("numpy")
-        generators = boot.thread.generators
+        generators = lineage.thread.generators
         if "numpy" not in generators:
             generators["numpy"] = plain(numpy_random.MT19937(process.seed("numpy")))
         return generators["numpy"]

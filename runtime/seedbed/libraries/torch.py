@@ -6,7 +6,7 @@ import os
 import sys
 from types import ModuleType
 
-from seedbed import boot, environment, process
+from seedbed import environment, process, terminal
 
 SECONDS_TO_SHUFFLE = 5  # one number
 
@@ -89,7 +89,7 @@ def name_small_shared_memory() -> None:
 
     def __init__(self, loader):
         iterator.__init__ = start_workers
-        boot.say(f"DataLoader workers share batches in /dev/shm, which has {environment.SHARED_MEMORY_ADVICE}")
+        terminal.log(f"DataLoader workers share batches in /dev/shm, which has {environment.SHARED_MEMORY_ADVICE}")
         start_workers(self, loader)
 
     iterator.__init__ = __init__

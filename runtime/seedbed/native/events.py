@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from seedbed import audit
-from seedbed.audit import PACKAGE
+from seedbed import callers
 from seedbed.environment import is_number
 
 FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
@@ -80,7 +79,7 @@ class Event:
     @property
     def users(self) -> Frame | None:
         """The user's line that led there."""
-        return next((frame for frame in self.frames if audit.is_users(frame.file)), None)
+        return next((frame for frame in self.frames if callers.is_users(frame.file)), None)
 
     @property
     def called(self) -> tuple[Frame, ...]:
@@ -236,9 +235,9 @@ def what(event: Event) -> str:
 
 def package(event: Event) -> str:
     """The package that the user's line calls, or whose code it is; the library's name if it belongs to no package."""
-    others = (frame.file for frame in event.called if not frame.file.startswith(audit.OWN))
-    found = next(filter(None, map(PACKAGE.search, others)), None)
-    return found[1].removesuffix(".py") if found else own_package(event.library)
+    others = (frame.file for frame in event.called if not frame.file.startswith(callers.SEEDBED))
+    found = next(filter(None, map(callers.package, others)), "")
+    return found.removesuffix(".py") or own_package(event.library)
 
 
 def library_name(library: str, package: str = "") -> str:
@@ -249,8 +248,7 @@ def library_name(library: str, package: str = "") -> str:
 
 def own_package(library: str) -> str:
     """The package that ships it, or its own name."""
-    found = PACKAGE.search(library)
-    return found[1].removesuffix(".libs") if found else stem(library)
+    return callers.package(library).removesuffix(".libs") or stem(library)
 
 
 def stem(library: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from seedbed import audit, disclosure, signals
+from seedbed import disclosure, signals
+from seedbed.audit import notes
 from seedbed.native import events, preload
 from seedbed.recording import launch
 
@@ -16,7 +17,7 @@ def audited(environ: dict[str, str], start: Callable[[dict[str, str]], int]) -> 
     """Start the command in this environment with what watches it, report on stderr, and return what it ends with."""
     with preload.watch() as watch, ExitStack() as until:
         native, collected = (place_for(name, until) for name in ("native", "python"))
-        status = start(watch.environ({**environ, audit.COLLECTED: str(collected)}, native))
+        status = start(watch.environ({**environ, notes.COLLECTED: str(collected)}, native))
         report(watch, native, collected)
     return status
 
@@ -44,5 +45,5 @@ def report(watch: preload.Watch, native: Path, collected: Path) -> None:
     places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
     undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
     unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
-    rows = audit.rows(places)
-    audit.show(rows, unwatched + undone + ([] if rows or unwatched else [NOT_SEEN]))
+    rows = notes.rows(places)
+    notes.show(rows, unwatched + undone + ([] if rows or unwatched else [NOT_SEEN]))

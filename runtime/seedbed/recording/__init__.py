@@ -6,14 +6,14 @@
 from importlib import import_module
 from types import ModuleType
 
-from seedbed import boot
+from seedbed import libraries
 
 WATCHED = ("torch", "keras")
 
 
 def start() -> None:
     """Have the libraries watched that a script may train with, if it imports them."""
-    boot.watchers.append(watch)
+    libraries.watchers.append(watch)
 
 
 def watch(name: str, module: ModuleType) -> None:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import seedbed
-from seedbed import disclosure, environment, files, info
+from seedbed import callers, disclosure, environment, files, image
 from seedbed.native.variables import without
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
@@ -39,7 +39,7 @@ def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ..
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": environment.seed(environ),
         "mode": environment.mode(environ),
-        "image": image(),
+        "image": image.identity(),
         "python": platform.python_version(),
         "system": platform.machine(),
         "packages": packages(),
@@ -57,21 +57,14 @@ def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ..
 
 def of_process() -> dict:
     """The facts of this very process, with the user's modules that it has imported."""
-    from seedbed.audit import users_files
-
     found = of_command(list(sys.orig_argv), dict(os.environ))
-    return {**found, "sources": found["sources"] | sources([Path(file) for file in users_files()])}
+    return {**found, "sources": found["sources"] | sources([Path(file) for file in callers.users_files()])}
 
 
 def ranks(environ: dict[str, str]) -> int:
     """How many there are; 1 if nothing says so."""
     found = environ.get("WORLD_SIZE", "")
     return int(found) if environment.is_number(found) else 1
-
-
-def image() -> dict:
-    """The image's name, tag and lock; empty outside one."""
-    return {key: value for key, value in info.image().items() if key in ("name", "tag", "lock")}
 
 
 def packages() -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from seedbed import boot, crash, disclosure, files, leftovers, signals
+from seedbed import crash, disclosure, files, leftovers, lineage, signals, terminal
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import facts, record
 from seedbed.recording.lines import Lines
@@ -18,7 +18,7 @@ from seedbed.recording.record import Record
 OUTPUT = "output.jsonl"
 ERRORS = "errors.txt"
 NATIVE = "native.txt"
-AS_BY_HAND = {boot.LINEAGE_VARIABLE: ""}  # runs side by side are the same run, and not told apart
+AS_BY_HAND = {lineage.VARIABLE: ""}  # runs side by side are the same run, and not told apart
 HELPFUL = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says where it was
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -100,7 +100,7 @@ def passed_on(text: bytes) -> bool:
         while text:
             text = text[os.write(1, text) :]  # no buffer keeps what cannot be written
     except OSError as error:
-        boot.say(f"what the command prints is only in the record: {error.strerror}")
+        terminal.log(f"what the command prints is only in the record: {error.strerror}")
     return not text
 
 

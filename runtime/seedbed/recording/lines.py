@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from seedbed import boot
+from seedbed import terminal
 
 NEW_LINE = b"\n"
 
@@ -36,7 +36,7 @@ class Lines:
         except OSError as error:
             if not self.complained:
                 self.complained = True
-                boot.say(f"the record misses lines: {self.path}: {error.strerror}")
+                terminal.log(f"the record misses lines: {self.path}: {error.strerror}")
 
     def close(self) -> None:
         if self.descriptor >= 0:

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from seedbed import boot, environment
+from seedbed import environment, lineage, terminal
 from seedbed.recording import facts
 from seedbed.recording.lines import Lines
 
@@ -83,7 +83,7 @@ class Writer:
             self.lines = new_file(Path(os.environ["SEEDBED_RECORD"]), rank())
             extra = {name: value for describe in self.described for name, value in describe().items()}
             self.lines.write({"run": {**facts.of_process(), "rank": rank(), **extra}})
-            if boot.lineage and "multiprocessing.util" in sys.modules:  # its children end without atexit
+            if lineage.path and "multiprocessing.util" in sys.modules:  # its children end without atexit
                 sys.modules["multiprocessing.util"].Finalize(None, harmless(self.finish), exitpriority=0)
         return self.lines
 
@@ -98,7 +98,7 @@ def new_file(folder: Path, rank: int) -> Lines:
             except FileExistsError:
                 continue
     except OSError as error:
-        boot.say(f"the record cannot be written: {error}")
+        terminal.log(f"the record cannot be written: {error}")
     return Nowhere()
 
 
@@ -145,6 +145,6 @@ def harmless(note: Callable) -> Callable:
         except Exception as error:
             if note.__name__ not in failures:
                 failures.add(note.__name__)
-                boot.say(f"the record misses something ({note.__name__}): {str(error).partition(chr(10))[0]}")
+                terminal.log(f"the record misses something ({note.__name__}): {str(error).partition(chr(10))[0]}")
 
     return harmless

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import crash, environment, files
+from seedbed import crash, environment, files, image
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
@@ -187,7 +187,7 @@ def sameness(plan: Plan) -> dict:
         "command": list(plan.command),
         "mode": environment.mode(environ),
         "threads": environment.threads(environ),
-        "image": facts.image(),
+        "image": image.identity(),
     }
 
 

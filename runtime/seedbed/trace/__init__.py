@@ -8,13 +8,13 @@ in which two journals differ, `cause` says where that comes from, and `hunt` tri
 
 def start() -> None:
     """Called in every Python process of a traced command, before any user code: SEEDBED_TRACE names the folder."""
-    from seedbed import boot
+    from seedbed import libraries
     from seedbed.trace import changes, journal, surroundings
 
     journal.start()
     surroundings.start()
     changes.start()
-    boot.watchers.append(watch)
+    libraries.watchers.append(watch)
 
 
 def watch(name: str, module) -> None:

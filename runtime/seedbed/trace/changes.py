@@ -3,7 +3,6 @@
 Each change notes where in the user's code it made a difference to a call, and can be held to some of these places.
 """
 
-import functools
 import inspect
 import itertools
 import os
@@ -13,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from seedbed import audit
+from seedbed import callers
 from seedbed.trace import journal
+from seedbed.wrapping import around
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
@@ -69,19 +69,17 @@ def users_place() -> str:
 
 def callers_place() -> str:
     """Where the user's code calls; empty: a library calls, for purposes of its own."""
-    caller = audit.caller()
+    caller = callers.caller()
     return f"{caller[0]}:{caller[1]}" if caller else ""
 
 
 def replace(owner: object, name: str, changed: Callable[..., object], where: Callable[[], str] = users_place) -> None:
     """Have `owner.name` call `changed(original, *args, **kwargs)` where the change is to be made."""
-    original = getattr(owner, name)
 
-    @functools.wraps(original)
-    def call(*args, **kwargs):
+    def call(original, *args, **kwargs):
         return changed(original, *args, **kwargs) if acts_at(where()) else original(*args, **kwargs)
 
-    setattr(owner, name, call)
+    around(owner, name, call)
 
 
 def without(*names: str) -> Callable[..., object]:

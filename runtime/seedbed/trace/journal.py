@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from seedbed import audit, boot, disclosure, environment
+from seedbed import callers, disclosure, environment, lineage
 from seedbed.native.variables import without
 
 HIDDEN = "maybe uninitialised"  # in place of a fingerprint
@@ -53,7 +53,7 @@ def start() -> None:
     """Read the plan; write what the process starts from."""
     global plan
     plan = Plan.read(folder())
-    write(start=sys.orig_argv, lineage=boot.lineage, hash_seed=boot.hash_seed, environment=surrounding_variables())
+    write(start=sys.orig_argv, lineage=lineage.path, hash_seed=lineage.hash_seed, environment=surrounding_variables())
     os.register_at_fork(after_in_child=_begin_anew)
     atexit.register(finish)
 
@@ -64,7 +64,7 @@ def folder() -> Path:
 
 def surrounding_variables() -> dict[str, str]:
     """The environment without what changes from run to run by our own doing; see `seedbed.disclosure`."""
-    ours = (VARIABLE, boot.LINEAGE_VARIABLE, disclosure.KEY)
+    ours = (VARIABLE, lineage.VARIABLE, disclosure.KEY)
     found = disclosure.disclosed(without(dict(os.environ)))
     return {name: value for name, value in found.items() if name not in ours}
 
@@ -93,7 +93,7 @@ def finish_step() -> None:
     global steps
     steps += 1
     write(step=steps)
-    if steps == plan.last and not boot.lineage and rank() is None:
+    if steps == plan.last and not lineage.path and rank() is None:
         finish()
         sys.stdout.flush()
         os.killpg(0, signal.SIGKILL)  # the command has a process group of its own: its workers end too
@@ -101,7 +101,7 @@ def finish_step() -> None:
 
 def finish() -> None:
     cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    write(sources=audit.users_files(), gpu=bool(cuda and cuda.is_initialized()))
+    write(sources=callers.users_files(), gpu=bool(cuda and cuda.is_initialized()))
 
 
 def places() -> list[str]:
@@ -120,13 +120,13 @@ def rank() -> int | None:
     return environment.rank(os.environ)
 
 
-is_users = lru_cache(maxsize=None)(audit.is_users)
+is_users = lru_cache(maxsize=None)(callers.is_users)
 
 
 def _open() -> int:
     """A file for this process, named so that the processes of two runs can be paired: by rank, order and lineage."""
     for number in range(1, 10000):
-        path = folder() / f"{rank() or 0}-{number}{boot.lineage.replace('/', '-')}.jsonl"
+        path = folder() / f"{rank() or 0}-{number}{lineage.path.replace('/', '-')}.jsonl"
         try:
             return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
         except FileExistsError:

@@ -5,7 +5,7 @@ import functools
 import keras
 
 from seedbed.trace import journal
-from seedbed.trace.surroundings import after
+from seedbed.wrapping import after
 
 
 def start() -> None:

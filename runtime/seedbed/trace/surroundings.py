@@ -1,13 +1,12 @@
 """What reaches a computation from outside of it: seeds, and files that Python opens."""
 
-import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable
 from types import ModuleType
 
 from seedbed.trace import journal
+from seedbed.wrapping import after
 
 HASHED_WHOLE = 64 * 2**20  # bytes; of a larger file, the size and the time of change
 NOT_DATA = (sys.prefix, sys.base_prefix, "/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
@@ -51,19 +50,6 @@ def watch(name: str, module: ModuleType) -> None:
     elif name == "tensorflow":
         after(module.random, "set_seed", lambda _, seed: note_seed("tf.random.set_seed", seed))
         after(module.config.threading, "set_intra_op_parallelism_threads", lambda _, n: note_seed("threads", n))
-
-
-def after(owner: object, name: str, note: Callable[..., object]) -> None:
-    """Have `note` called with the result and the arguments of each call of `owner.name`."""
-    call = getattr(owner, name)
-
-    @functools.wraps(call)
-    def watched(*args, **kwargs):
-        result = call(*args, **kwargs)
-        note(result, *args, **kwargs)
-        return result
-
-    setattr(owner, name, watched)
 
 
 def note_seed(what: str, *said: object) -> None:

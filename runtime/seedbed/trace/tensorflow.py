@@ -17,7 +17,7 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import Fu
 from tensorflow.python.framework import op_callbacks
 
 from seedbed.trace import journal, surroundings
-from seedbed.trace.surroundings import after
+from seedbed.wrapping import after
 
 DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
 WRITING = ("Assign", "Resource")

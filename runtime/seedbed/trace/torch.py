@@ -23,7 +23,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from seedbed.recording.fingerprint import Fingerprint
 from seedbed.recording.torch import add
 from seedbed.trace import journal
-from seedbed.trace.surroundings import after
+from seedbed.wrapping import after
 
 FRESH = {f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")}
 ASYNCHRONOUS = ("c10d::", "_c10d_functional::")  # what they write is not there yet when they return

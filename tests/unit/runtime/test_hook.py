@@ -150,10 +150,10 @@ print(os.urandom(8), random.SystemRandom().random(), secrets.token_hex(), tempfi
     assert not set(output(code).split()) & set(output(code).split())
 
 
-def test_starting_python_imports_nothing_but_the_layers_one_file(output) -> None:
+def test_starting_python_imports_nothing_but_the_two_files_of_the_hook(output) -> None:
     code = "import sys; print(*sys.modules)"
     added = set(output(code).split()) - set(output(code, "-S").split())
-    assert {name for name in added if "seedbed" in name} == {"seedbed", "seedbed.boot"}
+    assert {name for name in added if "seedbed" in name} == {"seedbed", "seedbed.boot", "seedbed.lineage"}
     assert "random" not in added
 
 

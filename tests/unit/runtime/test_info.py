@@ -98,14 +98,14 @@ def test_off_promises_nothing_and_holds(info) -> None:
 
 DESCRIBE = """
 import json, sys, pathlib
-from seedbed import info
-info.IMAGE = pathlib.Path(sys.argv[1])
-print(json.dumps([info.image(), info.as_text([]), json.loads(info.as_json([]))]))
+from seedbed import image, info
+image.DESCRIPTION = pathlib.Path(sys.argv[1])
+print(json.dumps([image.description(), info.as_text([]), json.loads(info.as_json([]))]))
 """
 
 
 def test_the_image_describes_itself(python: Path, environ: dict[str, str], tmp_path: Path) -> None:
-    """In a process of its own, for the module starts the layer."""
+    """In a process of its own, whose environment has nothing of ours."""
 
     def describe() -> list:
         command = [python, "-c", DESCRIBE, tmp_path / "image.json"]
@@ -121,8 +121,8 @@ def test_the_image_describes_itself(python: Path, environ: dict[str, str], tmp_p
 
 FIND = """
 import pathlib, sys
-from seedbed import info
-info.IMAGE = pathlib.Path(sys.argv[1])
+from seedbed import image, info
+image.DESCRIPTION = pathlib.Path(sys.argv[1])
 print(*(f"{row.name} {row.found} {row.holds}" for row in info.pythons_without_hook()))
 """
 

@@ -184,6 +184,6 @@ def test_lokys_executor_has_numbered_tasks_by_either_name(output, install, packa
     install({"/".join([*folders, "process_executor.py"]): executor})
     code = f"""
 from {package}.process_executor import ProcessPoolExecutor
-from seedbed import boot
-print(ProcessPoolExecutor().submit(boot.place))"""
+from seedbed import lineage
+print(ProcessPoolExecutor().submit(lineage.place))"""
     assert output(code) == "/e1.1\n"

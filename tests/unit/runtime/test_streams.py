@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from seedbed import boot, terminal
+from seedbed import terminal
 from seedbed.recording import launch
 
 EVIL = "\x1b]0;title\x07\x1b[2J\r\u202e\x9b"
@@ -51,7 +51,7 @@ def test_no_code_for_the_terminal_passes_from_a_program(seedbed, tmp_path: Path,
 
 
 def test_a_message_of_the_hook_is_one_line_without_codes(capfd) -> None:
-    boot.say(f"a\nb{EVIL}")
+    terminal.log(f"a\nb{EVIL}")
     assert capfd.readouterr().err == "seedbed: a\\nb\\x1b]0;title\\x07\\x1b[2J\\r\\u202e\\x9b\n"
 
 

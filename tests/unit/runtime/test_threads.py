@@ -209,14 +209,14 @@ def test_a_task_that_fails_or_forks_leaves_its_thread_as_it_was(output) -> None:
     code = """
 import os, random
 from concurrent.futures import ThreadPoolExecutor
-from seedbed import boot
+from seedbed import lineage
 def fail(_):
     try: raise KeyError(1)
     finally: random.random()
 def fork(_):
     child = os.fork()
     if not child:
-        os.write(1, f"{boot.lineage} {random.random()}\\n".encode())
+        os.write(1, f"{lineage.path} {random.random()}\\n".encode())
         os._exit(0)
     os.waitpid(child, 0)
 pool = ThreadPoolExecutor(2)
@@ -224,7 +224,7 @@ for _ in range(2):
     try: list(pool.map(fail, range(2)))
     except KeyError as error: print(repr(error), flush=True)
 for _ in range(2): pool.submit(fork, 0).result()
-print(repr(boot.place()), boot.thread.__dict__, *pool.map(lambda _: random.random(), range(2)))
+print(repr(lineage.place()), lineage.thread.__dict__, *pool.map(lambda _: random.random(), range(2)))
 """
     drawn = output(code)
     assert drawn == output(code)

@@ -7,7 +7,7 @@ threads, which share them, the task gets generators of its own (`seedbed.librari
 
 from collections.abc import Callable
 
-from seedbed import boot, process
+from seedbed import lineage, process
 
 
 class Task:
@@ -15,7 +15,7 @@ class Task:
 
     def __init__(self, function: Callable, number: str, here: process.Here | None = None) -> None:
         self.function = function
-        self.name = f"{here.place if here else boot.place()}/{number}"
+        self.name = f"{here.place if here else lineage.place()}/{number}"
         self.chosen = here.choices if here else process.choices()
 
     def __call__(self, *arguments, **options):
@@ -29,7 +29,7 @@ class ThreadTask(Task):
     def __call__(self, *arguments, **options):
         from seedbed.libraries.threads import current
 
-        inherited = process.merged(self.chosen, boot.thread.initial or {})
+        inherited = process.merged(self.chosen, lineage.thread.initial or {})
         with AtTask(self.name, inherited):
             return current(self.function)(*map(current, arguments), **options)
 
@@ -41,7 +41,7 @@ class ThreadInitializer(Task):
         with AtTask(self.name, {}):
             self.function(*arguments, **options)
             chosen = process.choices()
-        boot.thread.initial = chosen
+        lineage.thread.initial = chosen
 
 
 class AtTask:
@@ -51,11 +51,11 @@ class AtTask:
         self.state = {"place": name, "inherited": inherited, "forks": 0, "counts": {}, "noted": {}, "generators": {}}
 
     def __enter__(self) -> None:
-        state = boot.thread.__dict__  # of this thread alone
+        state = lineage.thread.__dict__  # of this thread alone
         self.before = dict(state)
         state.update(self.state)
 
     def __exit__(self, *_: object) -> None:
-        state = boot.thread.__dict__
+        state = lineage.thread.__dict__
         state.clear()
         state.update(self.before)

@@ -12,7 +12,8 @@ from itertools import count
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
-from seedbed import audit
+from seedbed import callers
+from seedbed.audit.notes import note_at
 from seedbed.libraries import threads
 from seedbed.libraries.random import LEFT
 
@@ -146,7 +147,7 @@ def note_race(generator: str, all_draws: dict[threading.Thread, "Draws"]) -> Non
     if any(races(thread, draws, other, all_draws[other]) for other in list(all_draws) if other is not thread):
         place = user_place()
         if place:
-            audit.note_at(place, f"threads share {generator}: who draws which number is a race")
+            note_at(place, f"threads share {generator}: who draws which number is a race")
 
 
 def races(thread: threading.Thread, draws: Draws, other: threading.Thread, others: Draws) -> bool:
@@ -163,14 +164,14 @@ def waits(thread: threading.Thread) -> bool:
     return frame is None or frame.f_code.co_filename.endswith(WAITING) or frame.f_code.co_name in IDLE
 
 
-def user_place() -> audit.Place | None:
+def user_place() -> callers.Place | None:
     """The nearest line of the user's; if there is none, the nearest outside Python and Seedbed."""
     frame, nearest = sys._getframe(2), None
     while frame:
-        place = frame.f_code.co_filename, frame.f_lineno
-        if audit.is_users(place[0]):
+        place = callers.place(frame)
+        if callers.is_users(place[0]):
             return place
-        if nearest is None and not place[0].startswith((audit.OWN, audit.STANDARD_LIBRARY, "<frozen")):
+        if nearest is None and not place[0].startswith((callers.SEEDBED, callers.STANDARD_LIBRARY, "<frozen")):
             nearest = place
         frame = frame.f_back
     return nearest

@@ -12,7 +12,7 @@ import os
 import weakref
 from types import ModuleType
 
-from seedbed import boot
+from seedbed import lineage
 from seedbed.libraries import multiprocessing
 
 FOLDER, ENVIRONMENT = 8, 9  # positions in Popen's arguments, after the program's
@@ -44,9 +44,9 @@ def configure(subprocess: ModuleType) -> None:
     @functools.wraps(start)
     def start_told_apart(self, args, *others, **options):
         equals = equal_programs(args, others, options)
-        lineage = equals and next_lineage(equals)
-        if lineage:
-            others, options = with_lineage(lineage, others, options)
+        path = equals and next_path(equals)
+        if path:
+            others, options = with_path(path, others, options)
         start(self, args, *others, **options)
         if equals:
             equals.last, self._seedbed_equals = weakref.ref(self), equals
@@ -66,12 +66,12 @@ def equal_programs(args, others: tuple, options: dict) -> Equals | None:
     """The programs equal to this one; None where its lineage was given already, or Popen will refuse the arguments."""
     environ = environment(others, options)
     folder = others[FOLDER] if len(others) > FOLDER else options.get("cwd")
-    if environ is None or boot.LINEAGE_VARIABLE in environ:
+    if environ is None or lineage.VARIABLE in environ:
         return None
     try:
         program = args if isinstance(args, str | bytes | os.PathLike) else tuple(map(os.fsencode, args))
         folder = folder or os.getcwd()  # noqa: PTH109 - pathlib would be imported for this alone
-        key = hash((boot.place(), program, folder, frozenset(environ.items())))
+        key = hash((lineage.place(), program, folder, frozenset(environ.items())))
     except (TypeError, OSError):
         return None
     return _equals.setdefault(key, Equals())
@@ -86,14 +86,14 @@ def environment(others: tuple, options: dict) -> dict | None:
     return dict(given) if hasattr(given, "keys") else None
 
 
-def next_lineage(equals: Equals) -> str:
+def next_path(equals: Equals) -> str:
     """Empty for the first where this process has no place itself: it has the seed asked for, as its parent has."""
     number = equals.number()
-    return f"{boot.place()}/x{number}" if boot.place() or number > 1 else ""
+    return f"{lineage.place()}/x{number}" if lineage.place() or number > 1 else ""
 
 
-def with_lineage(lineage: str, others: tuple, options: dict) -> tuple[tuple, dict]:
-    environ = {**environment(others, options), boot.LINEAGE_VARIABLE: lineage}
+def with_path(path: str, others: tuple, options: dict) -> tuple[tuple, dict]:
+    environ = {**environment(others, options), lineage.VARIABLE: path}
     if len(others) > ENVIRONMENT:
         return (*others[:ENVIRONMENT], environ, *others[ENVIRONMENT + 1 :]), options
     return others, {**options, "env": environ}
