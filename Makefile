@@ -34,6 +34,6 @@ lint:
 	./build.py render --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/lint-imports --no-cache
+	cd runtime && PYTHONPATH=.. ../.venv/bin/lint-imports --no-cache ../pyproject.toml
 	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
 	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/run

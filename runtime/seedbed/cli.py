@@ -241,7 +241,7 @@ def run_command(options: argparse.Namespace) -> int:
 def run_watched(options: argparse.Namespace, program: str, command: list[str], environ: dict[str, str]) -> int:
     if not options.audit:
         return run_recorded(command, options.record, environ)
-    from seedbed.native import run
+    from seedbed import run
 
     recorded = partial(run_recorded, command, options.record)
     return run.audited(environ, recorded if options.record else partial(run.as_child, program, command))

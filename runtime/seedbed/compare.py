@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from seedbed import crash, disclosure
+from seedbed.observe.printed import steady
 from seedbed.recording.facts import HARDWARE
 from seedbed.recording.record import KINDS, Rank, Record, Step
 from seedbed.terminal import printable, table
@@ -27,12 +28,6 @@ NAMES = {
     "file": "file",
     "status": "exit status",
 }
-VARIES = re.compile(  # times, rates and addresses in what is printed
-    r"\d[\d.,]*(?:e[-+]?\d+)?\s*(?:[mµun]?s|secs?|seconds?|min|minutes?|h|hours?)\b(?:/\w+)?"
-    r"|\d[\d.,]*(?:e[-+]?\d+)?\s*[A-Za-z]+/s(?:ec)?\b"
-    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?|\b\d+:\d\d(?::\d\d)?(?:\.\d+)?\b"
-    r"|0x[0-9a-f]{6,}\b"
-)
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\bnan\b|\binf\b")
 ROWS = 12  # of a curve
 
@@ -142,7 +137,7 @@ def output_difference(a: Record, b: Record, pattern: str | None = None) -> Diffe
 def printed(record: Record, pattern: str | None = None) -> list[str]:
     """The lines printed, without what varies by nature; with a pattern, what it matches."""
     if pattern is None:
-        return [VARIES.sub("...", line) for line in record.output]
+        return [steady(line) for line in record.output]
     return [
         " ".join(group or "" for group in match.groups() or match.group().split())
         for line in record.output

@@ -13,7 +13,7 @@ import venv
 from functools import cache
 from pathlib import Path
 
-from seedbed.recording.lines import Lines
+from seedbed.observe.lines import Lines
 from seedbed.settings import DEFAULT_SEED
 
 from builder import paths

@@ -1,5 +1,6 @@
-"""The builder's rooms know only what lies below them, and the linter that says so can tell."""
+"""Rooms know only what lies below them, in the builder and in the runtime, and the linter that says so can tell."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,49 +15,94 @@ ROOMS = ("catalog", "cli", "debian", "engine", "image", "layers", "lock", "oci",
 
 
 def linted(root: Path) -> subprocess.CompletedProcess[str]:
-    """What import-linter says of the builder in `root`, by the contract of its pyproject.toml."""
-    program = Path(sys.prefix, "bin", "lint-imports")
-    return subprocess.run([program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+    """What import-linter says of both packages in `root`, by the contracts of its pyproject.toml, as in `make lint`."""
+    command = [Path(sys.prefix, "bin", "lint-imports"), "--no-cache", "../pyproject.toml"]
+    environ = os.environ | {"PYTHONPATH": ".."}
+    return subprocess.run(command, cwd=root / "runtime", env=environ, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the builder and of the contract."""
-    shutil.copytree(paths.ROOT / "builder", tmp_path / "builder", ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of both packages and of the contracts."""
+    for package in ("builder", "runtime/seedbed"):
+        shutil.copytree(paths.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(paths.ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
 def plant(root: Path, module: str, statement: str) -> None:
-    path = root / "builder" / module
+    path = root / module
     path.write_text(f"{path.read_text()}\n\n{statement}\n")
 
 
-def test_the_builder_imports_in_the_direction_of_its_rooms():
+def test_both_packages_import_in_the_direction_of_their_rooms():
     checked = linted(paths.ROOT)
     assert checked.returncode == 0, checked.stdout
-    assert "1 kept, 0 broken" in checked.stdout
+    assert "4 kept, 0 broken" in checked.stdout
 
 
-def test_control_a_copy_is_linted_as_the_builder_is(copied):
+def test_control_a_copy_is_linted_as_they_are(copied):
     assert linted(copied).returncode == 0
 
 
 @pytest.mark.parametrize(
     ("module", "statement", "broken"),
     [
-        ("oci/tar.py", "from builder.cli.main import seedbed", "builder.oci is not allowed to import builder.cli"),
         (
-            "oci/tar.py",
+            "builder/oci/tar.py",
+            "from builder.cli.main import seedbed",
+            "builder.oci is not allowed to import builder.cli",
+        ),
+        (
+            "builder/oci/tar.py",
             "def late():\n    import builder.image.build",
             "builder.oci is not allowed to import builder.im",
         ),
-        ("debian/archive.py", "import builder.catalog.models", "builder.debian is not allowed to import builder.catal"),
-        ("engine/client.py", "import builder.lock.packages", "builder.engine is not allowed to import builder.lock"),
-        ("lock/packages.py", "import builder.layers.base", "builder.lock is not allowed to import builder.layers"),
-        ("image/build.py", "import builder.smoke.smoke", "builder.image is not allowed to import builder.smoke"),
-        ("smoke/smoke.py", "import builder.publish.push", "builder.smoke is not allowed to import builder.publish"),
-        ("files.py", "import builder.oci.store", "builder.files is not allowed to import builder.oci"),
+        (
+            "builder/debian/archive.py",
+            "import builder.catalog.models",
+            "builder.debian is not allowed to import builder.catal",
+        ),
+        (
+            "builder/engine/client.py",
+            "import builder.lock.packages",
+            "builder.engine is not allowed to import builder.lock",
+        ),
+        (
+            "builder/lock/packages.py",
+            "import builder.layers.base",
+            "builder.lock is not allowed to import builder.layers",
+        ),
+        (
+            "builder/image/build.py",
+            "import builder.smoke.smoke",
+            "builder.image is not allowed to import builder.smoke",
+        ),
+        (
+            "builder/smoke/smoke.py",
+            "import builder.publish.push",
+            "builder.smoke is not allowed to import builder.publish",
+        ),
+        ("builder/files.py", "import builder.oci.store", "builder.files is not allowed to import builder.oci"),
+        ("runtime/seedbed/boot.py", "from seedbed import trace", "seedbed.boot is not allowed to import seedbed.trace"),
+        (
+            "runtime/seedbed/libraries/numpy.py",
+            "import seedbed.boot",
+            "seedbed.libraries is not allowed to import seed",
+        ),
+        (
+            "runtime/seedbed/lineage.py",
+            "import seedbed.process",
+            "seedbed.lineage is not allowed to import seedbed.pro",
+        ),
+        ("runtime/seedbed/observe/lines.py", "import seedbed.recording", "seedbed.observe is not allowed to import se"),
+        (
+            "runtime/seedbed/recording/record.py",
+            "def late():\n    from seedbed import verify",
+            "seedbed.recording is not allowed to import seedbed.verify",
+        ),
+        ("runtime/seedbed/trace/run.py", "import seedbed.trace.search", "No circle in the runtime BROKEN"),
+        ("runtime/seedbed/files.py", "import builder.files", "seedbed is not allowed to import builder"),
     ],
 )
 def test_an_import_against_the_direction_is_found_and_named(copied, module, statement, broken):
@@ -66,9 +112,10 @@ def test_an_import_against_the_direction_is_found_and_named(copied, module, stat
     assert broken in " ".join(checked.stdout.split())
 
 
-def test_a_room_that_the_contract_does_not_name_is_found(copied):
-    (copied / "builder" / "attic").mkdir()
-    (copied / "builder" / "attic" / "__init__.py").touch()
+@pytest.mark.parametrize("package", ["builder", "runtime/seedbed"])
+def test_a_room_that_the_contract_does_not_name_is_found(copied, package):
+    (copied / package / "attic").mkdir()
+    (copied / package / "attic" / "__init__.py").touch()
     checked = linted(copied)
     assert checked.returncode != 0 and "attic" in checked.stdout
 

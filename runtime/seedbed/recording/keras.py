@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seedbed.recording.fingerprint import Fingerprint, as_float
+from seedbed.observe.fingerprint import Fingerprint, as_float
 from seedbed.recording.writer import harmless, thread_name, writer
 
 OURS = "seedbed"  # the name of our numbers among a step's logs

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from seedbed import crash, disclosure, files, leftovers, lineage, signals, terminal
 from seedbed.native.preload import NOT_WATCHED, Watch
+from seedbed.observe.lines import Lines
 from seedbed.recording import facts, record
-from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
 
 OUTPUT = "output.jsonl"

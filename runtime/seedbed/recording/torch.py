@@ -11,7 +11,7 @@ from weakref import WeakSet
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from seedbed.recording.fingerprint import Fingerprint, as_float
+from seedbed.observe.fingerprint import Fingerprint, as_float
 from seedbed.recording.writer import harmless, thread_name, writer
 
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes an element

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from seedbed import environment, lineage, terminal
+from seedbed.observe.lines import Lines
 from seedbed.recording import facts
-from seedbed.recording.lines import Lines
 
 
 class Step(Protocol):

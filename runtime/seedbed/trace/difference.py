@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile, zip_longest
 
-from seedbed.compare import VARIES
+from seedbed.observe.printed import steady
 from seedbed.trace.run import Process, Run
 
 LANDMARKS = ("seen", "step")
@@ -67,7 +67,7 @@ def of_processes(one: Process, other: Process) -> Iterator[Difference]:
 def of_output(one: Run, other: Run) -> Iterator[Difference]:
     """The first line in which what they print differs, in more than times, rates and addresses."""
     for number, lines in enumerate(zip_longest(one.output(), other.output()), start=1):
-        if len({line and VARIES.sub("", line) for line in lines}) > 1:
+        if len({line and steady(line) for line in lines}) > 1:
             shown = " and ".join("its absence" if line is None else repr(line) for line in lines)
             event = {"seen": "line", "name": f"line {number} of the output: {shown}", "places": []}
             main = [next(iter(run.processes.values())) for run in (one, other)]

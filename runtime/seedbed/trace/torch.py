@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import dataloader
 from torch.utils.weak import WeakIdKeyDictionary
 
-from seedbed.recording.fingerprint import Fingerprint
+from seedbed.observe.fingerprint import Fingerprint
 from seedbed.recording.torch import add
 from seedbed.trace import journal
 from seedbed.wrapping import after

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from seedbed import compare, replay
+from seedbed.observe.lines import Lines
 from seedbed.recording import record
-from seedbed.recording.lines import Lines
 from seedbed.recording.record import Record
 
 FACTS = {

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from seedbed.observe.lines import Lines
 from seedbed.recording import facts, launch, record
-from seedbed.recording.lines import Lines
 
 LIBRARY = """
-from seedbed.recording.fingerprint import Fingerprint
+from seedbed.observe.fingerprint import Fingerprint
 from seedbed.recording.writer import writer
 
 class Step:
