@@ -7,6 +7,7 @@ has one too, whichever process or thread of the pool runs it.
 
 import _thread  # loaded in every Python, unlike threading
 import os
+import sys
 from collections.abc import Callable
 
 from seedbed import environment, lineage
@@ -86,6 +87,14 @@ def seed(library: str = "") -> int:
         return root_seed
     chosen = _current(_inherited, "inherited").get(library)
     return derived("process" if chosen is None else f"process {chosen}", place).getrandbits(32)
+
+
+def rank() -> int | None:
+    """Which process of a distributed job this is: torch's rank if it has one, else the launcher's; None: no job."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank()
+    return environment.rank(os.environ)
 
 
 def stream(name: str) -> Stream:

@@ -1,14 +1,13 @@
 """`seedbed run --audit`: runs the command with native generators watched, and reports for all its processes."""
 
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from seedbed import disclosure, signals
+from seedbed import signals
 from seedbed.audit import notes
 from seedbed.native import events, preload
-from seedbed.recording import launch
+from seedbed.observe.launch import start
 
 NOT_SEEN = "not seen: clocks as seeds in C++, RDRAND, races inside native threads; seedbed verify finds them"
 
@@ -30,9 +29,7 @@ def place_for(name: str, until: ExitStack) -> Path:
 
 def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:
     """As if it were this process. Returns its exit status as a shell tells it: 128 and the signal that has ended it."""
-    process = subprocess.Popen(
-        command, executable=program, env=disclosure.with_key(environ), preexec_fn=launch.die_with_parent
-    )
+    process = start(command, environ, executable=program)
     with process, signals.handed_on(process):
         status = process.wait()
     return status if status >= 0 else 128 - status

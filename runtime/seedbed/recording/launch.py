@@ -1,26 +1,20 @@
 """Runs a command and has it recorded: the facts before, what it prints, and its files and status after."""
 
-import ctypes
 import os
 import re
-import signal
 import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from seedbed import crash, disclosure, files, leftovers, lineage, signals, terminal
+from seedbed import crash, disclosure, files, signals, terminal
 from seedbed.native.preload import NOT_WATCHED, Watch
+from seedbed.observe.launch import AS_BY_HAND, ERRORS, NATIVE, start
 from seedbed.observe.lines import Lines
 from seedbed.recording import facts, record
 from seedbed.recording.record import Record
 
 OUTPUT = "output.jsonl"
-ERRORS = "errors.txt"
-NATIVE = "native.txt"
-AS_BY_HAND = {lineage.VARIABLE: ""}  # runs side by side are the same run, and not told apart
 HELPFUL = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says where it was
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def run(
@@ -53,7 +47,7 @@ def record_run(
     its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
     generators that are not Python's, into a file beside the record.
     """
-    environ = disclosure.with_key(environ)
+    environ = disclosure.with_key(environ)  # the facts are hidden under the key that its processes use
     with new_record(folder) as lines:
         lines.write({"run": facts.of_command(command, environ, data)})
         old = {path: stamp(path) for path in outputs}
@@ -76,16 +70,13 @@ def new_record(folder: Path) -> Lines:
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
     """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
-    if leftovers.ending:
-        raise KeyboardInterrupt
     with open(os.devnull if echo else folder / ERRORS, "wb" if echo else "xb") as errors:  # noqa: PTH123 - either is a path
-        process = subprocess.Popen(
+        process = start(
             command,
-            env={**HELPFUL, **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
+            {**HELPFUL, **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
             stdin=None if echo else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if echo else errors,
-            preexec_fn=die_with_parent,
         )
     with process, signals.handed_on(process) if echo else nullcontext():
         for number, text in enumerate(process.stdout, start=1):
@@ -102,16 +93,6 @@ def passed_on(text: bytes) -> bool:
     except OSError as error:
         terminal.log(f"what the command prints is only in the record: {error.strerror}")
     return not text
-
-
-if sys.platform == "linux":
-    prctl = ctypes.CDLL(None).prctl
-
-    def die_with_parent() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-else:
-    die_with_parent = None
 
 
 def last_words(folder: Path, count: int = 1) -> str:

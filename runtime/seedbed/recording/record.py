@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from seedbed import files
 from seedbed.environment import is_number
+from seedbed.observe import lines
 from seedbed.recording import form
 
 KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
-LINE_BEGINS = b'{"'
 FROM_LAUNCHER = ("command", "folder", "started", "data")
-LARGEST = 4096 * files.MIB  # of one file
-LONGEST_LINE = 64 * files.MIB
 
 
 class Facts(dict):
@@ -81,13 +78,13 @@ def read(path: Path) -> Record:
     parts = sorted(path.glob("*.jsonl"), key=order) if path.is_dir() else [path]
     ranks, launched = [], Record(path, {}, ())
     for file in parts:
-        lines = list(lines_of(file))
-        if not lines or "run" not in lines[0]:
+        found = list(lines_of(file))
+        if not found or "run" not in found[0]:
             raise ValueError(f"{file}: expected a record (its first line says what was run)")
         if file.name == "output.jsonl":
-            launched = launched_record(path, lines)
+            launched = launched_record(path, found)
         else:
-            ranks += ranks_of(lines)
+            ranks += ranks_of(found)
     if not parts:
         raise ValueError(f"{path}: expected a record, found no .jsonl file; seedbed run --record makes one")
     return Record(
@@ -101,23 +98,8 @@ def order(file: Path) -> list[int]:
 
 
 def lines_of(file: Path) -> Iterator[dict]:
-    """Its whole lines; one that was torn (the process was killed, the disk full) is lost. ValueError: it is not of that
-    kind."""
-    number = 0
-    with files.opened(file, LARGEST, "a record") as lines:
-        while line := lines.readline(LONGEST_LINE):
-            number += 1
-            if not line.endswith(b"\n"):
-                if len(line) == LONGEST_LINE:
-                    raise ValueError(f"{file}:{number}: expected a record, found a line of more than 64 MiB")
-                return
-            try:
-                found = files.parsed(line)
-            except ValueError as error:
-                if not line.startswith(LINE_BEGINS):
-                    raise ValueError(f"{file}: expected a record of JSON lines, found {line[:40]!r}") from error
-            else:
-                yield form.checked(found, f"{file}:{number}")
+    """Its whole lines. ValueError: one is not as a record's are."""
+    return (form.checked(line, f"{file}:{number}") for number, line in lines.read(file))
 
 
 def ranks_of(lines: list[dict]) -> Iterator[Rank]:

@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from seedbed import environment, lineage, terminal
-from seedbed.observe.lines import Lines
+from seedbed import lineage, process, terminal
+from seedbed.observe.lines import Lines, first_new
 from seedbed.recording import facts
 
 
@@ -80,9 +80,9 @@ class Writer:
 
     def file(self) -> Lines:
         if self.lines is None:
-            self.lines = new_file(Path(os.environ["SEEDBED_RECORD"]), rank())
+            self.lines = new_file(Path(os.environ["SEEDBED_RECORD"]), rank := process.rank() or 0)
             extra = {name: value for describe in self.described for name, value in describe().items()}
-            self.lines.write({"run": {**facts.of_process(), "rank": rank(), **extra}})
+            self.lines.write({"run": {**facts.of_process(), "rank": rank, **extra}})
             if lineage.path and "multiprocessing.util" in sys.modules:  # its children end without atexit
                 sys.modules["multiprocessing.util"].Finalize(None, harmless(self.finish), exitpriority=0)
         return self.lines
@@ -92,11 +92,7 @@ def new_file(folder: Path, rank: int) -> Lines:
     """`rank0.jsonl`, or `rank0.2.jsonl` for the second process of that rank, and so on; or none at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            try:
-                return Lines(folder / (f"rank{rank}.jsonl" if number == 1 else f"rank{rank}.{number}.jsonl"))
-            except FileExistsError:
-                continue
+        return first_new(folder / (f"rank{rank}.jsonl" if n == 1 else f"rank{rank}.{n}.jsonl") for n in count(1))
     except OSError as error:
         terminal.log(f"the record cannot be written: {error}")
     return Nowhere()
@@ -121,14 +117,6 @@ def thread_name() -> str:
     """Of the calling thread: empty for the main thread; for others their name, which counts them as they are made."""
     current = threading.current_thread()
     return "" if current is threading.main_thread() else current.name
-
-
-def rank() -> int:
-    """This process's rank: torch's if it was told one, else the launcher's; 0 where there is none."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank()
-    return environment.rank(os.environ) or 0
 
 
 writer = Writer()

@@ -8,12 +8,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from seedbed import callers, disclosure, environment, lineage
+from seedbed import callers, disclosure, lineage, process
 from seedbed.native.variables import without
+from seedbed.observe.lines import Lines, first_new
 
 HIDDEN = "maybe uninitialised"  # in place of a fingerprint
 VARIABLE = "SEEDBED_TRACE"
@@ -46,7 +48,7 @@ class Plan:
 plan = Plan()
 steps = 0  # steps that this process has finished
 running: list[str] = []  # the modules or layers that are running, outermost first
-_file: int | None = None
+_lines: Lines | None = None
 
 
 def start() -> None:
@@ -70,12 +72,10 @@ def surrounding_variables() -> dict[str, str]:
 
 
 def write(**event) -> None:
-    global _file
-    if _file is None:
-        _file = _open()
-    line = (json.dumps(event) + "\n").encode()
-    while line:
-        line = line[os.write(_file, line) :]
+    global _lines
+    if _lines is None:
+        _lines = first_new(_names(), "journal")
+    _lines.write(event)
 
 
 def is_detailed() -> bool:
@@ -93,7 +93,7 @@ def finish_step() -> None:
     global steps
     steps += 1
     write(step=steps)
-    if steps == plan.last and not lineage.path and rank() is None:
+    if steps == plan.last and not lineage.path and process.rank() is None:
         finish()
         sys.stdout.flush()
         os.killpg(0, signal.SIGKILL)  # the command has a process group of its own: its workers end too
@@ -115,26 +115,16 @@ def places() -> list[str]:
     return found
 
 
-def rank() -> int | None:
-    """Which of a distributed job's processes this is; None: the only one."""
-    return environment.rank(os.environ)
-
-
 is_users = lru_cache(maxsize=None)(callers.is_users)
 
 
-def _open() -> int:
-    """A file for this process, named so that the processes of two runs can be paired: by rank, order and lineage."""
-    for number in range(1, 10000):
-        path = folder() / f"{rank() or 0}-{number}{lineage.path.replace('/', '-')}.jsonl"
-        try:
-            return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
-        except FileExistsError:
-            continue
-    raise OSError(f"{folder()}: too many processes")
+def _names() -> Iterator[Path]:
+    """Of the file of this process, so that the processes of two runs can be paired: by rank, order and lineage."""
+    rank, path = process.rank() or 0, lineage.path.replace("/", "-")
+    return (folder() / f"{rank}-{number}{path}.jsonl" for number in range(1, 10000))
 
 
 def _begin_anew() -> None:
     """In a forked child: a journal of its own, begun when it has something to write."""
-    global _file
-    _file = None
+    global _lines
+    _lines = None

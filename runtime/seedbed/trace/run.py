@@ -1,6 +1,5 @@
 """One traced run of a command, and the journals of its processes."""
 
-import io
 import os
 import subprocess
 import sys
@@ -10,15 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seedbed import crash, disclosure, files, leftovers
+from seedbed import crash
 from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
-from seedbed.recording.launch import AS_BY_HAND, die_with_parent
+from seedbed.observe import lines
+from seedbed.observe.launch import AS_BY_HAND, ERRORS, NATIVE, start
 from seedbed.trace import form, journal
 from seedbed.trace.journal import Plan
 
-OUTPUT, ERRORS, NATIVE = "output.txt", "errors.txt", "native.txt"
+OUTPUT = "output.txt"
 ENDED_BY_US = -9  # a run ends itself with the last step that is of interest
 
 
@@ -28,19 +28,13 @@ class Process:
 
     path: Path
 
-    def lines(self) -> Iterator[str]:
-        """All of them, but for one torn by a kill."""
-        with io.TextIOWrapper(files.opened(self.path, sys.maxsize, "a journal"), encoding="utf-8") as file:
-            yield from (line for line in file if line.endswith("\n"))
-
     def events(self, *kinds: str) -> Iterator[dict]:
         """ValueError, with the file: a line is not as the traced program writes it."""
-        try:
-            yield from (
-                form.checked(files.parsed(line), kind) for line in self.lines() if (kind := about(line)) in kinds
-            )
-        except ValueError as error:
-            raise ValueError(f"{self.path}: expected a journal: {error}") from error
+        for number, event in lines.read(self.path, "a journal", kinds, sys.maxsize):
+            try:
+                yield form.checked(event, next(iter(event)))
+            except ValueError as error:
+                raise ValueError(f"{self.path}:{number}: expected a journal: {error}") from error
 
     @cached_property
     def operations(self) -> list[dict]:
@@ -101,20 +95,17 @@ def run(
 
     `native` watches for generators that are not Python's.
     """
-    if leftovers.ending:
-        raise KeyboardInterrupt
     folder.mkdir(parents=True)
     plan.write(folder)
     environ = {"PYTHONFAULTHANDLER": "1", **native.environ(environ, folder / NATIVE)}
     with (folder / OUTPUT).open("xb") as output, (folder / ERRORS).open("xb") as errors:
-        process = subprocess.Popen(
+        process = start(
             command,
-            env=disclosure.with_key({**environ, journal.VARIABLE: str(folder), **AS_BY_HAND}),
+            {**environ, journal.VARIABLE: str(folder), **AS_BY_HAND},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
             start_new_session=True,
-            preexec_fn=die_with_parent,
         )
         try:
             begin = time.monotonic()
@@ -128,7 +119,3 @@ def end(process: subprocess.Popen) -> None:
     """With everything it has started."""
     os.killpg(process.pid, 9)
     process.wait()
-
-
-def about(line: str) -> str:
-    return line[2 : line.index('"', 2)]

@@ -180,7 +180,7 @@ def test_a_journal_that_the_traced_program_has_broken_is_named(traced: Traced, c
     """Control: each was a TypeError or KeyError somewhere in the search."""
     event, complaint = BROKEN[case]
     [process] = traced([event]).processes.values()
-    with pytest.raises(ValueError, match=rf"0-1\.jsonl: expected a journal: {complaint}"):
+    with pytest.raises(ValueError, match=rf"0-1\.jsonl:1: expected a journal: {complaint}"):
         list(process.events("seen", "op"))
 
 
