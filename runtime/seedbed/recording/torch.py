@@ -1,126 +1,59 @@
-"""torch: a step is one `backward()` with what led to it, and the optimizer's step if one follows."""
+"""torch: what was seen of each step, as bits."""
 
-import ctypes
-import functools
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from weakref import WeakSet
 
 import torch
-from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import Optimizer
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
-from seedbed.recording.writer import harmless, thread_name, writer
+from seedbed.observe.harmless import harmless
+from seedbed.observe.tensors import add, add_leaf, dense, leaves, sample
+from seedbed.observe.torch import parameters, subscribe
+from seedbed.recording.writer import thread_name, writer
 
-INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes an element
-WEIGHTS = 1 << 20
-SAMPLES, SAMPLE = 256, 4096  # bytes each
 LATEST = 64  # steps that may wait for a GPU before the training has to
 
 
 def watch(torch: ModuleType) -> None:
-    """Watch every model's first call, every batch, every backward pass and every optimizer's step."""
-    from torch.nn.modules.module import register_module_forward_pre_hook
-    from torch.utils.data import dataloader
-
-    register_module_forward_pre_hook(before_forward)
-    register_optimizer_step_pre_hook(before_update)
-    register_optimizer_step_post_hook(after_update)
-    torch.autograd.backward = watched_backward(torch.autograd.backward)
-    batches = dataloader._BaseDataLoaderIter
-    batches.__next__ = watched_next(batches.__next__)
+    """Note every model's first call, every batch, every backward pass and every optimizer's step."""
+    notes = {
+        "batch": note_batch,
+        "model": note_model,
+        "call": note_call,
+        "losses": note_losses,
+        "gradients": note_gradients,
+        "update": note_update,
+        "end": end_step,
+    }
+    subscribe(**{event: harmless(note) for event, note in notes.items()})
     writer.described.append(lambda: {"threads": torch.get_num_threads()})
     writer.on_exit.append(end_open_steps)
     os.register_at_fork(after_in_child=here.begin)
 
 
-def watched_backward(backward: Callable) -> Callable:
-    """The loss is noted before, since its memory may be reused; what happens inside a pass (checkpointing) is not."""
-
-    @functools.wraps(backward)
-    def watched(tensors, *args, **kwargs):
-        if is_passing():
-            return backward(tensors, *args, **kwargs)
-        note_losses(tensors)
-        here.passing = True
-        try:
-            return backward(tensors, *args, **kwargs)
-        finally:
-            here.passing = False
-
-    leave_uncompiled(watched)
-    return watched
+def note_model(model: torch.nn.Module) -> None:
+    add(here.step.fingerprint("initial"), [*model.parameters(), *model.buffers()])
 
 
-@harmless
-def leave_uncompiled(function: Callable) -> None:
-    """Have torch.compile run it and all that it calls as they stand, without importing the compiler for that."""
-    from torch._C._dynamo import eval_frame
-
-    skip = eval_frame._FrameAction.SKIP
-    eval_frame.set_code_exec_strategy(function.__code__, eval_frame._FrameExecStrategy(skip, skip))
-
-
-def watched_next(next_batch: Callable) -> Callable:
-    @functools.wraps(next_batch)
-    def watched(self):
-        batch = next_batch(self)
-        note_batch(batch)
-        return batch
-
-    return watched
-
-
-def noting(note: Callable) -> Callable:
-    """Nothing is noted where there are no numbers: in code being compiled, transformed or captured for a GPU."""
-    note = harmless(torch.no_grad()(note))
-
-    @functools.wraps(note)
-    def noting(*args):
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            return
-        if not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):
-            note(*args)
-
-    return noting
-
-
-def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
-    """A module is a model unless a model that was called earlier contains it."""
-    if torch.compiler.is_compiling() or is_passing() or not torch.is_grad_enabled() or module in here.parts:
-        return
-    note_call(module, inputs)
-
-
-@noting
-def note_call(module: torch.nn.Module, inputs: tuple) -> None:
-    end_step_with_loss()
-    if module not in here.models:
-        here.models.add(module)
-        here.parts.update(part for part in module.modules() if part is not module)
-        add(here.step.fingerprint("initial"), [*module.parameters(), *module.buffers()])
+def note_call(model: torch.nn.Module, inputs: tuple) -> None:
     add(here.step.fingerprint("data"), inputs)
 
 
-@noting
-def note_batch(batch: object) -> None:
-    end_step_with_loss()
+def note_batch(batch: object, _: object) -> None:
     for part in leaves(batch):
         add_leaf(here.step.fingerprint("data"), sample(part))
 
 
-@noting
 def note_losses(tensors) -> None:
-    end_step_with_loss()
     open_steps[thread_name()] = here.step
     for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
         here.step.losses.append(tensor.detach() if tensor.numel() == 1 else tensor.detach().sum())
 
 
-@noting
-def before_update(optimizer: Optimizer, *_: object) -> None:
+def note_gradients(optimizer: Optimizer) -> None:
     if optimizer not in here.optimizers:
         here.optimizers.add(optimizer)
         add(here.step.fingerprint("initial"), parameters(optimizer))
@@ -129,14 +62,8 @@ def before_update(optimizer: Optimizer, *_: object) -> None:
     here.step.norms += norms([gradient for gradient in gradients if gradient is not None])
 
 
-@noting
-def after_update(optimizer: Optimizer, *_: object) -> None:
+def note_update(optimizer: Optimizer) -> None:
     add(here.step.fingerprint("parameters"), parameters(optimizer))
-    end_step()
-
-
-def parameters(optimizer: Optimizer) -> list[torch.Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def norms(gradients: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -184,34 +111,20 @@ class Step:
 
 
 class Here(threading.local):
-    """What the thread that asks has seen: several may train at once, one model or each its own."""
+    """What the thread that asks is at."""
 
     def __init__(self) -> None:
-        self.models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
-        self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside them
         self.optimizers: WeakSet[Optimizer] = WeakSet()
-        self.passing = False  # whether a backward pass is under way
         self.step = Step()
 
     def begin(self) -> None:
-        """A forked child has the step of no thread, but knows what its parent knew."""
+        """A forked child has the step of no thread."""
         open_steps.clear()
         self.step = Step()
 
 
 here = Here()
 open_steps: dict[str, Step] = {}  # by thread: those that have a loss
-
-
-def is_passing() -> bool:
-    """Whether this is inside a backward pass; on a GPU its threads are torch's own."""
-    return here.passing or torch._C._current_autograd_node() is not None
-
-
-def end_step_with_loss() -> None:
-    """A loss that no optimizer has followed is a step too: gradients may be accumulated over several."""
-    if here.step.losses:
-        end_step()
 
 
 def end_step() -> None:
@@ -228,76 +141,3 @@ def end_open_steps() -> None:
         step.fetch()
         writer.step(step, name)
     open_steps.clear()
-
-
-def sample(part: torch.Tensor | tuple) -> torch.Tensor | tuple:
-    """Of a large tensor on the CPU every part a little: the model sees all of it, often faster, on a GPU."""
-    if not isinstance(part, torch.Tensor) or part.is_cuda or part.nbytes <= SAMPLES * SAMPLE:
-        return part
-    rows = dense(part).reshape(-1).view(torch.uint8)
-    return rows[: len(rows) // SAMPLES * SAMPLES].view(SAMPLES, -1)[:, :SAMPLE]
-
-
-def add(fingerprint: Fingerprint, value: object) -> None:
-    """Every tensor, array, number and string inside it."""
-    for part in leaves(value):
-        add_leaf(fingerprint, part)
-
-
-def add_leaf(fingerprint: Fingerprint, part: torch.Tensor | tuple) -> None:
-    if isinstance(part, torch.Tensor):
-        add_tensor(fingerprint, dense(part))
-    else:
-        fingerprint.add(*part)
-
-
-def leaves(value: object) -> Iterator[torch.Tensor | tuple]:
-    """What a batch holds, in order; objects of unknown types are passed over."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, part in value.items():
-            yield (repr(name),)
-            yield from leaves(part)
-    elif isinstance(value, bytes | str | int | float | complex | None):
-        yield (repr(value),)
-    elif hasattr(value, "tobytes"):  # numpy
-        yield f"{value.shape} {value.dtype}", value.tobytes()
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from leaves(part)
-
-
-def dense(tensor: torch.Tensor) -> torch.Tensor:
-    """The numbers that this process holds of it, in one piece of memory."""
-    if hasattr(tensor, "to_local"):  # a shard
-        tensor = tensor.to_local()
-    if tensor.layout != torch.strided:
-        tensor = tensor.coalesce().values()
-    return tensor.detach().resolve_conj().resolve_neg().contiguous()
-
-
-def add_tensor(fingerprint: Fingerprint, tensor: torch.Tensor) -> None:
-    what = f"{tuple(tensor.shape)} {tensor.dtype}"
-    if tensor.device.type == "cpu":
-        size = tensor.numel() * tensor.element_size()
-        fingerprint.add(what, (ctypes.c_char * size).from_address(tensor.data_ptr()) if size else b"")
-    else:
-        fingerprint.add(what)
-        fingerprint.sums.append(weighted_sum(tensor.reshape(-1).view(INTEGERS[tensor.element_size()])))
-
-
-def weighted_sum(integers: torch.Tensor) -> torch.Tensor:
-    """A sum modulo 2**64 in which every place has an odd weight of its own: it changes with any one bit."""
-    weights = weights_on(integers.device)
-    total = torch.zeros((), dtype=torch.int64, device=integers.device)
-    for row, chunk in enumerate(integers.split(WEIGHTS)):
-        total += (chunk * weights[: len(chunk)]).sum() * (2 * row + 1)
-    return total
-
-
-@functools.cache
-def weights_on(device: torch.device) -> torch.Tensor:
-    """Odd 64-bit numbers that look random (8 MiB)."""
-    weights = torch.arange(1, WEIGHTS + 1, device=device) * -0x61C8864680B583EB  # 2**64 / golden ratio
-    return (weights ^ (weights >> 29)) * -0x40A7B892E31B1A47 | 1

@@ -4,7 +4,6 @@ Each thread that trains counts its own steps: which thread comes first would oth
 """
 
 import atexit
-import functools
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seedbed import lineage, process, terminal
+from seedbed.observe.harmless import harmless
 from seedbed.observe.lines import Lines, first_new
 from seedbed.recording import facts
 
@@ -120,19 +120,3 @@ def thread_name() -> str:
 
 
 writer = Writer()
-failures: set[str] = set()
-
-
-def harmless(note: Callable) -> Callable:
-    """What cannot be recorded is said once; the training goes on."""
-
-    @functools.wraps(note)
-    def harmless(*args):
-        try:
-            return note(*args)
-        except Exception as error:
-            if note.__name__ not in failures:
-                failures.add(note.__name__)
-                terminal.log(f"the record misses something ({note.__name__}): {str(error).partition(chr(10))[0]}")
-
-    return harmless

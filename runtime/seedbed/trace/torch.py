@@ -4,7 +4,6 @@ Modules, batches, gradients and parameters are written down in every step. Opera
 plan names: a dispatch mode sees them below autograd, where each is one call of a kernel.
 """
 
-import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -15,15 +14,13 @@ import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules import module as modules
-from torch.optim import optimizer as optimizers
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import dataloader
 from torch.utils.weak import WeakIdKeyDictionary
 
 from seedbed.observe.fingerprint import Fingerprint
-from seedbed.recording.torch import add
+from seedbed.observe.tensors import add
+from seedbed.observe.torch import parameters, subscribe
 from seedbed.trace import journal
-from seedbed.wrapping import after
 
 FRESH = {f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")}
 ASYNCHRONOUS = ("c10d::", "_c10d_functional::")  # what they write is not there yet when they return
@@ -33,17 +30,13 @@ OF_NO_INTEREST = ("profiler::", "prim::", "debugprims::", "aten::set_")
 
 names = WeakIdKeyDictionary()  # of modules and parameters
 _watching = True
-_passes = 0  # backward passes in this step: 0 or 1
 
 
 def start() -> None:
     """Watch modules, optimizers and data loaders; watch operations if the plan has steps to detail."""
+    subscribe(batch=note_batch, gradients=note_gradients, update=note_update, end=finish_step)  # first: it begins steps
     modules.register_module_forward_pre_hook(enter_module)
     modules.register_module_forward_hook(leave_module, always_call=True)
-    optimizers.register_optimizer_step_pre_hook(note_gradients)
-    optimizers.register_optimizer_step_post_hook(note_update)
-    after(dataloader._BaseDataLoaderIter, "__next__", note_batch)
-    torch.autograd.backward = counted(torch.autograd.backward)
     os.register_at_fork(after_in_child=stop)
     if journal.plan.last or journal.plan.fill is not None:
         operations.__enter__()
@@ -271,30 +264,13 @@ def learn_names(root: nn.Module) -> None:
         names[parameter] = path
 
 
-def counted(backward):
-    """Steps are counted as in a record: each backward pass is one, and an optimizer's step after it belongs to it."""
-
-    @functools.wraps(backward)
-    def watched(*args, **kwargs):
-        global _passes
-        inner = torch._C._current_autograd_node() is not None  # gradient checkpointing: a pass inside a pass
-        if _watching and not inner:
-            if _passes:
-                finish_step()
-            _passes += 1
-        return backward(*args, **kwargs)
-
-    return watched
-
-
 def finish_step() -> None:
-    global _passes
-    _passes = 0
-    operations.forward.clear()
-    journal.finish_step()
+    if _watching:
+        operations.forward.clear()
+        journal.finish_step()
 
 
-def note_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
+def note_gradients(optimizer: torch.optim.Optimizer) -> None:
     with unwatched() as watched:
         if watched:
             pairs = {name: parameter.grad for name, parameter in named_parameters(optimizer)}
@@ -302,17 +278,15 @@ def note_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
             see("gradients", type(optimizer).__name__, list(found.values()), labels=list(found))
 
 
-def note_update(optimizer: torch.optim.Optimizer, *_: object) -> None:
+def note_update(optimizer: torch.optim.Optimizer) -> None:
     with unwatched() as watched:
         if watched:
             found = dict(named_parameters(optimizer))
             see("update", type(optimizer).__name__, list(found.values()), labels=list(found))
-            finish_step()
 
 
 def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
-    every = (parameter for group in optimizer.param_groups for parameter in group["params"])
-    for number, parameter in enumerate(every):
+    for number, parameter in enumerate(parameters(optimizer)):
         yield names.get(parameter, f"parameter {number}"), parameter
 
 

@@ -1,0 +1,88 @@
+"""What commands share: arguments, the environment for what they run, and errors of one line."""
+
+import argparse
+import importlib.util
+import re
+import shutil
+from collections.abc import Callable
+
+from seedbed import environment, terminal
+from seedbed.settings import GPU
+
+MOST = 100_000  # runs
+LONGEST_LINE = 1000
+
+
+def add_seed_and_mode(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--seed", help="0 to 4294967295 (default: SEEDBED_SEED, else 42)")
+    verb.add_argument("--mode", help="strict, warn or off (default: SEEDBED_MODE, else strict)")
+
+
+def add_what_counts(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)")
+    verb.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
+
+
+def add_command(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+
+
+def add_json(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--json", action="store_true", help="for programs")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not environment.is_number(text) or not least <= int(text) <= MOST:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {MOST}, found {text!r}")
+        return int(text)
+
+    return number
+
+
+def tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, such as 1e-6, found {text!r}")
+    return number
+
+
+def pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from error
+    return text
+
+
+def command_of(options: argparse.Namespace) -> list[str]:
+    return options.command[1:] if options.command[:1] == ["--"] else options.command
+
+
+def complaint_about(command: list[str], verb: str) -> str | None:
+    """Why the verb cannot run it; None: it can."""
+    if not command:
+        return f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"
+    return None if shutil.which(command[0]) else f"{command[0]}: no such command on PATH"
+
+
+def environment_for(environ: dict[str, str], seed: str | None, mode: str | None) -> dict[str, str]:
+    """`environ` with what was set before taken out, and the seed's and the mode's put in. ValueError: no such."""
+    environment.adjust(environ, "off")
+    environ |= {name: value for name, value in (("SEEDBED_SEED", seed), ("SEEDBED_MODE", mode)) if value is not None}
+    libraries = tuple(name for name in GPU if importlib.util.find_spec(name))
+    environment.adjust(environ, environment.mode(environ), libraries)
+    environment.check(environ)
+    return environ
+
+
+def wrong(message: str, status: int = 2) -> int:
+    return terminal.say(one_line(message), status)
+
+
+def one_line(message: str) -> str:
+    line = terminal.printable(message)
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

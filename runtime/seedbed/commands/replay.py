@@ -1,0 +1,39 @@
+"""`seedbed replay`: the docker run that repeats a recorded run."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+from seedbed import environment, terminal
+from seedbed.commands.arguments import wrong
+
+EXAMPLE = "seedbed replay records/a"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("record", type=Path, metavar="RECORD", help="what seedbed run --record wrote")
+    parser.add_argument("--image", help="another name of the image (default: as in the record)")
+    parser.add_argument("--run", action="store_true", help="run it instead of printing it")
+
+
+def command(options: argparse.Namespace) -> int:
+    try:
+        environment.mode(os.environ)
+        from seedbed import replay
+        from seedbed.recording import record
+
+        recorded = record.read(options.record)
+        command = replay.docker_run(recorded, options.image)
+        warnings = list(replay.warnings(recorded))
+    except ValueError as error:
+        return wrong(f"replay: {error}")
+    for warning in warnings:
+        terminal.log(f"warning: {warning}")
+    if not options.run:
+        terminal.show(replay.as_shell(command))
+        return 0
+    program = shutil.which(command[0])
+    if program is None:
+        return wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
+    os.execv(program, command)

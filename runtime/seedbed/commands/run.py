@@ -1,0 +1,84 @@
+"""`seedbed run`: a command in the environment asked for."""
+
+import argparse
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from seedbed import environment, terminal
+from seedbed.commands.arguments import add_command, add_seed_and_mode, command_of, environment_for, wrong
+from seedbed.settings import PORTABLE
+
+EXAMPLE = "seedbed run --seed 7 -- python train.py --epochs 3"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_seed_and_mode(parser)
+    parser.add_argument(
+        "--portable", action="store_true", help="one thread, AVX2, no TF32: fewer bits follow the machine"
+    )
+    parser.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
+    add_command(parser)
+
+
+def command(options: argparse.Namespace) -> int:
+    """Become the command, in the environment asked for."""
+    command = command_of(options)
+    if not command:
+        return wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
+    try:
+        environ = environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
+    except ValueError as error:
+        return wrong(str(error))
+    program = shutil.which(command[0])
+    if program is None:
+        return wrong(f"{command[0]}: no such command on PATH", 127)
+    if options.audit:
+        environ["SEEDBED_AUDIT"] = "1"
+    announce(environ)
+    if options.audit or options.record:
+        from seedbed import leftovers
+
+        with leftovers.Ended():
+            return run_watched(options, program, command, environ)
+    os.execve(program, command, environ)
+
+
+def announce(environ: dict[str, str]) -> None:
+    """The entrypoint's line."""
+    if environ.get("SEEDBED_QUIET") == "1":
+        return
+    seed, mode = environment.seed(environ), environment.mode(environ)
+    line = {
+        "strict": f"seed {seed}, mode strict, threads {environ.get('OMP_NUM_THREADS')}",
+        "warn": f"seed {seed}, mode warn (attention's backward stays nondeterministic), "
+        f"threads {environ.get('OMP_NUM_THREADS')}",
+        "off": "mode off (nothing is seeded)",
+    }[mode]
+    image = f", image {environ['SEEDBED_IMAGE']}" if "SEEDBED_IMAGE" in environ else ""
+    terminal.log(f"{line}{image}")
+
+
+def portable(options: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name, (value, _) in PORTABLE.items()} if options.portable else {}
+
+
+def run_watched(options: argparse.Namespace, program: str, command: list[str], environ: dict[str, str]) -> int:
+    if not options.audit:
+        return run_recorded(command, options.record, environ)
+    from seedbed import run
+
+    recorded = partial(run_recorded, command, options.record)
+    return run.audited(environ, recorded if options.record else partial(run.as_child, program, command))
+
+
+def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> int:
+    from seedbed.recording import launch
+
+    try:
+        status = launch.record_run(command, folder, environ, echo=True)
+    except ValueError as error:
+        return wrong(str(error))
+    return status if status >= 0 else 128 - status  # as a shell tells a signal

@@ -1,0 +1,23 @@
+"""What watches a training does it no harm."""
+
+import functools
+from collections.abc import Callable
+
+from seedbed import terminal
+
+failures: set[str] = set()
+
+
+def harmless(note: Callable) -> Callable:
+    """What cannot be recorded is said once; the training goes on."""
+
+    @functools.wraps(note)
+    def harmless(*args):
+        try:
+            return note(*args)
+        except Exception as error:
+            if note.__name__ not in failures:
+                failures.add(note.__name__)
+                terminal.log(f"the record misses something ({note.__name__}): {str(error).partition(chr(10))[0]}")
+
+    return harmless

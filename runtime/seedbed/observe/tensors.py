@@ -1,0 +1,86 @@
+"""Fingerprints of torch's tensors, and of what holds them, wherever they lie."""
+
+import ctypes
+import functools
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from seedbed.observe.fingerprint import Fingerprint
+
+INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes an element
+WEIGHTS = 1 << 20
+SAMPLES, SAMPLE = 256, 4096  # bytes each
+
+
+def sample(part: torch.Tensor | tuple) -> torch.Tensor | tuple:
+    """Of a large tensor on the CPU every part a little: the model sees all of it, often faster, on a GPU."""
+    if not isinstance(part, torch.Tensor) or part.is_cuda or part.nbytes <= SAMPLES * SAMPLE:
+        return part
+    rows = dense(part).reshape(-1).view(torch.uint8)
+    return rows[: len(rows) // SAMPLES * SAMPLES].view(SAMPLES, -1)[:, :SAMPLE]
+
+
+def add(fingerprint: Fingerprint, value: object) -> None:
+    """Every tensor, array, number and string inside it."""
+    for part in leaves(value):
+        add_leaf(fingerprint, part)
+
+
+def add_leaf(fingerprint: Fingerprint, part: torch.Tensor | tuple) -> None:
+    if isinstance(part, torch.Tensor):
+        add_tensor(fingerprint, dense(part))
+    else:
+        fingerprint.add(*part)
+
+
+def leaves(value: object) -> Iterator[torch.Tensor | tuple]:
+    """What a batch holds, in order; objects of unknown types are passed over."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield (repr(name),)
+            yield from leaves(part)
+    elif isinstance(value, bytes | str | int | float | complex | None):
+        yield (repr(value),)
+    elif hasattr(value, "tobytes"):  # numpy
+        yield f"{value.shape} {value.dtype}", value.tobytes()
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from leaves(part)
+
+
+def dense(tensor: torch.Tensor) -> torch.Tensor:
+    """The numbers that this process holds of it, in one piece of memory."""
+    if hasattr(tensor, "to_local"):  # a shard
+        tensor = tensor.to_local()
+    if tensor.layout != torch.strided:
+        tensor = tensor.coalesce().values()
+    return tensor.detach().resolve_conj().resolve_neg().contiguous()
+
+
+def add_tensor(fingerprint: Fingerprint, tensor: torch.Tensor) -> None:
+    what = f"{tuple(tensor.shape)} {tensor.dtype}"
+    if tensor.device.type == "cpu":
+        size = tensor.numel() * tensor.element_size()
+        fingerprint.add(what, (ctypes.c_char * size).from_address(tensor.data_ptr()) if size else b"")
+    else:
+        fingerprint.add(what)
+        fingerprint.sums.append(weighted_sum(tensor.reshape(-1).view(INTEGERS[tensor.element_size()])))
+
+
+def weighted_sum(integers: torch.Tensor) -> torch.Tensor:
+    """A sum modulo 2**64 in which every place has an odd weight of its own: it changes with any one bit."""
+    weights = weights_on(integers.device)
+    total = torch.zeros((), dtype=torch.int64, device=integers.device)
+    for row, chunk in enumerate(integers.split(WEIGHTS)):
+        total += (chunk * weights[: len(chunk)]).sum() * (2 * row + 1)
+    return total
+
+
+@functools.cache
+def weights_on(device: torch.device) -> torch.Tensor:
+    """Odd 64-bit numbers that look random (8 MiB)."""
+    weights = torch.arange(1, WEIGHTS + 1, device=device) * -0x61C8864680B583EB  # 2**64 / golden ratio
+    return (weights ^ (weights >> 29)) * -0x40A7B892E31B1A47 | 1

@@ -1,0 +1,157 @@
+"""torch: when a step of a training begins and ends, and what is in it: hooked once, and told to all who subscribe.
+
+A step is one `backward()` with what led to it, and the optimizer's step if one follows. A loss that no optimizer has
+followed ends at the next batch, call of a model or `backward()`: gradients may be accumulated over several.
+"""
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from weakref import WeakSet
+
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import dataloader
+
+from seedbed.observe.harmless import harmless
+from seedbed.wrapping import after
+
+subscribers: list[dict[str, Callable]] = []
+
+
+def subscribe(**events: Callable) -> None:
+    """Have these called in the thread that trains, without gradients.
+
+    `batch(batch, loader)`, `model(model)` before the first and `call(model, inputs)` before each call by the script
+    itself, `losses(tensors)` before `backward`, `gradients(optimizer)` and `update(optimizer)` before and after its
+    step, and `end()` when the training's step is over.
+    """
+    if not subscribers:
+        hook()
+    subscribers.append(events)
+
+
+def hook() -> None:
+    register_module_forward_pre_hook(before_forward)
+    register_optimizer_step_pre_hook(before_update)
+    register_optimizer_step_post_hook(after_update)
+    torch.autograd.backward = watched(torch.autograd.backward)
+    after(dataloader._BaseDataLoaderIter, "__next__", after_batch)
+    os.register_at_fork(after_in_child=here.begin)
+
+
+class Here(threading.local):
+    """What the thread that asks has seen: several may train at once, one model or each its own."""
+
+    def __init__(self) -> None:
+        self.models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
+        self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside them
+        self.passing = False  # whether a backward pass is under way
+        self.pending = False  # whether this step has a loss
+
+    def begin(self) -> None:
+        """A forked child has the step of no thread, but knows what its parent knew."""
+        self.pending = False
+
+
+here = Here()
+
+
+def tell(event: str, *about: object) -> None:
+    with torch.no_grad():
+        for events in subscribers:
+            if event in events:
+                events[event](*about)
+
+
+def has_numbers() -> bool:
+    """There are none in code that is being compiled, transformed or captured for a GPU."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
+
+
+def is_passing() -> bool:
+    """Whether this is inside a backward pass; on a GPU its threads are torch's own."""
+    return here.passing or torch._C._current_autograd_node() is not None
+
+
+def end_pending() -> None:
+    if here.pending:
+        end()
+
+
+def end() -> None:
+    here.pending = False
+    tell("end")
+
+
+def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
+    """A module is a model unless a model that was called earlier contains it."""
+    if torch.compiler.is_compiling() or is_passing() or not torch.is_grad_enabled() or module in here.parts:
+        return
+    if has_numbers():
+        end_pending()
+        meet(module)
+        tell("call", module, inputs)
+
+
+@harmless
+def meet(model: torch.nn.Module) -> None:
+    if model not in here.models:
+        here.models.add(model)
+        here.parts.update(part for part in model.modules() if part is not model)
+        tell("model", model)
+
+
+def after_batch(batch: object, loader: object) -> None:
+    if has_numbers():
+        end_pending()
+        tell("batch", batch, loader)
+
+
+def watched(backward: Callable) -> Callable:
+    """Losses are told before, since their memory may be reused; what happens inside a pass (checkpointing) is not."""
+
+    @functools.wraps(backward)
+    def watched(tensors, *args, **kwargs):
+        if is_passing():
+            return backward(tensors, *args, **kwargs)
+        if has_numbers():
+            end_pending()
+            here.pending = True
+            tell("losses", tensors)
+        here.passing = True
+        try:
+            return backward(tensors, *args, **kwargs)
+        finally:
+            here.passing = False
+
+    leave_uncompiled(watched)
+    return watched
+
+
+@harmless
+def leave_uncompiled(function: Callable) -> None:
+    """Have torch.compile run it and all that it calls as they stand, without importing the compiler for that."""
+    from torch._C._dynamo import eval_frame
+
+    skip = eval_frame._FrameAction.SKIP
+    eval_frame.set_code_exec_strategy(function.__code__, eval_frame._FrameExecStrategy(skip, skip))
+
+
+def before_update(optimizer: Optimizer, *_: object) -> None:
+    if has_numbers():
+        tell("gradients", optimizer)
+
+
+def after_update(optimizer: Optimizer, *_: object) -> None:
+    if has_numbers():
+        tell("update", optimizer)
+        end()
+
+
+def parameters(optimizer: Optimizer) -> list[torch.Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
