@@ -7,6 +7,7 @@ That is settings.sh, the tables in docs/ and the set of modules in seedbed/boot.
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -49,8 +50,11 @@ def quoted(value: str | None) -> str:
 
 def with_modules(hook: str) -> str:
     """The hook's source with the names of `APART` in its set: it has no time to import them."""
-    lines = "".join(f'    "{row.name}",\n' for row in APART)
-    return re.sub(r"(DRAW_NAMES_APART = {\n).*?(}\n)", lambda match: match[1] + lines + match[2], hook, flags=re.DOTALL)
+    names = "\n".join(textwrap.wrap(" ".join(f'"{row.name}",' for row in APART), 116, break_on_hyphens=False))
+    pattern = r"(DRAW_NAMES_APART = {\n).*?(}\n)"
+    return re.sub(
+        pattern, lambda match: f"{match[1]}{textwrap.indent(names, '    ')}\n{match[2]}", hook, flags=re.DOTALL
+    )
 
 
 def filled(page: str) -> str:

@@ -15,35 +15,10 @@ ENTROPY = "seeded from entropy or the number of the process: another result in e
 LOCKED = "added up under a lock, in the order in which threads arrive: add up their parts in a fixed order"
 LISTING = "directory listing in the file system's order; sort it"
 LISTINGS = {"listdir", "scandir", "iterdir", "glob", "iglob", "rglob"}
-IN_ORDER = {
-    "list",
-    "tuple",
-    "enumerate",
-    "iter",
-    "map",
-    "zip",
-    "fromkeys",
-    "join",
-    "stack",
-    "cat",
-    "array",
-    "chain",
-    "reduce",
-}
-NO_ORDER = {
-    "sorted",
-    "len",
-    "set",
-    "frozenset",
-    "WeakSet",
-    "Counter",
-    "any",
-    "all",
-    "min",
-    "max",
-    "update",
-    "isdisjoint",
-}
+IN_ORDER = {"list", "tuple", "enumerate", "iter", "map", "zip", "fromkeys"}
+IN_ORDER |= {"join", "stack", "cat", "array", "chain", "reduce"}
+NO_ORDER = {"sorted", "len", "set", "frozenset", "WeakSet", "Counter"}
+NO_ORDER |= {"any", "all", "min", "max", "update", "isdisjoint"}
 NO_ORDER_OF_LISTING = {*NO_ORDER, "sum"}
 BY_ARRIVAL = {"as_completed", "imap_unordered"}
 SORTING = {"sorted", "min", "max", "nsmallest", "nlargest", "sort", "argsort"}

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable
 
 
-def around(owner: object, name: str, call: Callable) -> None:
-    """Have `call(original, *args, **kwargs)` called for each call of `owner.name`."""
+def around(owner: object, name: str, call: Callable) -> Callable:
+    """Have `call(original, *args, **kwargs)` called for each call of `owner.name`. Returns what stands there now."""
     original = getattr(owner, name)
 
     @functools.wraps(original)
@@ -13,6 +13,7 @@ def around(owner: object, name: str, call: Callable) -> None:
         return call(original, *args, **kwargs)
 
     setattr(owner, name, wrapped)
+    return wrapped
 
 
 def before(owner: object, name: str, note: Callable[..., object]) -> None:

@@ -16,6 +16,7 @@ from seedbed import callers
 from seedbed.audit.notes import note_at
 from seedbed.libraries import threads
 from seedbed.libraries.random import LEFT
+from seedbed.wrapping import around, before
 
 FUNCTIONS = {  # module -> what draws from its global generator, as far as Python calls it
     "torch": "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
@@ -43,15 +44,12 @@ def start() -> None:
     """Watch `random` and numpy from their import on, torch and TensorFlow from the first thread on."""
     threads.install()
     threads.drawn = drawn
-    begin = threading.Thread.start
 
-    @functools.wraps(begin)
-    def start_watched(self):
-        self._seedbed_beside = threading.enumerate()
+    def note_beside(thread: threading.Thread) -> None:
+        thread._seedbed_beside = threading.enumerate()
         watch_frameworks()
-        begin(self)
 
-    threading.Thread.start = start_watched
+    before(threading.Thread, "start", note_beside)
 
 
 def watch_frameworks() -> None:
@@ -100,14 +98,13 @@ def telling_unless_shared(method: Callable, shared: object) -> Callable:
 
 def watch_numpy(numpy_random: ModuleType) -> None:
     """Generators made by `default_rng` and `RandomState` tell of each draw; they draw what they would."""
-    make, generator = numpy_random.default_rng, telling(numpy_random.Generator)
+    generator = telling(numpy_random.Generator)
 
-    @functools.wraps(make)
-    def default_rng(seed=None):
+    def default_rng(make, seed=None):
         made = make(seed)
         return generator(made.bit_generator) if type(made) is generator.__base__ and made is not seed else made
 
-    numpy_random.default_rng = default_rng
+    around(numpy_random, "default_rng", default_rng)
     numpy_random.RandomState = telling(numpy_random.RandomState)
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from seedbed import environment, process
 from seedbed.libraries import tasks
+from seedbed.wrapping import around
 
 
 def configure(backends: ModuleType) -> None:
@@ -33,49 +34,37 @@ def number_backend(backend: type, kind: type[tasks.Task]) -> None:
     if hasattr(backend, "configure"):
         remember_where(backend)
     for name in {"submit", "apply_async"} & set(dir(backend)):  # the one, or the other until 1.4
-        setattr(backend, name, send_numbered(getattr(backend, name), kind))
+        around(backend, name, functools.partial(send_numbered, kind))
 
 
 def remember_where(backend: type) -> None:
-    make_ready = backend.configure
-
-    @functools.wraps(make_ready)
-    def configure_here(self, *args, **kwargs):
+    def configure_here(make_ready, self, *args, **kwargs):
         self._seedbed_here = process.Here()
         return make_ready(self, *args, **kwargs)
 
-    backend.configure = configure_here
+    around(backend, "configure", configure_here)
 
 
-def send_numbered(send, kind: type[tasks.Task]):
-    @functools.wraps(send)
-    def send_numbered(self, func, callback=None):
-        here = getattr(self, "_seedbed_here", None) or process.Here()
-        if kind is tasks.ThreadTask:
-            from seedbed.libraries import threads
+def send_numbered(kind: type[tasks.Task], send, self, func, callback=None):
+    here = getattr(self, "_seedbed_here", None) or process.Here()
+    if kind is tasks.ThreadTask:
+        from seedbed.libraries import threads
 
-            threads.install()
-        func.items = [
-            (kind(function, f"j{here.count('joblib')}", here), *arguments) for function, *arguments in func.items
-        ]
-        return send(self, func, callback)
-
-    return send_numbered
+        threads.install()
+    func.items = [(kind(call, f"j{here.count('joblib')}", here), *arguments) for call, *arguments in func.items]
+    return send(self, func, callback)
 
 
 def share_cpus(backends: ModuleType) -> None:
     """joblib divides the CPUs among its workers unless OMP_NUM_THREADS is set: it does so too if the value is ours."""
-    base = backends.ParallelBackendBase
-    prepare = base._prepare_worker_env
 
-    @functools.wraps(prepare)
-    def prepare_worker_env(self, n_jobs):
+    def prepare_worker_env(prepare, self, n_jobs):
         environ = prepare(self, n_jobs)
         if getattr(self, "inner_max_num_threads", None) is None and environment.threads_are_ours(os.environ):
             environ["OMP_NUM_THREADS"] = str(max(1, backends.cpu_count() // n_jobs))
         return environ
 
-    base._prepare_worker_env = prepare_worker_env
+    around(backends.ParallelBackendBase, "_prepare_worker_env", prepare_worker_env)
 
 
 def own_environment(environ: os._Environ) -> tuple:

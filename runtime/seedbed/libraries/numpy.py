@@ -4,10 +4,10 @@
 looked up at each call; it is not documented, so it is tried out before it is relied on.
 """
 
-import functools
 from types import ModuleType
 
 from seedbed import process, terminal
+from seedbed.wrapping import around
 
 missing = process.stream("numpy")
 
@@ -30,26 +30,23 @@ def is_locked(numpy_random: ModuleType) -> bool:
 
 def note_seeds(numpy_random: ModuleType) -> None:
     """Note what the user gives to the global generator: a seed, or a state that was saved before."""
-    with_seed = numpy_random.seed
 
-    @functools.wraps(with_seed)
-    def seed(seed=None):
+    def seed(with_seed, seed=None):
         process.note("numpy", seed)
         with_seed(seed)
 
-    numpy_random.seed = seed
+    around(numpy_random, "seed", seed)
     if hasattr(numpy_random, "set_state"):
         note_restored_states(numpy_random)
 
 
 def note_restored_states(numpy_random: ModuleType) -> None:
-    @functools.wraps(numpy_random.set_state)
-    def set_state(state):
+    def set_state(_, state):
         numpy_random.mtrand._rand.set_state(state)
         restored = numpy_random.get_state()
         process.note("numpy", lambda: process.digest(f"{restored[1].tolist()} {restored[2:]}"))
 
-    numpy_random.set_state = set_state
+    around(numpy_random, "set_state", set_state)
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:

@@ -6,12 +6,12 @@ may race with them, as it does without a pool.
 
 from __future__ import annotations  # `tasks` may be half imported: see below
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from seedbed import process
 from seedbed.libraries import tasks  # its names are looked up late: unpickling a task may be what imports us
+from seedbed.wrapping import around
 
 
 def configure(module: ModuleType) -> None:
@@ -21,10 +21,8 @@ def configure(module: ModuleType) -> None:
 def number_pool(module: ModuleType) -> None:
     """Of multiprocessing, multiprocess or billiard, and what is derived from them, such as torch's and joblib's."""
     number_threads(module.ThreadPool)
-    start = module.Pool.__init__
 
-    @functools.wraps(start)
-    def start_numbered(self, *args, **kwargs):
+    def start_numbered(start, self, *args, **kwargs):
         name = f"p{process.count('pool')}"
         start(self, *args, **kwargs)
         if not isinstance(self, module.ThreadPool):
@@ -32,20 +30,18 @@ def number_pool(module: ModuleType) -> None:
         elif len(self._pool) > 1:
             self._taskqueue = TaskQueue(self._taskqueue, name, tasks.ThreadTask)
 
-    module.Pool.__init__ = start_numbered
+    around(module.Pool, "__init__", start_numbered)
 
 
 def number_threads(thread_pool: type) -> None:
     """The initializer of a pool of several threads runs at a place of its own, and not in a race for the generators."""
-    start = thread_pool.__init__
 
-    @functools.wraps(start)
-    def start_initialized(self, processes=None, initializer=None, initargs=()):
+    def start_initialized(start, self, processes=None, initializer=None, initargs=()):
         if initializer is not None and processes != 1:
             initializer = thread_initializer(initializer)
         start(self, processes, initializer, initargs)
 
-    thread_pool.__init__ = start_initialized
+    around(thread_pool, "__init__", start_initialized)
 
 
 def thread_initializer(function: Callable) -> tasks.ThreadInitializer:
@@ -91,23 +87,19 @@ class TaskQueue:
 def number_executor(module: ModuleType) -> None:
     """concurrent.futures.ProcessPoolExecutor, or loky's."""
     executor = module.ProcessPoolExecutor
-    submit = executor.submit
 
-    @functools.wraps(submit)
-    def submit_numbered(self, fn, /, *args, **kwargs):
+    def submit_numbered(submit, self, fn, /, *args, **kwargs):
         return submit(self, tasks.Task(fn, number_in(self, "e")), *args, **kwargs)
 
-    executor.submit = submit_numbered
+    around(executor, "submit", submit_numbered)
     name_at_start(executor, "e")
 
 
 def number_thread_executor(module: ModuleType) -> None:
     """concurrent.futures.ThreadPoolExecutor, which asyncio and dask's threads use too."""
     executor = module.ThreadPoolExecutor
-    submit = executor.submit
 
-    @functools.wraps(submit)
-    def submit_numbered(self, fn, /, *args, **kwargs):
+    def submit_numbered(submit, self, fn, /, *args, **kwargs):
         if self._max_workers > 1:
             from seedbed.libraries import threads
 
@@ -115,33 +107,28 @@ def number_thread_executor(module: ModuleType) -> None:
             fn = tasks.ThreadTask(fn, number_in(self, "t"))
         return submit(self, fn, *args, **kwargs)
 
-    executor.submit = submit_numbered
+    around(executor, "submit", submit_numbered)
     name_at_start(executor, "t")
     initialize_at_a_place(executor)
 
 
 def initialize_at_a_place(executor: type) -> None:
-    start = executor.__init__
-
-    @functools.wraps(start)
-    def start_initialized(self, *args, **kwargs):
+    def start_initialized(start, self, *args, **kwargs):
         start(self, *args, **kwargs)
         if self._max_workers > 1 and getattr(self, "_initializer", None) is not None:
             self._initializer = thread_initializer(self._initializer)
 
-    executor.__init__ = start_initialized
+    around(executor, "__init__", start_initialized)
 
 
 def name_at_start(pool: type, letter: str) -> None:
     """Each pool has a number in the order in which they are made, not in that of their first tasks."""
-    start = pool.__init__
 
-    @functools.wraps(start)
-    def start_named(self, *args, **kwargs):
+    def start_named(start, self, *args, **kwargs):
         self._seedbed_name = f"{letter}{process.count(letter)}"
         start(self, *args, **kwargs)
 
-    pool.__init__ = start_named
+    around(pool, "__init__", start_named)
 
 
 def number_in(pool: object, letter: str) -> str:

@@ -3,10 +3,10 @@
 pytest-randomly seeds before each test too, later than this, and so wins.
 """
 
-import functools
 from types import ModuleType
 
 from seedbed import lineage, process
+from seedbed.wrapping import around
 
 
 def configure(runner: ModuleType) -> None:
@@ -17,10 +17,8 @@ def configure(runner: ModuleType) -> None:
     """
     if lineage.is_program():
         lineage.path = ""
-    call_and_report = runner.call_and_report
 
-    @functools.wraps(call_and_report)
-    def started_over(item, when, *arguments, **options):
+    def started_over(call_and_report, item, when, *arguments, **options):
         if when != "teardown":
             process.start_over("" if when == "call" else f"{lineage.path}/setup")
         before = process.chosen_seeds()
@@ -30,7 +28,7 @@ def configure(runner: ModuleType) -> None:
             if when == "call":
                 process.forget_seeds_since(before)
 
-    runner.call_and_report = started_over
+    around(runner, "call_and_report", started_over)
 
 
 def state(runner: ModuleType) -> dict[str, str]:

@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 
 from seedbed import environment, process, terminal
+from seedbed.wrapping import around
 
 SECONDS_TO_SHUFFLE = 5  # one number
 
@@ -103,17 +104,15 @@ def keep_signals_from_workers() -> None:
     On a terminal all stay one group, for Ctrl-Z, and for a debugger in a worker, which could not read from it.
     """
     worker = sys.modules.get("torch.utils.data._utils.worker")
-    loop = getattr(worker, "_worker_loop", None)
-    if loop is None:
+    if not hasattr(worker, "_worker_loop"):
         return
 
-    @functools.wraps(loop)  # with its name: spawned workers get it by name
-    def _worker_loop(*arguments, **named):
+    def in_group_of_its_own(loop, *arguments, **named):
         if not os.isatty(0) and os.getsid(0) != os.getpid():
             os.setpgid(0, 0)
         return loop(*arguments, **named)
 
-    worker._worker_loop = _worker_loop
+    around(worker, "_worker_loop", in_group_of_its_own)  # with its name: spawned workers get it by name
 
 
 def state(torch: ModuleType) -> dict[str, str]:

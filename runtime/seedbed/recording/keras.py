@@ -17,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
-from seedbed.recording.writer import harmless, thread_name, writer
+from seedbed.observe.harmless import harmless
+from seedbed.recording.writer import thread_name, writer
+from seedbed.wrapping import around
 
 OURS = "seedbed"  # the name of our numbers among a step's logs
 INTEGERS = {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64, 16: tf.int64}  # by bytes an element
@@ -53,13 +55,16 @@ def watch(keras: ModuleType) -> None:
     from tensorflow.python.eager.backprop import GradientTape
     from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 
-    wrap(TensorFlowTrainer, "_make_function", make_function)
-    wrap(CallbackList, "on_epoch_end", end_epoch)
-    for optimizer in (BaseOptimizer, LossScaleOptimizer):
-        wrap(optimizer, "apply", apply)
-    wrap(GradientTape, "gradient", gradient)
-    wrap(OwnedIterator, "__next__", next_batch)
-    wrap(Function, "__call__", call_function)
+    for owner, name, call in (
+        (TensorFlowTrainer, "_make_function", make_function),
+        (CallbackList, "on_epoch_end", end_epoch),
+        (BaseOptimizer, "apply", apply),
+        (LossScaleOptimizer, "apply", apply),
+        (GradientTape, "gradient", gradient),
+        (OwnedIterator, "__next__", next_batch),
+        (Function, "__call__", call_function),
+    ):
+        around(owner, name, call).autograph_info__ = None  # AutoGraph must not rewrite it
     writer.described.append(threads)
     writer.on_exit.append(end_open_steps)
 
@@ -68,18 +73,6 @@ def threads() -> dict[str, int]:
     """What the script has set, if it has."""
     found = tf.config.threading.get_intra_op_parallelism_threads()
     return {"threads": found} if found else {}
-
-
-def wrap(owner: type, name: str, around: Callable) -> None:
-    """Have `around` called with the original and the arguments of each call; AutoGraph must not rewrite it."""
-    original = getattr(owner, name)
-
-    @functools.wraps(original)
-    def wrapped(*args, **kwargs):
-        return around(original, *args, **kwargs)
-
-    wrapped.autograph_info__ = None
-    setattr(owner, name, wrapped)
 
 
 def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
