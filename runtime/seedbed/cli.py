@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from seedbed import terminal
-from seedbed.commands.arguments import one_line, wrong
+from seedbed.commands import common
 
 COMMANDS = {  # each a module of seedbed.commands, which is imported only for the one that is asked for
     "info": "what is in force, and what breaks the promise (exit status 1)",
@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
         return options.verb(options)
     except KeyboardInterrupt as interrupt:
-        return wrong("interrupted", 128 + next(iter(interrupt.args), signal.SIGINT))
+        return common.wrong("interrupted", 128 + next(iter(interrupt.args), signal.SIGINT))
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return wrong(f"{place}{error.strerror}", terminal.EX_IOERR)
+        return common.wrong(f"{place}{error.strerror}", terminal.EX_IOERR)
     finally:
         terminal.flush()
 
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        raise SystemExit(terminal.say(one_line(message), 2, prefix=f"{self.prog}: error: "))
+        raise SystemExit(terminal.say(common.one_line(message), 2, prefix=f"{self.prog}: error: "))
 
 
 def parser(arguments: list[str]) -> argparse.ArgumentParser:

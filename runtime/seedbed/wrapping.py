@@ -19,7 +19,7 @@ def around(owner: object, name: str, call: Callable) -> Callable:
 def before(owner: object, name: str, note: Callable[..., object]) -> None:
     """Have `note` called with the arguments of each call of `owner.name`, before it."""
 
-    def call(original, *args, **kwargs):
+    def call(original, /, *args, **kwargs):
         note(*args, **kwargs)
         return original(*args, **kwargs)
 
@@ -29,7 +29,7 @@ def before(owner: object, name: str, note: Callable[..., object]) -> None:
 def after(owner: object, name: str, note: Callable[..., object]) -> None:
     """Have `note` called with the result and the arguments of each call of `owner.name`."""
 
-    def call(original, *args, **kwargs):
+    def call(original, /, *args, **kwargs):
         result = original(*args, **kwargs)
         note(result, *args, **kwargs)
         return result

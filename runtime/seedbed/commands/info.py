@@ -4,13 +4,13 @@ import argparse
 import sys
 
 from seedbed import terminal
-from seedbed.commands.arguments import add_json
+from seedbed.commands import common
 
 EXAMPLE = "seedbed info --json"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_json(parser)
+    common.add_json(parser)
 
 
 def command(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from seedbed import environment, terminal
-from seedbed.commands.arguments import wrong
+from seedbed.commands import common
 
 EXAMPLE = "seedbed replay records/a"
 
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    try:
+    with common.errors("replay"):
         environment.mode(os.environ)
         from seedbed import replay
         from seedbed.recording import record
@@ -26,8 +26,6 @@ def command(options: argparse.Namespace) -> int:
         recorded = record.read(options.record)
         command = replay.docker_run(recorded, options.image)
         warnings = list(replay.warnings(recorded))
-    except ValueError as error:
-        return wrong(f"replay: {error}")
     for warning in warnings:
         terminal.log(f"warning: {warning}")
     if not options.run:
@@ -35,5 +33,5 @@ def command(options: argparse.Namespace) -> int:
         return 0
     program = shutil.which(command[0])
     if program is None:
-        return wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
+        return common.wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
     os.execv(program, command)

@@ -7,34 +7,34 @@ from functools import partial
 from pathlib import Path
 
 from seedbed import environment, terminal
-from seedbed.commands.arguments import add_command, add_seed_and_mode, command_of, environment_for, wrong
+from seedbed.commands import common
 from seedbed.settings import PORTABLE
 
 EXAMPLE = "seedbed run --seed 7 -- python train.py --epochs 3"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_seed_and_mode(parser)
+    common.add_seed_and_mode(parser)
     parser.add_argument(
         "--portable", action="store_true", help="one thread, AVX2, no TF32: fewer bits follow the machine"
     )
     parser.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
-    add_command(parser)
+    common.add_command(parser)
 
 
 def command(options: argparse.Namespace) -> int:
     """Become the command, in the environment asked for."""
-    command = command_of(options)
+    command = common.command_of(options)
     if not command:
-        return wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
+        return common.wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
     try:
-        environ = environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
+        environ = common.environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
     except ValueError as error:
-        return wrong(str(error))
+        return common.wrong(str(error))
     program = shutil.which(command[0])
     if program is None:
-        return wrong(f"{command[0]}: no such command on PATH", 127)
+        return common.wrong(f"{command[0]}: no such command on PATH", 127)
     if options.audit:
         environ["SEEDBED_AUDIT"] = "1"
     announce(environ)
@@ -80,5 +80,5 @@ def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> i
     try:
         status = launch.record_run(command, folder, environ, echo=True)
     except ValueError as error:
-        return wrong(str(error))
+        return common.wrong(str(error))
     return status if status >= 0 else 128 - status  # as a shell tells a signal

@@ -5,52 +5,44 @@ import os
 from pathlib import Path
 
 from seedbed import terminal
-from seedbed.commands.arguments import (
-    add_command,
-    add_json,
-    add_seed_and_mode,
-    at_least,
-    command_of,
-    complaint_about,
-    environment_for,
-    wrong,
-)
+from seedbed.commands import common
 
 EXAMPLE = "seedbed trace --hunt -- python train.py --epochs 1"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-n", type=at_least(2), default=4, metavar="N", help="runs to try until two of them differ (default: 4)"
+        "-n", type=common.at_least(2), default=4, metavar="N", help="runs to try until two of them differ (default: 4)"
     )
     parser.add_argument("--hunt", action="store_true", help="try one change at a time, to find what is to blame")
-    add_seed_and_mode(parser)
+    common.add_seed_and_mode(parser)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the journals of all runs here")
-    add_json(parser)
-    add_command(parser)
+    common.add_json(parser)
+    common.add_command(parser)
 
 
 def command(options: argparse.Namespace) -> int:
-    command = command_of(options)
-    if complaint := complaint_about(command, "trace"):
-        return wrong(complaint)
-    try:
-        environ = environment_for(dict(os.environ), options.seed, options.mode)
-    except ValueError as error:
-        return wrong(f"trace: {error}")
+    command = common.command_of(options)
+    if complaint := common.complaint_about(command, "trace"):
+        return common.wrong(complaint)
+    with common.errors("trace"):
+        environ = common.environment_for(dict(os.environ), options.seed, options.mode)
     from seedbed import leftovers
     from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
 
     try:
-        with leftovers.Ended(), search.scratch(options.keep) as folder, preload.watch() as native:
+        with (
+            common.errors("trace"),
+            leftovers.Ended(),
+            search.scratch(options.keep) as folder,
+            preload.watch() as native,
+        ):
             tracer = search.Tracer(command, environ, folder, terminal.log, native)
             finding = search.search(tracer, options.n)
             trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
             terminal.show((report.as_json if options.json else report.as_text)(finding, trials))
-    except ValueError as error:
-        return wrong(f"trace: {error}")
     except search.Failed as failed:
-        return wrong(f"trace: {failed}", 1)
+        return common.wrong(f"trace: {failed}", 1)
     return 1 if finding.landmark else 0

@@ -7,13 +7,13 @@ waited for: a script that runs `train.py` again and again gets the same bits eac
 running is decided by what its parent has waited for, not by how long it took.
 """
 
-import functools
 import os
 import weakref
 from types import ModuleType
 
 from seedbed import lineage
 from seedbed.libraries import multiprocessing
+from seedbed.wrapping import around
 
 FOLDER, ENVIRONMENT = 8, 9  # positions in Popen's arguments, after the program's
 
@@ -39,10 +39,8 @@ class Equals:
 def configure(subprocess: ModuleType) -> None:
     """The caller's environment is copied, never changed, and none is given to a program that needs no lineage."""
     popen = subprocess.Popen
-    start, drop = popen.__init__, popen.__del__
 
-    @functools.wraps(start)
-    def start_told_apart(self, args, *others, **options):
+    def start_told_apart(start, self, args, *others, **options):
         equals = equal_programs(args, others, options)
         path = equals and next_path(equals)
         if path:
@@ -51,15 +49,15 @@ def configure(subprocess: ModuleType) -> None:
         if equals:
             equals.last, self._seedbed_equals = weakref.ref(self), equals
 
-    @functools.wraps(drop)
-    def drop_noted(self, *args, **kwargs):
+    def drop_noted(drop, self, *args, **kwargs):
         """What nobody holds any more, nobody will wait for: it counts as running from then on."""
         if self.returncode is None and self._seedbed_equals:
             self._seedbed_equals.at_once = True
         drop(self, *args, **kwargs)
 
     popen._seedbed_equals = popen.returncode = None
-    popen.__init__, popen.__del__ = start_told_apart, drop_noted
+    around(popen, "__init__", start_told_apart)
+    around(popen, "__del__", drop_noted)
 
 
 def equal_programs(args, others: tuple, options: dict) -> Equals | None:

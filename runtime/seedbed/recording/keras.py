@@ -167,7 +167,7 @@ def next_batch(original: Callable, iterator):
     return batch
 
 
-def call_function(original: Callable, function, *args, **kwargs):
+def call_function(original: Callable, function, /, *args, **kwargs):
     outer = here.compiling
     here.compiling = outer or bool(function._jit_compile)
     try:

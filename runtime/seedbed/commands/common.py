@@ -4,7 +4,8 @@ import argparse
 import importlib.util
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from seedbed import environment, terminal
 from seedbed.settings import GPU
@@ -77,6 +78,15 @@ def environment_for(environ: dict[str, str], seed: str | None, mode: str | None)
     environment.adjust(environ, environment.mode(environ), libraries)
     environment.check(environ)
     return environ
+
+
+@contextmanager
+def errors(verb: str) -> Iterator[None]:
+    """A ValueError inside ends the command, with status 2 and one line that begins with its name."""
+    try:
+        yield
+    except ValueError as error:
+        raise SystemExit(wrong(f"{verb}: {error}")) from error
 
 
 def wrong(message: str, status: int = 2) -> int:
