@@ -141,3 +141,11 @@ def test_no_module_has_a_log_parameter_or_prints_its_log():
 def test_every_file_of_the_builder_is_short_enough_to_be_read_at_a_sitting():
     lengths = {path: len(path.read_text().splitlines()) for path in paths.ROOT.glob("builder/**/*.py")}
     assert {path.relative_to(paths.ROOT): length for path, length in lengths.items() if length > 300} == {}
+
+
+def test_every_file_of_the_runtime_is_short_but_tables_and_what_reads_sources():
+    lengths = {path: len(path.read_text().splitlines()) for path in paths.ROOT.glob("runtime/seedbed/**/*.py")}
+    long = {
+        str(path.relative_to(paths.ROOT / "runtime" / "seedbed")) for path, length in lengths.items() if length > 300
+    }
+    assert long <= {"settings.py", "lint.py", "bindings.py", "libraries/native.py"}

@@ -31,9 +31,7 @@ def start() -> None:
     for name in ENTROPY_CALLS:
         call = getattr(os, name)
         before(os, name, note_entropy)
-        os.register_at_fork(
-            after_in_child=functools.partial(setattr, os, name, call)
-        )  # a child reports none of Python's
+        os.register_at_fork(after_in_child=functools.partial(setattr, os, name, call))  # a child reports none of it
     libraries.watchers.append(watch)
     races.start()
     main_process = os.getpid()

@@ -16,7 +16,7 @@ from seedbed import libraries, lineage, process
 
 
 class Thread(threading.local):
-    """What `seedbed.tasks` keeps for a thread while it is at a task. An empty place: it is at none."""
+    """What `seedbed.libraries.tasks` keeps for a thread while it is at a task. An empty place: it is at none."""
 
     place = ""
     forks = 0

@@ -8,7 +8,7 @@ script's own graphs through `tf.py_function`. XLA has no such function: of a loo
 import functools
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from weakref import WeakSet
 
@@ -17,14 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
+from seedbed.observe.graph import as_integer, fingerprint, norm_of
 from seedbed.observe.harmless import harmless
 from seedbed.recording.writer import thread_name, writer
 from seedbed.wrapping import around
 
 OURS = "seedbed"  # the name of our numbers among a step's logs
-INTEGERS = {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64, 16: tf.int64}  # by bytes an element
-ROW = 1 << 12
-LARGE = 1 << 16  # elements
 
 models: WeakSet[keras.Model] = WeakSet()
 optimizers: WeakSet[keras.optimizers.Optimizer] = WeakSet()
@@ -271,62 +269,3 @@ def note_update(numbers: list[int], thread: str = GRAPH) -> None:
     with writer.lock:
         steps[thread]["parameters"] = Fingerprint().text(numbers)
         end_step(thread)
-
-
-def as_integer(loss: tf.Tensor) -> tf.Tensor:
-    """The bits of a loss, or of the sum of several."""
-    return tf.bitcast(tf.cast(tf.reduce_sum(loss), tf.float64), tf.int64)
-
-
-def norm_of(gradients: list) -> tf.Tensor:
-    """The L2 norm of all gradients together."""
-    parts = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
-    return tf.sqrt(2 * tf.add_n([tf.cast(tf.nn.l2_loss(part), tf.float64) for part in parts]))
-
-
-def fingerprint(values: object) -> tf.Tensor:
-    """A 64-bit sum that changes with any one bit of any tensor in it; small ones are taken together, for speed."""
-    flat = list(integers(values))
-    small = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) < LARGE]
-    parts = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) >= LARGE]
-    for kind in dict.fromkeys(tensor.dtype for tensor in small):
-        parts.append(tf.concat([tensor for tensor in small if tensor.dtype == kind], axis=0))
-    total = tf.zeros((), tf.int64)
-    for number, part in enumerate(parts):
-        total += weighted_sum(tf.cast(part, tf.int64)) * (2 * number + 1)
-    return total
-
-
-def integers(values: object) -> Iterator[tf.Tensor]:
-    """The bits of each tensor, as integers of its element's size in one row."""
-    for value in tf.nest.flatten(values, expand_composites=True):
-        if value is None:
-            continue
-        tensor = tf.convert_to_tensor(value)
-        if tensor.dtype == tf.string:
-            tensor = tf.strings.to_hash_bucket_fast(tensor, np.iinfo(np.int64).max)
-        elif tensor.dtype == tf.bool:
-            tensor = tf.cast(tensor, tf.int8)
-        else:
-            tensor = tf.bitcast(tensor, INTEGERS[tensor.dtype.size])
-        yield tf.reshape(tensor, [-1])
-
-
-def weighted_sum(row: tf.Tensor) -> tf.Tensor:
-    """A sum modulo 2**64 in which every place has an odd weight of its own."""
-    length = row.shape.num_elements()
-    if length is not None and length <= ROW:
-        return tf.reduce_sum(row * weights()[:length])
-    rows = tf.reshape(tf.pad(row, [[0, -tf.size(row) % ROW]]), [-1, ROW])
-    sums = tf.reduce_sum(rows * weights()[:ROW], axis=1)
-    if length is None:
-        return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
-    return tf.reduce_sum(sums * weights()[: -(-length // ROW)])  # all of them would make the graph half a MiB larger
-
-
-@functools.cache
-def weights() -> np.ndarray:
-    """Odd 64-bit numbers that look random (512 KiB)."""
-    mixed = np.arange(1, LARGE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return (mixed | np.uint64(1)).view(np.int64)

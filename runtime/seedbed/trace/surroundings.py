@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from functools import partial
 from types import ModuleType
 
 from seedbed.trace import journal
@@ -24,27 +25,13 @@ def watch(name: str, module: ModuleType) -> None:
     if name == "numpy" and journal.plan.fill is not None:
         fill_arrays(module)
     elif name == "random":
-        after(
-            module.Random,
-            "seed",
-            lambda _, generator, *given, **__: note_seed("random.seed", *given[:1], generator.getstate()),
-        )
+        after(module.Random, "seed", lambda _, made, *seed, **__: note_seed("random.seed", *seed[:1], made.getstate()))
         module.seed = module._inst.seed
     elif name == "numpy.random":
-        after(
-            module,
-            "seed",
-            lambda _, *given, **__: note_seed("numpy.random.seed", *given[:1], module.get_state()[1].tobytes()),
-        )
-        after(
-            module,
-            "default_rng",
-            lambda made, *given, **_: note_seed("numpy.random.default_rng", *given[:1], made.bit_generator.state),
-        )
+        for what in ("seed", "default_rng"):
+            after(module, what, partial(note_numpy, module, f"numpy.random.{what}"))
     elif name == "torch":
-        after(
-            module, "manual_seed", lambda generator, *_, **__: note_seed("torch.manual_seed", generator.initial_seed())
-        )
+        after(module, "manual_seed", lambda made, *_, **__: note_seed("torch.manual_seed", made.initial_seed()))
         after(module, "set_num_threads", lambda _, threads: note_seed("torch.set_num_threads", threads))
         module.Generator = watched_generator(module)
     elif name == "tensorflow":
@@ -61,6 +48,11 @@ def note_seed(what: str, *said: object) -> None:
     if places:
         value = said[0] if isinstance(said[0], int) else hashlib.sha1(repr(said[-1]).encode()).hexdigest()[:12]
         journal.write(seed=what, value=value, places=places)
+
+
+def note_numpy(numpy_random: ModuleType, what: str, made: object, *given: object, **_: object) -> None:
+    state = numpy_random.get_state()[1].tobytes() if made is None else made.bit_generator.state
+    note_seed(what, *given[:1], state)
 
 
 def fill_arrays(numpy: ModuleType) -> None:

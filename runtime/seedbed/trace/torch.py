@@ -123,9 +123,7 @@ class Operations(TorchDispatchMode):
         node = torch._C._current_autograd_node()
         if node is None:
             here = {"module": journal.running[-1] if journal.running else "", "places": journal.places()}
-            self.forward.setdefault(
-                torch.autograd._get_sequence_nr() - 1, here
-            )  # an operation without a node keeps off
+            self.forward.setdefault(torch.autograd._get_sequence_nr() - 1, here)  # one without a node keeps off
             return here
         there = self.forward.get(node._sequence_nr(), {"module": "", "places": []})
         return {"module": there["module"], "places": there["places"] + journal.places(), "backward": node.name()}
@@ -212,8 +210,7 @@ def tensors(value) -> Iterator[torch.Tensor]:
 
 def fingerprint(tensor: torch.Tensor) -> str:
     """Equal for equal type, shape and bits, as "float32[64,10] 1f0c…"."""
-    shape = ",".join(map(str, tensor.shape))
-    return f"{str(tensor.dtype).removeprefix('torch.')}[{shape}] {digest(tensor)}"
+    return f"{str(tensor.dtype).removeprefix('torch.')}[{','.join(map(str, tensor.shape))}] {digest(tensor)}"
 
 
 def digest(tensor: torch.Tensor) -> str:
@@ -273,8 +270,7 @@ def finish_step() -> None:
 def note_gradients(optimizer: torch.optim.Optimizer) -> None:
     with unwatched() as watched:
         if watched:
-            pairs = {name: parameter.grad for name, parameter in named_parameters(optimizer)}
-            found = {name: gradient for name, gradient in pairs.items() if gradient is not None}
+            found = {name: each.grad for name, each in named_parameters(optimizer) if each.grad is not None}
             see("gradients", type(optimizer).__name__, list(found.values()), labels=list(found))
 
 
@@ -293,8 +289,7 @@ def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, to
 def note_batch(batch, loader) -> None:
     with unwatched() as watched:
         if watched:
-            found = list(tensors(batch))
-            name = f"DataLoader(num_workers={loader._num_workers})"
+            found, name = list(tensors(batch)), f"DataLoader(num_workers={loader._num_workers})"
             see("batch", name, found, rows=[rows(tensor) for tensor in found])
 
 

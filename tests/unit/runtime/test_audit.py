@@ -322,3 +322,17 @@ def test_a_set_or_a_race_is_followed_to_where_it_matters(tmp_path, name: str) ->
 def test_what_has_one_order_is_not_named(tmp_path, code: str) -> None:
     (tmp_path / "a.py").write_text(code)
     assert lint.unordered(str(tmp_path / "a.py")) == []
+
+
+def test_forked_children_draw_what_they_draw_without_an_audit(output) -> None:
+    """Control: libraries that the audit imports at start told a child of its fork before it knew where it stands."""
+    code = """
+import os, random
+for _ in range(2):
+    if os.fork() == 0:
+        print(random.random(), random.Random().random(), flush=True)
+        os._exit(0)
+    os.wait()"""
+    drawn = output(code, SEEDBED_AUDIT="1")
+    assert drawn == output(code)
+    assert len(set(drawn.split())) == 4

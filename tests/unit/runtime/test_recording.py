@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from seedbed.observe import lines
 from seedbed.observe.lines import Lines
 from seedbed.recording import facts, launch, record
 
@@ -322,3 +323,25 @@ def test_launching_leaves_no_file_open(tmp_path: Path) -> None:
     for number in range(3):
         launch.run(["true"], tmp_path / str(number), dict(os.environ))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_journal_misses_lines_as_a_record_does(tmp_path: Path, capfd) -> None:
+    """A full disk does not end the program that is traced, and a torn line costs itself only."""
+    with lines.first_new((tmp_path / f"0-{number}.jsonl" for number in (1, 2)), "journal") as journal:
+        journal.write({"step": 1})
+        file, journal.descriptor = journal.descriptor, os.open("/dev/full", os.O_WRONLY)
+        journal.write({"step": 2})
+        os.close(journal.descriptor)
+        journal.descriptor = file
+        os.write(file, b'{"step": 3, "to\n')
+        journal.write({"seen": "update"})
+        journal.write({"step": 4})
+    assert capfd.readouterr().err == f"seedbed: the journal misses lines: {journal.path}: No space left on device\n"
+    assert [line for _, line in lines.read(journal.path, "a journal", ("step",))] == [{"step": 1}, {"step": 4}]
+
+
+def test_each_process_has_the_first_name_that_is_free(tmp_path: Path) -> None:
+    names = [tmp_path / f"{number}.jsonl" for number in (1, 2)]
+    assert [lines.first_new(names).path, lines.first_new(names).path] == names
+    with pytest.raises(OSError, match="too many processes"):
+        lines.first_new(names)
