@@ -28,7 +28,8 @@ SCRIPTS = {"torch": "digits_torch.py", "tensorflow": "digits_tensorflow.py"}
 ALL_STEPS = 10**9
 PLAIN = "plain"
 TRACED = {"landmarks": Plan(), "every operation": Plan(1, ALL_STEPS)}  # the two passes of seedbed trace
-KINDS = (PLAIN, "recorded", *TRACED)
+RECORDED = {"recorded": {}, "with states": {"SEEDBED_RECORD_STATES": "1"}}  # the latter as seedbed resume has it
+KINDS = (PLAIN, *RECORDED, *TRACED)
 
 Seconds = tuple[float, float]  # wall, cpu
 
@@ -91,7 +92,7 @@ def variables(kind: str, folder: Path) -> dict[str, str]:
     if kind in TRACED:
         TRACED[kind].write(folder)
         return {"SEEDBED_TRACE": str(folder)}
-    return {"SEEDBED_RECORD": str(folder)} if kind == "recorded" else {}
+    return {"SEEDBED_RECORD": str(folder), **RECORDED[kind]} if kind in RECORDED else {}
 
 
 def elapsed(command: list[str], variables: dict[str, str]) -> Seconds:

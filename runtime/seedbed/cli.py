@@ -17,6 +17,7 @@ COMMANDS = {  # each a module of seedbed.commands, which is imported only for th
     "replay": "the docker run that repeats a recorded run",
     "golden": "compare a training with the bits committed for machines of this kind (exit status 77: none are)",
     "trace": "find the first operation that gives another result in another run",
+    "resume": "cut a training off, resume it, and compare it with one that ran through",
     "sweep": "run a command under several seeds: mean, spread and plot",
 }
 

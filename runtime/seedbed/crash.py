@@ -24,6 +24,10 @@ NO_REASON = ("Exception ignored in", "Error in atexit", "Extension modules:")  #
 OF_TORCHRUN = "torch.distributed.elastic"
 
 
+class Unfit(Exception):
+    """A command cannot be judged: it fails by itself, or leaves nothing to compare."""
+
+
 def ending(status: int) -> str:
     """`ended with status 1`, or which signal killed it (a negative status)."""
     if status >= 0:

@@ -198,7 +198,7 @@ def save_streams(process) -> dict:
         "mode": process.mode,
         "streams": moved,
         "counts": dict(process._counts),
-        "forks": process.boot._forks,
+        "forks": process.lineage._forks,
         "seeded": dict(process._noted),
     }
 
@@ -219,7 +219,7 @@ def restore_streams(process, state: dict) -> None:
     process.restart_streams()
     for name, numbers in state["streams"].items():
         process._streams[name].generator.setstate(as_python(numbers))
-    process.boot._forks = state["forks"]
+    process.lineage._forks = state["forks"]
     for kept, found in ((process._counts, state["counts"]), (process._noted, state["seeded"])):
         kept.clear()
         kept.update(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from seedbed import compare, crash, environment
 from seedbed.compare import Difference, Verdict
+from seedbed.crash import Unfit
 from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
@@ -20,10 +21,6 @@ from seedbed.settings import LARGEST_SEED
 
 FIRST, OTHER_SEED = "1", "other-seed"  # names of runs; those between are numbers too
 RUN = "{run}"  # in the command and in outputs: the number of the run
-
-
-class Unfit(Exception):
-    """The command cannot be verified: it fails by itself, or leaves nothing to compare."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", action="append", type=Path, default=[], metavar="PATH", help="fingerprint these data")
     common.add_seed_and_mode(parser)
     parser.add_argument("--no-other-seed", action="store_true", help="do without the run with another seed")
+    parser.add_argument("--resume", action="store_true", help="then cut it off and resume it, as seedbed resume does")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records of all runs here")
     common.add_json(parser)
     common.add_command(parser)
@@ -38,6 +39,7 @@ def command(options: argparse.Namespace) -> int:
     with common.errors("verify"):
         environ(None)
     from seedbed import leftovers, verify
+    from seedbed.crash import Unfit
     from seedbed.native import preload
 
     with leftovers.Ended(), leftovers.temporary("seedbed-") as temporary, preload.watch() as native:
@@ -57,7 +59,13 @@ def command(options: argparse.Namespace) -> int:
         try:
             with common.errors("verify"):
                 report = verify.verify(plan, terminal.log)
-        except verify.Unfit as unfit:
+                said = verify.as_json(report) if options.json else verify.as_text(plan, report)
+                status = 0 if report.verdict.outcome in ("equal", "within") else 1
+                if options.resume and not status:
+                    from seedbed.commands import resume
+
+                    said, status = resume.after_verify(command, environ(None), plan.folder, native, said, options.json)
+        except Unfit as unfit:
             return common.wrong(f"verify: {unfit}", 1)
-        terminal.show(verify.as_json(report) if options.json else verify.as_text(plan, report))
-        return 0 if report.verdict.outcome in ("equal", "within") else 1
+        terminal.show(said)
+        return status

@@ -3,6 +3,7 @@
 `record` reads what was written, `launch` runs a command and has it recorded; the rest works inside the process.
 """
 
+import os
 from importlib import import_module
 from types import ModuleType
 
@@ -19,3 +20,5 @@ def start() -> None:
 def watch(name: str, module: ModuleType) -> None:
     if name in WATCHED:
         import_module(f"seedbed.recording.{name}").watch(module)
+        if "SEEDBED_RECORD_STATES" in os.environ or "SEEDBED_RECORD_STOP" in os.environ:
+            import_module("seedbed.resume.inside").start(name, module)

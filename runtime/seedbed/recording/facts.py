@@ -22,7 +22,16 @@ INSTRUCTION_SETS = (
 )
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
-OWN = {"SEEDBED_RECORD", "SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE", disclosure.KEY}
+OWN = {
+    "SEEDBED_RECORD",
+    "SEEDBED_RECORD_STATES",
+    "SEEDBED_RECORD_STOP",
+    "SEEDBED_TRACE",
+    "SEEDBED_QUIET",
+    "SEEDBED_IMAGE",
+    "SEEDBED_AUDIT_FILE",
+    disclosure.KEY,
+}
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),
     *("PIP_CONSTRAINT", "PIP_DISABLE_PIP_VERSION_CHECK"),

@@ -95,6 +95,7 @@ def checked(line: object, place: str) -> dict:
     if not isinstance(line, dict):
         raise ValueError(f"{place}: expected a JSON object")
     check(line, LINE, place)
+    check({key: value for key, value in line.items() if key.startswith("state ")}, {}, place, TEXT)
     for one, other in TOGETHER.items():
         if one in line and other not in line:
             raise ValueError(f"{place}: expected {other} beside {one}")

@@ -11,6 +11,7 @@ from seedbed.observe import lines
 from seedbed.recording import form
 
 KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
+STATE = "state "  # such keys of a step are there only if asked for (see seedbed.resume.inside)
 FROM_LAUNCHER = ("command", "folder", "started", "data")
 
 
@@ -33,6 +34,7 @@ class Step:
     values: dict[str, str]
     losses: tuple[float, ...] = ()
     norm: float | None = None
+    states: dict[str, str] = field(default_factory=dict)  # what it began with, if that was asked for
 
     @property
     def loss(self) -> float | None:
@@ -127,7 +129,9 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
 def step_of(line: dict) -> Step:
     values = {kind: " ".join(line["loss"]) if kind == "loss" else line[kind] for kind in KINDS if kind in line}
     losses = tuple(float.fromhex(loss) for loss in line.get("loss", ()))
-    return Step(line["step"], values, losses, float.fromhex(line["norm"]) if "norm" in line else None)
+    norm = float.fromhex(line["norm"]) if "norm" in line else None
+    states = {key.removeprefix(STATE): text for key, text in line.items() if key.startswith(STATE)}
+    return Step(line["step"], values, losses, norm, states)
 
 
 def launched_record(path: Path, lines: list[dict]) -> Record:

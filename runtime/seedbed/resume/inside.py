@@ -1,0 +1,114 @@
+"""In the training's process: what state each step began with, and the end after a given step.
+
+SEEDBED_RECORD_STATES=1 adds a fingerprint of every generator, the optimizer and the model to each step of a record.
+SEEDBED_RECORD_STOP=<step>:<signal> sends this process the signal as soon as that step is over.
+"""
+
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from types import FrameType, ModuleType
+
+from seedbed import callers, generators, process
+from seedbed.recording import writer as recording
+
+STATES, STOP = "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
+FIRST = "rank0.jsonl"
+PREFIX = "state "  # of the keys in a step's line
+GLOBAL = {"random": "python", "numpy": "numpy", "tensorflow": "tensorflow", "keras": "keras"}
+
+
+def start(name: str, module: ModuleType) -> None:
+    """Watch a library that trains, and the number of its steps."""
+    if os.environ.get(STATES) == "1":
+        import_module(f"seedbed.resume.{name}").watch(module)
+    stop_if_asked()
+
+
+def stop_if_asked() -> None:
+    if os.environ.get(STOP):
+        stop_after(*map(int, os.environ[STOP].split(":")))
+
+
+def stop_after(step: int, signal: int) -> None:
+    """Only the first training process of rank 0 stops, with all its steps written; the others end as they may."""
+    writer = recording.writer
+    count = writer.step
+
+    def counted(*arguments) -> None:
+        count(*arguments)
+        with writer.lock:
+            if writer.steps[""] == step and not process.rank() and writer.file().path.name == FIRST:
+                while writer.waiting:
+                    writer.write_next()
+                os.kill(os.getpid(), signal)
+
+    writer.step = counted
+
+
+def all_generators() -> dict[str, str]:
+    """A fingerprint of each global generator that is loaded, and of those of the script's own, by what they are."""
+    found = {}
+    for library, name in GLOBAL.items():
+        if generators.is_loaded(library):
+            found[name] = digest(generators.LIBRARIES[library][0]())
+    if generators.is_loaded("torch"):
+        found |= of_torch()
+    for name, generator in own_generators():
+        found[f"own {name}"] = digest(generators.save_own(name, generator)["state"])
+    return found
+
+
+def of_torch() -> dict[str, str]:
+    state = generators.save_torch()
+    cuda = {f"cuda:{number}": digest(generator) for number, generator in enumerate(state["cuda"])}
+    return {"torch": digest(state["cpu"]), **cuda}
+
+
+def digest(state: object) -> str:
+    """128 bits as hex digits."""
+    content = state.numpy().tobytes() if hasattr(state, "numpy") else repr(state).encode()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def own_generators() -> Iterator[tuple[str, object]]:
+    """Those that the code which trains has in variables, or in attributes of an object in a variable, by name."""
+    seen: set[int] = set()
+    for place, variables in users_variables():
+        for name, value in list(variables.items()):
+            if name.startswith("__"):
+                continue
+            inner = getattr(value, "__dict__", None)
+            parts = (
+                {f"{name}.{part}": held for part, held in list(inner.items())} if is_users_object(value, inner) else {}
+            )
+            for path, held in {name: value, **parts}.items():
+                if id(held) not in seen and generators.kind_of(held):
+                    seen.add(id(held))
+                    yield f"{path} in {place}", held
+
+
+def is_users_object(value: object, inner: object) -> bool:
+    return isinstance(inner, dict) and not isinstance(value, type | ModuleType)
+
+
+def is_users_code(file: str) -> bool:
+    return not (callers.is_package(file) or callers.is_python(file) or file.startswith(callers.SEEDBED))
+
+
+def users_variables() -> Iterator[tuple[str, dict]]:
+    """Of each function of the user's that is running in the main thread, and of the modules that these are in."""
+    modules: dict[str, dict] = {}
+    frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident)
+    while frame:
+        file = frame.f_code.co_filename
+        if is_users_code(file):
+            place = os.path.basename(file)  # noqa: PTH119 - asked at every step
+            modules[place] = frame.f_globals
+            if frame.f_locals is not frame.f_globals:
+                yield place, frame.f_locals
+        frame = frame.f_back
+    yield from modules.items()

@@ -1,0 +1,239 @@
+"""Compares a resumed training with one that was never interrupted, and says what was not restored."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from seedbed import crash
+from seedbed.compare import Difference, first_difference
+from seedbed.recording import launch
+from seedbed.recording.record import KINDS, Rank, Record, Step
+
+Outcome = Literal["equal", "differs", "restarted", "crashed", "unrepeatable", "not stopped", "no checkpoint"]
+WRONG_USE = ("not stopped", "no checkpoint")
+STATES = {  # what a step's record calls it -> for people
+    "weights": "the model's weights",
+    "statistics": "the statistics of BatchNorm (or other buffers of the model)",
+    "optimizer": "the optimizer's state",
+    "rate": "the learning rate",
+    "scaler": "the gradient scaler",
+    "python": "Python's generator (random)",
+    "numpy": "numpy's global generator",
+    "torch": "torch's CPU generator",
+    "tensorflow": "TensorFlow's seed or global generator",
+    "keras": "Keras' global generator",
+    "layers": "the generators of Keras layers",
+}
+DATA = ("batch", "inputs")  # the last batch of a loader, and what the model was called with
+GPU, OWN = "cuda:", "own "
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one place: `after` is how many steps the resumed run found done, `difference` the first one, by the
+    steps of the whole training. `states` were not restored; with equal steps they have had no effect."""
+
+    at: int
+    outcome: Outcome
+    after: int | None = None
+    difference: Difference | None = None
+    states: tuple[str, ...] = ()
+    data: str = ""  # what became of the order of the data
+    since: int | None = None  # the step from which the states differ
+    compared: int = 0  # steps
+    note: str = ""
+    written: tuple[str, ...] = ()  # files, until it was cut off
+
+    @property
+    def not_restored(self) -> list[str]:
+        """For people, the data first."""
+        return [*filter(None, [self.data]), *map(named, self.states)]
+
+
+def named(state: str) -> str:
+    if state.startswith(OWN):
+        return f"your generator {state.removeprefix(OWN)}"
+    if state.startswith(GPU):
+        return f"torch's generator of GPU {state.removeprefix(GPU)}"
+    return STATES.get(state, state)
+
+
+def before_resuming(whole: Record, cut: Record, at: int, written: tuple[str, ...]) -> Finding | None:
+    """Why there is no point in resuming it. None: there is one."""
+    if finding := unrepeatable(whole, cut, at, written):
+        return finding
+    if cut.steps[-1].number == whole.steps[-1].number:
+        return Finding(at, "not stopped", note="the training goes on to its end after the signal")
+    if cut.steps[-1].number < at:
+        ended = crash.ending(cut.status) if cut.status is not None else "ended"
+        return Finding(at, "crashed", note=f"the run {ended} before step {at}: {launch.last_words(cut.path)}")
+    if not written:
+        return Finding(at, "no checkpoint", note="the script has written no file by then")
+    return None
+
+
+def unrepeatable(whole: Record, cut: Record, at: int, written: tuple[str, ...]) -> Finding | None:
+    """Two runs that do not agree before any interruption: that has to be mended first."""
+    until = min(at, cut.steps[-1].number if cut.steps else 0)
+    shared = "it goes on where the run before has ended: have the script write to '{folder}', see --help"
+    if not until:
+        return Finding(at, "unrepeatable", note=f"a second run took no step; perhaps {shared}", written=written)
+    difference = first_difference(up_to(whole, until), up_to(cut, until))
+    if difference is None:
+        return None
+    weights = cut.steps[0].states.get("weights")
+    first, *later = (step.states.get("weights") for step in whole.steps)
+    resumes = weights is not None and weights != first and weights in (*later, whole.steps[-1].values.get("parameters"))
+    return Finding(at, "unrepeatable", difference=difference, note=shared if resumes else "", written=written)
+
+
+def up_to(record: Record, step: int) -> Record:
+    """Without what comes after that step, nor what was printed or written."""
+    ranks = tuple(
+        Rank(rank.rank, rank.facts, tuple(found for found in rank.steps if found.number <= step), (), True, rank.thread)
+        for rank in record.ranks
+        if not rank.thread
+    )
+    return Record(record.path, record.facts, ranks)
+
+
+def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> Finding:
+    """The verdict on a resumed run."""
+    if again.status:
+        note = f"the resumed run {crash.ending(again.status)} and said: {launch.last_words(again.path)}"
+        return Finding(at, "crashed", note=note, written=written)
+    if not again.steps:
+        note = "the resumed run takes no step: it takes the training for finished"
+        difference = Difference("steps", (str(whole.steps[-1].number), "0"))
+        return Finding(at, "differs", difference=difference, note=note, written=written)
+    after = steps_done(whole.steps, again.steps, at)
+    if not after:
+        return Finding(at, "restarted", after=0, written=written)
+    difference = difference_of(whole, again, after)
+    expected, found = {step.number: step for step in whole.steps}, again.steps
+    since, states = differing_states(expected, found, after)
+    outcome: Outcome = "differs" if difference else "equal"
+    if since is None or since > (difference.step if difference else after + 1):
+        since, states = None, ()  # what differs only later follows from the difference, or from something else
+    data = order_of_data(whole.steps, found, after) if difference and difference.kind == "data" else ""
+    return Finding(at, outcome, after, difference, states, data, since, len(found), written=written)
+
+
+def steps_done(whole: tuple[Step, ...], again: tuple[Step, ...], at: int) -> int:
+    """How many steps the resumed run found done: its weights are those that a step of the whole training began with.
+
+    If several steps began with these weights, it is the step that agrees most in other things; if none did, the number
+    of steps says it.
+    """
+    by_length = max(0, whole[-1].number - again[-1].number)
+    known = next((step for step in again if "weights" in step.states), None)
+    if known is None:
+        return by_length
+    alike = [step for step in whole if step.states.get("weights") == known.states["weights"]]
+    done = {step.number - known.number: step for step in alike if step.number >= known.number}
+    if not done or (set(done) == {0} and by_length):  # weights made anew, in a run that counts on
+        return by_length
+    return max(done, key=lambda number: (agreement(done[number], known), number == by_length, number <= at, number))
+
+
+def agreement(a: Step, b: Step) -> int:
+    """In how many things two steps agree."""
+    return sum(a.states.get(name) == text for name, text in b.states.items()) + (
+        a.values.get("loss") == b.values.get("loss")
+    )
+
+
+def difference_of(whole: Record, again: Record, after: int) -> Difference | None:
+    """The first, by the steps of the whole training, in the first rank that has one."""
+    others = {(rank.rank, rank.thread): rank for rank in whole.ranks}
+    found = []
+    for rank in again.ranks:
+        if (rank.rank, rank.thread) in others and (difference := of_rank(others[rank.rank, rank.thread], rank, after)):
+            found.append(difference)
+    return min(found, key=lambda difference: difference.step or 0) if found else None
+
+
+def of_rank(whole: Rank, again: Rank, after: int) -> Difference | None:
+    expected = {step.number: step for step in whole.steps}
+    for step in again.steps:
+        if (other := expected.get(step.number + after)) is None:
+            continue
+        for kind, x, y in compared(other, step):
+            if x != y:
+                return Difference(kind, (x or "none", y or "none"), other.number, whole.rank, whole.thread)
+    ends = (whole.steps[-1].number, again.steps[-1].number + after if again.steps else after)
+    if ends[0] == ends[1]:
+        return None
+    return Difference("steps", (str(ends[0]), str(ends[1])), min(ends) + 1, whole.rank, whole.thread)
+
+
+def compared(whole: Step, again: Step) -> Iterable[tuple[str, str | None, str | None]]:
+    """Each kind with both values. What the first step after resuming has loaded counts only as far as it trains on it:
+    batches that it skips are none of its own, nor is a validation that is not repeated. Its gradients count if they
+    have an effect: where a closure computes them (Lightning), those seen before are left over from another step."""
+    for kind in KINDS:
+        if kind == "initial":
+            continue
+        values = whole.values.get(kind), again.values.get(kind)
+        if kind == "data" and again.number == 1:
+            values = trained_on(whole), trained_on(again)
+        if (
+            kind == "gradients"
+            and again.number == 1
+            and agree(whole, again, "loss")
+            and agree(whole, again, "parameters")
+        ):
+            continue
+        yield kind, *values
+
+
+def agree(a: Step, b: Step, kind: str) -> bool:
+    return a.values.get(kind) == b.values.get(kind)
+
+
+def differing_states(
+    expected: dict[int, Step], found: tuple[Step, ...], after: int
+) -> tuple[int | None, tuple[str, ...]]:
+    """The first step that begins with any other state, and which states these are."""
+    for step in found:
+        if other := expected.get(step.number + after):
+            both = [name for name in step.states if name in other.states and name not in DATA]
+            if names := [name for name in both if step.states[name] != other.states[name]]:
+                order = list(STATES)
+                return other.number, tuple(sorted(names, key=lambda name: order.index(name) if name in order else 99))
+    return None, ()
+
+
+def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], after: int) -> str:
+    """What is wrong with it, in words; empty if nothing is."""
+    expected = {step.number: batch_of(step) for step in whole}
+    step = next((step for step in again if expected.get(step.number + after) != batch_of(step)), None)
+    number = step.number + after if step else 0
+    if step is None or number not in expected or batch_of(step) is None:
+        return ""
+    places = [place for place, batch in expected.items() if batch == batch_of(step)]
+    if not places:
+        return f"the order of the data: step {number} has a batch that the other run never had (shuffled anew?)"
+    if earlier := [place for place in places if place < number]:
+        return f"the order of the data: step {number} repeats the batch of step {earlier[-1]} (the epoch began again?)"
+    skipped = places[0] - number
+    return f"the order of the data: step {number} has the batch of step {places[0]}: {skipped} skipped"
+
+
+def batch_of(step: Step) -> str | None:
+    """What it was given: the last batch of a loader, or else what the model was called with."""
+    return step.states.get("batch") or step.states.get("inputs") or step.values.get("data")
+
+
+def trained_on(step: Step) -> str | None:
+    found = [step.states[name] for name in DATA if name in step.states]
+    return " ".join(found) or step.values.get("data")
+
+
+def status_of(findings: tuple[Finding, ...]) -> int:
+    """The exit status: 0 if all are equal, 2 if all that is wrong is how it was asked."""
+    count = Counter(finding.outcome for finding in findings)
+    if count["equal"] == len(findings):
+        return 0
+    return 2 if all(outcome in ("equal", *WRONG_USE) for outcome in count) else 1

@@ -1,0 +1,58 @@
+"""A plain loop with PyTorch that saves after every fourth step. LEAVE names what it leaves out, as a fault."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy
+import seedbed
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+LEFT_OUT = os.environ.get("LEAVE", "").split(",")
+EVERY, EPOCHS, BATCH = 4, 3, 8
+SAVED = Path("checkpoint.pt")
+
+
+def main() -> None:
+    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.95)
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    inputs = torch.arange(320.0).reshape(80, 4).sin()
+    loader = DataLoader(TensorDataset(inputs, inputs.sum(1, keepdim=True)), BATCH, shuffle=True)
+    saved = torch.load(SAVED, weights_only=True) if SAVED.exists() else {"epoch": 0, "done": 0}
+    for name, part in parts.items():
+        if name in saved and name not in LEFT_OUT:
+            part.load_state_dict(saved[name])
+
+    for epoch in range(saved["epoch"], EPOCHS):
+        goes_on = epoch == saved["epoch"] and saved["done"] > 0  # in the middle of this epoch
+        done = saved["done"] if goes_on and "position" not in LEFT_OUT else 0
+        if goes_on and "generators" not in LEFT_OUT:
+            seedbed.restore(saved["begun"])
+        begun = seedbed.state()
+        batches = iter(loader)
+        for _ in range(done):
+            next(batches)  # the same order, and the same draws in workers and transforms
+        if goes_on and "generators" not in LEFT_OUT:
+            seedbed.restore(saved["now"])
+        for x, y in batches:
+            noise = random.gauss(0, 0.01) + numpy.random.normal(0, 0.01)
+            loss = nn.functional.mse_loss(model(x + noise), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            done += 1
+            if done % EVERY == 0:
+                now = {"epoch": epoch, "done": done, "begun": begun, "now": seedbed.state()}
+                torch.save(now | {name: part.state_dict() for name, part in parts.items()}, "partial.pt")
+                Path("partial.pt").replace(SAVED)
+        print(f"epoch {epoch + 1}: {loss.item():.6f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
