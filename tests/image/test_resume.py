@@ -1,4 +1,4 @@
-"""`seedbed resume` on eight trainings of the field: each verdict is right, and with the recipe each is equal."""
+"""`seedbed resume` on trainings of the field: each verdict is right, and with the recipe each is equal."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -32,6 +32,7 @@ class Training:
 
 TRAININGS = {
     "a plain loop that saves all": Training("plain.py"),
+    "a plain loop with workers": Training("plain.py", recipe={"WORKERS": "2"}),
     "without the generators": Training("plain.py", fault={"LEAVE": "generators"}, names=(ORDER, PYTHON, NUMPY, TORCH)),
     "without the optimizer": Training("plain.py", fault={"LEAVE": "optimizer"}, names=("the optimizer's state",)),
     "DataLoader started over": Training("plain.py", fault={"LEAVE": "position"}, names=(ORDER,)),

@@ -1,4 +1,7 @@
-"""A plain loop with PyTorch that saves after every fourth step. LEAVE names what it leaves out, as a fault."""
+"""A plain loop with PyTorch that saves after every fourth step, with an augmentation that draws numbers.
+
+LEAVE names what it leaves out, as a fault; WORKERS is how many processes load the data.
+"""
 
 import os
 import random
@@ -9,11 +12,23 @@ import numpy
 import seedbed
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 LEFT_OUT = os.environ.get("LEAVE", "").split(",")
 EVERY, EPOCHS, BATCH = 4, 3, 8
+WORKERS = int(os.environ.get("WORKERS", "0"))
 SAVED = Path("checkpoint.pt")
+
+
+class Noisy(Dataset):
+    """Samples of four numbers, and their sum."""
+
+    def __len__(self) -> int:
+        return 80
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.arange(4.0 * index, 4.0 * index + 4).sin()
+        return x + random.gauss(0, 0.01), x.sum(0, keepdim=True)
 
 
 def main() -> None:
@@ -21,8 +36,7 @@ def main() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.95)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    inputs = torch.arange(320.0).reshape(80, 4).sin()
-    loader = DataLoader(TensorDataset(inputs, inputs.sum(1, keepdim=True)), BATCH, shuffle=True)
+    loader = DataLoader(Noisy(), BATCH, shuffle=True, num_workers=WORKERS)
     saved = torch.load(SAVED, weights_only=True) if SAVED.exists() else {"epoch": 0, "done": 0}
     for name, part in parts.items():
         if name in saved and name not in LEFT_OUT:
@@ -40,8 +54,7 @@ def main() -> None:
         if goes_on and "generators" not in LEFT_OUT:
             seedbed.restore(saved["now"])
         for x, y in batches:
-            noise = random.gauss(0, 0.01) + numpy.random.normal(0, 0.01)
-            loss = nn.functional.mse_loss(model(x + noise), y)
+            loss = nn.functional.mse_loss(model(x + numpy.random.normal(0, 0.01)), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
