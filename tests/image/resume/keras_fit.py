@@ -1,7 +1,6 @@
 """Keras' `fit` with BackupAndRestore. RECIPE=1: one epoch a call, in an order from numpy, with `seedbed.state()`.
 
-`fit` shuffles inside TensorFlow's data pipeline, whose generator nothing can save. A checkpoint of weights lacks the
-generators of layers, which the recipe saves by name.
+A checkpoint of weights lacks the generators of layers, which the recipe saves by name.
 """
 
 import os
