@@ -116,7 +116,7 @@ def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> 
     outcome: Outcome = "differs" if difference else "equal"
     if since is None or since > (difference.step if difference else after + 1):
         since, states = None, ()  # what differs only later follows from the difference, or from something else
-    data = order_of_data(whole.steps, found, after) if difference and difference.kind == "data" else ""
+    data = order_of_data(whole.steps, found, after, difference.step) if difference and difference.kind == "data" else ""
     return Finding(at, outcome, after, difference, states, data, since, len(found), written=written)
 
 
@@ -205,12 +205,11 @@ def differing_states(
     return None, ()
 
 
-def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], after: int) -> str:
-    """What is wrong with it, in words; empty if nothing is."""
+def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], after: int, number: int) -> str:
+    """What is wrong with it at a step of the whole training, in words; empty if the step has its own batch."""
     expected = {step.number: batch_of(step) for step in whole}
-    step = next((step for step in again if expected.get(step.number + after) != batch_of(step)), None)
-    number = step.number + after if step else 0
-    if step is None or number not in expected or batch_of(step) is None:
+    step = next((step for step in again if step.number + after == number), None)
+    if step is None or batch_of(step) in (None, expected.get(number)):
         return ""
     places = [place for place, batch in expected.items() if batch == batch_of(step)]
     if not places:

@@ -303,11 +303,11 @@ def test_how_many_steps_the_resumed_run_found_done(whole, again, done: int) -> N
 
 def test_skipped_batches_are_counted() -> None:
     whole = steps("a", "b", "c", "d", batch=["1", "2", "3", "4"])
-    assert judge.order_of_data(whole, steps("b", batch=["4"]), 1) == (
+    assert judge.order_of_data(whole, steps("b", batch=["4"]), 1, 2) == (
         "the order of the data: step 2 has the batch of step 4: 2 skipped"
     )
-    assert "never had (shuffled anew?)" in judge.order_of_data(whole, steps("b", batch=["9"]), 1)
-    assert judge.order_of_data(whole, steps("b", batch=["2"]), 1) == ""
+    assert "never had (shuffled anew?)" in judge.order_of_data(whole, steps("b", batch=["9"]), 1, 2)
+    assert judge.order_of_data(whole, steps("b", batch=["2"]), 1, 2) == ""
 
 
 def test_a_resumed_run_that_stops_early_differs() -> None:
