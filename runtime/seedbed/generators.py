@@ -72,14 +72,6 @@ def bring(library: str) -> None:
         raise ValueError(f"seedbed.restore: the state holds {library}'s generators, and {error}") from error
 
 
-def save_python() -> tuple:
-    return sys.modules["random"].getstate()
-
-
-def restore_python(state: tuple) -> None:
-    sys.modules["random"].setstate(as_python(state))
-
-
 def as_python(state) -> tuple:
     """JSON and others make lists of tuples."""
     version, numbers, gauss = state
@@ -140,7 +132,7 @@ def restore_tensorflow(state: dict) -> None:
         made = ops.Generator.from_state(state["generator"]["numbers"], state["generator"]["algorithm"])
         ops.set_global_generator(made)
     else:  # functions that were traced before hold on to it
-        restore_tensorflow_generator(ops.global_generator, state["generator"])
+        KINDS["tensorflow"][1](ops.global_generator, state["generator"])
 
 
 def tensorflow_modules() -> tuple:
@@ -152,10 +144,6 @@ def tensorflow_modules() -> tuple:
 
 def save_tensorflow_generator(generator) -> dict:
     return {"algorithm": int(generator.algorithm), "numbers": generator.state.numpy().tolist()}
-
-
-def restore_tensorflow_generator(generator, state: dict) -> None:
-    generator.state.assign(state["numbers"])
 
 
 def save_keras() -> list[int] | None:
@@ -226,7 +214,10 @@ def restore_streams(process, state: dict) -> None:
 
 
 LIBRARIES: dict[str, tuple[Callable[[], object], Callable]] = {
-    "random": (save_python, restore_python),
+    "random": (
+        lambda: sys.modules["random"].getstate(),
+        lambda state: sys.modules["random"].setstate(as_python(state)),
+    ),
     "numpy": (save_numpy, restore_numpy),
     "torch": (save_torch, restore_torch),
     "tensorflow": (save_tensorflow, restore_tensorflow),
@@ -302,6 +293,6 @@ KINDS: dict[str, tuple[Callable, Callable]] = {
         lambda own, kept: own.set_state(with_arrays(kept)),
     ),
     "torch": (lambda own: own.get_state(), lambda own, state: own.set_state(state.cpu())),
-    "tensorflow": (save_tensorflow_generator, restore_tensorflow_generator),
+    "tensorflow": (save_tensorflow_generator, lambda own, state: own.state.assign(state["numbers"])),
     "keras": (save_seed_generator, restore_seed_generator),
 }
