@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType, ModuleType
 
-from seedbed import callers, generators, process
+from seedbed import callers, process
+from seedbed.generators import libraries, named
 from seedbed.recording import writer as recording
 
 STATES, STOP = "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
@@ -53,17 +54,17 @@ def all_generators() -> dict[str, str]:
     """A fingerprint of each global generator that is loaded, and of those of the script's own, by what they are."""
     found = {}
     for library, name in GLOBAL.items():
-        if generators.is_loaded(library):
-            found[name] = digest(generators.LIBRARIES[library][0]())
-    if generators.is_loaded("torch"):
+        if libraries.is_loaded(library):
+            found[name] = digest(libraries.LIBRARIES[library][0]())
+    if libraries.is_loaded("torch"):
         found |= of_torch()
     for name, generator in own_generators():
-        found[f"own {name}"] = digest(generators.save_own(name, generator)["state"])
+        found[f"own {name}"] = digest(named.save(name, generator)["state"])
     return found
 
 
 def of_torch() -> dict[str, str]:
-    state = generators.save_torch()
+    state = libraries.save_torch()
     cuda = {f"cuda:{number}": digest(generator) for number, generator in enumerate(state["cuda"])}
     return {"torch": digest(state["cpu"]), **cuda}
 
@@ -86,7 +87,7 @@ def own_generators() -> Iterator[tuple[str, object]]:
                 {f"{name}.{part}": held for part, held in list(inner.items())} if is_users_object(value, inner) else {}
             )
             for path, held in {name: value, **parts}.items():
-                if id(held) not in seen and generators.kind_of(held):
+                if id(held) not in seen and named.kind_of(held):
                     seen.add(id(held))
                     yield f"{path} in {place}", held
 

@@ -1,0 +1,157 @@
+"""The global generators of each library: what they hold, and how it is put back."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+LOADED = {"numpy": "numpy.random", "keras": "keras.src.random.seed_generator"}  # a library is there if this module is
+
+
+def is_loaded(library: str) -> bool:
+    """Whether it has run: a module that is being imported has no generator yet."""
+    module = sys.modules.get(LOADED.get(library, library))
+    return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def bring(library: str) -> None:
+    """A library that was loaded when the state was saved, before the script has come to import it."""
+    try:
+        import_module(LOADED.get(library, library))
+    except ImportError as error:
+        raise ValueError(f"seedbed.restore: the state holds {library}'s generators, and {error}") from error
+
+
+def save_python() -> tuple:
+    return sys.modules["random"].getstate()
+
+
+def restore_python(state: tuple) -> None:
+    sys.modules["random"].setstate(as_python(state))
+
+
+def as_python(state) -> tuple:
+    """JSON and others make lists of tuples."""
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss
+
+
+def save_numpy() -> dict:
+    return plain(sys.modules["numpy"].random.get_state(legacy=False))
+
+
+def restore_numpy(state: dict) -> None:
+    sys.modules["numpy"].random.set_state(with_arrays(state))
+
+
+def save_torch() -> dict:
+    """CUDA that has not started has no generator: it takes the CPU's first seed when it starts."""
+    torch = sys.modules["torch"]
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state(), "cuda": list(cuda)}
+
+
+def restore_torch(state: dict) -> None:
+    """Tensors may come on a GPU, by `map_location`; torch wants them on the CPU."""
+    torch = sys.modules["torch"]
+    gpus = torch.cuda.device_count() if state["cuda"] else 0
+    if gpus < len(state["cuda"]):
+        raise ValueError(
+            f"seedbed.restore: the state holds generators of {len(state['cuda'])} GPUs, and {gpus} are here"
+        )
+    torch.set_rng_state(state["cpu"].cpu())
+    for device, generator in enumerate(state["cuda"]):
+        torch.cuda.set_rng_state(generator.cpu(), device)
+
+
+def save_tensorflow() -> dict:
+    """The seed, the source of seeds for operations, and the global generator if there is one.
+
+    Random operations with a seed of their own, and those inside a `tf.function`, count in their kernels, where nothing
+    can read it.
+    """
+    context, ops = tensorflow_modules()
+    source = context.context()._rng
+    return {
+        "seed": context.global_seed(),
+        "operations": None if source is None else source.getstate(),
+        "generator": ops.global_generator and save_tensorflow_generator(ops.global_generator),
+    }
+
+
+def restore_tensorflow(state: dict) -> None:
+    context, ops = tensorflow_modules()
+    sys.modules["tensorflow"].random.set_seed(state["seed"])
+    if state["operations"] is not None:
+        context.context()._rng.setstate(as_python(state["operations"]))
+    if state["generator"] is None:
+        ops.global_generator = None
+    elif ops.global_generator is None or ops.global_generator.algorithm != state["generator"]["algorithm"]:
+        made = ops.Generator.from_state(state["generator"]["numbers"], state["generator"]["algorithm"])
+        ops.set_global_generator(made)
+    else:  # functions that were traced before hold on to it
+        restore_tensorflow_generator(ops.global_generator, state["generator"])
+
+
+def tensorflow_modules() -> tuple:
+    from tensorflow.python.eager import context
+    from tensorflow.python.ops import stateful_random_ops
+
+    return context, stateful_random_ops
+
+
+def save_tensorflow_generator(generator) -> dict:
+    return {"algorithm": int(generator.algorithm), "numbers": generator.state.numpy().tolist()}
+
+
+def restore_tensorflow_generator(generator, state: dict) -> None:
+    generator.state.assign(state["numbers"])
+
+
+def save_keras() -> list[int] | None:
+    """The generator of Keras that takes no seed; layers have theirs as variables, which come with the model."""
+    generator = keras_generator()
+    return generator and save_seed_generator(generator)
+
+
+def restore_keras(state: list[int] | None) -> None:
+    if state is not None:
+        restore_seed_generator(sys.modules[LOADED["keras"]].global_seed_generator(), state)
+    elif keras_generator():
+        import_module("keras.src.backend.common.global_state").set_global_attribute("global_seed_generator", None)
+
+
+def keras_generator():
+    return import_module("keras.src.backend.common.global_state").get_global_attribute("global_seed_generator")
+
+
+def save_seed_generator(generator) -> list[int]:
+    return import_module("keras").ops.convert_to_numpy(generator.state).tolist()
+
+
+def restore_seed_generator(generator, state: list[int]) -> None:
+    generator.state.assign(state)
+
+
+def plain(value: object) -> object:
+    """What numpy's states hold, without numpy's types."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if hasattr(value, "dtype"):
+        return {"dtype": str(value.dtype), "numbers": value.tolist()} if value.ndim else value.item()
+    return value
+
+
+def with_arrays(value: object) -> object:
+    """`plain`, undone."""
+    if isinstance(value, dict) and value.keys() == {"dtype", "numbers"}:
+        return sys.modules["numpy"].array(value["numbers"], dtype=value["dtype"])
+    return {key: with_arrays(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+LIBRARIES: dict[str, tuple[Callable[[], object], Callable]] = {
+    "random": (save_python, restore_python),
+    "numpy": (save_numpy, restore_numpy),
+    "torch": (save_torch, restore_torch),
+    "tensorflow": (save_tensorflow, restore_tensorflow),
+    "keras": (save_keras, restore_keras),
+}
