@@ -231,10 +231,11 @@ BUILD_VARIABLES = (
 # ---- the runtime's -------------------------------------------------------------------------------------------------
 
 RUN_WORDS = (
-    *("info", "run", "verify -n 2", "compare", "replay", "golden", "trace -n 2", "sweep", "sweep --seeds 2"),
+    *("info", "run", "verify -n 2", "compare", "replay", "golden", "trace -n 2", "sweep", "sweep --seeds 2", "resume"),
     *("--json", "--help", "--seed", "7", "--mode", "warn", "--record", "rec", "--portable", "--audit", "-n", "--lines"),
     *("--tolerance", "1e-6", "--keep", "kept", "--output", "out", "--data", "--metric", "loss", "--pattern", r"(\d+)"),
     *("--file", "--parallel", "2", "record", "golden.json", "--image", "--hunt", "--no-other-seed", "--seeds", "1,7"),
+    *("--at 1", "--signal TERM", "--signal", "--with true", "--with", "--resume"),
     *("-- true", "-- false", "-- echo loss 1", "--", "-- no-such-command", "-- echo"),
 )
 
