@@ -230,7 +230,7 @@ announce() {
     [ "${SEEDBED_QUIET-}" != 1 ] || return 0
     case $mode in
         strict) line="seed $seed, mode strict, threads $OMP_NUM_THREADS" ;;
-        warn) line="seed $seed, mode warn (attention's backward stays nondeterministic), threads $OMP_NUM_THREADS" ;;
+        warn) line="seed $seed, mode warn (the backward pass of attention is not deterministic), threads $OMP_NUM_THREADS" ;;
         off) line="mode off (nothing is seeded)" ;;
     esac
     say "$line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}"

@@ -10,15 +10,15 @@ from seedbed import terminal
 from seedbed.commands import common
 
 COMMANDS = {  # each a module of seedbed.commands, which is imported only for the one that is asked for
-    "info": "what is in force, and what breaks the promise (exit status 1)",
+    "info": "show the settings in force, and what breaks the promise (exit status 1)",
     "run": "run a command",
     "verify": "run a command several times and compare the trainings bit by bit",
     "compare": "compare two recorded runs",
-    "replay": "the docker run that repeats a recorded run",
-    "golden": "compare a training with the bits committed for machines of this kind (exit status 77: none are)",
-    "trace": "find the first operation that gives another result in another run",
+    "replay": "print the docker run command that repeats a recorded run",
+    "golden": "compare a training with the fingerprint committed for this kind of machine (exit status 77: none)",
+    "trace": "find the first operation whose result differs between runs",
     "resume": "cut a training off, resume it, and compare it with one that ran through",
-    "sweep": "run a command under several seeds: mean, spread and plot",
+    "sweep": "run a command with several seeds: mean, spread and plot",
 }
 
 
@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """For these arguments: of the other commands it knows the names alone."""
     top = Parser(prog="seedbed", description="Runs that repeat, bit for bit.")
-    verbs = top.add_subparsers(required=True, metavar="VERB")
+    verbs = top.add_subparsers(required=True, metavar="COMMAND")
     asked = next((word for word in arguments if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
         verb = verbs.add_parser(name, help=text)

@@ -286,7 +286,7 @@ def sentence(verdict: Verdict, names: tuple[str, str] = ("A", "B")) -> str:
         values = map(printable, verdict.difference.values)
         where += "".join(f"\n  {name}  {value}" for name, value in zip(names, values, strict=True))
     if verdict.outcome == "incomparable":
-        return f"NOT COMPARABLE: other hardware ({', '.join(verdict.hardware)}). {where}"
+        return f"NOT COMPARABLE: different hardware ({', '.join(verdict.hardware)}). {where}"
     if verdict.outcome == "within":
         return f"WITHIN TOLERANCE: losses differ by {verdict.largest:.2g} at most. {where}"
     return f"EQUAL. {where}" if verdict.outcome == "equal" else f"DIVERGED. {where}"

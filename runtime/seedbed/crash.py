@@ -14,8 +14,8 @@ TAKEN = re.compile(  # what somebody says who finds a port or a lock taken
     re.IGNORECASE,
 )
 LEFT = re.compile(r"FileExistsError|File exists|already exists|directory not empty|is not empty", re.IGNORECASE)
-SIDE_BY_SIDE = "runs side by side draw the same random port or name: use --parallel 1"
-LEFT_THERE = "another run has left it there: give each run a place of its own in the command, as in --out {0}"
+SIDE_BY_SIDE = "parallel runs draw the same random port or name: use --parallel 1"
+LEFT_THERE = "another run left it there: give each run a folder of its own in the command, as in --out {0}"
 OWN_PLACE = "out/{run}"
 PREFIX = r"(?:\[[\w:]+\]: ?|[ |]*)"  # of a rank, or of a group of exceptions
 TRACEBACK = re.compile(rf"({PREFIX})Traceback \(most recent call last\):")

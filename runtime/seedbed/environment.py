@@ -20,7 +20,7 @@ from seedbed.settings import (
 CGROUP = "/sys/fs/cgroup"
 SHARED_MEMORY = "/dev/shm"
 DOCKERS_SHARED_MEMORY = 64 << 20
-SHARED_MEMORY_ADVICE = "64 MB or less; a full one is a bus error: docker run --shm-size 1g"
+SHARED_MEMORY_ADVICE = "64 MB or less; if it is full, programs end with a bus error: docker run --shm-size 1g"
 
 
 def mode(environ: dict[str, str]) -> str:

@@ -119,10 +119,12 @@ def check(path: Path, record: Record) -> Answer:
     then = read(path).get(command, {}).get(kind)
     if then is None:
         remedy = f"seedbed golden --record {path} -- {command}"
-        return Answer(None, f"nothing golden is known of {command!r} on {kind}; to record it: {remedy}")
+        return Answer(None, f"no golden fingerprint of {command!r} on {kind}; to record it: {remedy}")
     if changed := changes(then, now):
-        return Answer(False, f"not the golden bits of {kind} ({origin(then, now)}): {changed}")
-    return Answer(True, f"the golden bits of {kind}: {now.steps} steps, loss {now.loss} ({origin(then, now)})")
+        return Answer(False, f"differs from the golden fingerprint of {kind} ({origin(then, now)}): {changed}")
+    return Answer(
+        True, f"equals the golden fingerprint of {kind}: {now.steps} steps, loss {now.loss} ({origin(then, now)})"
+    )
 
 
 def origin(then: Golden, now: Golden) -> str:

@@ -93,12 +93,12 @@ def warnings(record: Record) -> Iterator[str]:
     found = record.facts
     for name, digest in found["sources"].items():
         if (now := facts.fingerprint(Path(name))) != digest:
-            state = "missing" if now == "missing" else "another"
-            yield f"{name} is {state} here; it was recorded at commit {found['commit']}"
+            state = "is missing" if now == "missing" else "has changed"
+            yield f"{name} {state}; it was recorded at commit {found['commit']}"
     for path, digest in found["data"].items():
         if facts.fingerprint(Path(path)) != digest:
-            yield f"the data in {path} are others here"
+            yield f"the data in {path} has changed"
     if hidden := [name for name, value in found["environment"].items() if value.startswith(HIDDEN)]:
-        yield f"the values were not kept of {', '.join(hidden)}: set them yourself if they matter"
+        yield f"the values of {', '.join(hidden)} were not recorded: set them yourself if they matter"
     if record.status is None and len(record.ranks) > 1:
         yield "recorded without seedbed run --record: the command is that of one process, not of its launcher"

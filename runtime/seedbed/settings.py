@@ -73,9 +73,11 @@ OPTIONS = (
     Option("SEEDBED_MODE", DEFAULT_MODE, "strict, warn or off"),
     Option("SEEDBED_QUIET", "", "1: the entrypoint logs no line"),
     Option("SEEDBED_RANK_OFFSET", "", "1: each rank of a distributed job adds its rank to the seed"),
-    Option("SEEDBED_AUDIT", "", "1: each Python says at exit what in the user's code stays unrepeatable, and where"),
-    Option("SEEDBED_SAMPLERS", "", "packages, with commas, whose own `random.Random()` follows the seed"),
-    Option("SEEDBED_NAMERS", "", "packages, with commas, that draw names: left random, whichever generator they use"),
+    Option("SEEDBED_AUDIT", "", "1: each Python process lists at exit what in your code does not repeat, and where"),
+    Option("SEEDBED_SAMPLERS", "", "packages whose own `random.Random()` is seeded, separated by commas"),
+    Option(
+        "SEEDBED_NAMERS", "", "packages that draw names and stay random, whichever generator they use; commas between"
+    ),
     Option("SEEDBED_FILL_UNINITIALIZED", "", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
 )
 

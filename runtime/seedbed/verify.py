@@ -125,9 +125,9 @@ def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: V
         )
     said = dead_threads(records)
     if not first.steps:
-        said.append("no training step of torch or Keras was seen: judged by what the command printed or wrote")
+        said.append("no training step of torch or Keras was found: compared what the command printed or wrote")
     elif not (plan.pattern or verdict.difference) and (changed := printed_difference(records)):
-        said.append(f"what is printed differs in line {changed.step}, which does not count (--lines makes it count)")
+        said.append(f"what is printed differs in line {changed.step}, which is not compared (--lines compares it)")
     return said + (seed_effect(first, other) if other else [])
 
 
@@ -151,7 +151,7 @@ def seed_effect(first: Record, other: Record) -> list[str]:
         return [f"seed {seed} changes nothing: the program ignores the seed, or uses no random numbers"]
     if first.steps and "data" in first.steps[0].values and "data" not in changes:
         return [
-            f"seed {seed} changes the {compare.NAMES[changes[0]]}, but not the data: they are not shuffled, or by a "
+            f"seed {seed} changes the {compare.NAMES[changes[0]]}, but not the data: it is not shuffled, or by a "
             "generator whose seed is a constant"
         ]
     return []
@@ -221,7 +221,7 @@ def compared(record: Record) -> str:
         seen = [NAMES_IN_PLURAL[kind] for kind in KINDS if any(kind in step.values for step in record.steps)]
         return ", ".join(filter(None, [f"{counted(len(record.steps), 'step')}, all bits of {in_words(seen)}", files]))
     lines = counted(len(record.output), "printed line")
-    return files or f"{lines} (not the digits that they do not show: --output compares files)"
+    return files or f"{lines} (only the digits printed: --output compares files)"
 
 
 def counted(number: int, what: str) -> str:
@@ -246,7 +246,7 @@ def hints(plan: Plan, report: Report) -> str:
     """What else changed between the runs, and what finds the culprit."""
     rows = compare.changed_facts(report.records[0], report.records[report.verdict.run or 1])
     changed = [name for name, _, _ in rows if name != "command"]
-    also = f"\nBetween these runs also changed: {', '.join(changed)}." if changed else ""
+    also = f"\nThe setups of these runs differ too: {', '.join(changed)}." if changed else ""
     facts = report.records[0].facts
     here = {"seed": environment.seed(os.environ), "mode": environment.mode(os.environ)}
     options = [word for name in here if facts[name] != here[name] for word in (f"--{name}", str(facts[name]))]
@@ -257,9 +257,9 @@ def hints(plan: Plan, report: Report) -> str:
 def seen_native(plan: Plan, report: Report) -> str:
     """The generators that no seed reaches: they may be the cause."""
     if plan.native.reason:
-        return f"\nGenerators that are not Python's were not watched: {plan.native.reason}."
+        return f"\nNative generators were not watched: {plan.native.reason}."
     rows = "".join(f"\n  {row}" for row in report.native)
-    return f"\nGenerators that are not Python's, which no seed reaches:{rows}" if rows else ""
+    return f"\nNative generators that no seed reaches:{rows}" if rows else ""
 
 
 def as_json(report: Report) -> str:

@@ -36,7 +36,7 @@ def test_ports_drawn_side_by_side_are_a_crash_with_its_last_words(field) -> None
     done = field("pytorch").run([*verify, "--parallel", "2", "--", "python", "/field/drawn_port.py"])
     assert (done.status, "DIVERGED" in done.stdout) == (1, False), done.stdout + done.stderr
     assert "EADDRINUSE" in done.stdout
-    assert "Runs side by side draw the same random port or name: use --parallel 1." in done.stdout
+    assert "Parallel runs draw the same random port or name: use --parallel 1." in done.stdout
 
 
 def test_two_trainings_in_threads_are_equal_each_by_itself(field) -> None:

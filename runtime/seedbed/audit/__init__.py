@@ -17,7 +17,7 @@ from seedbed.audit import races
 from seedbed.audit.notes import collect, note, note_at, note_with_package, places, rows, show
 from seedbed.wrapping import before
 
-THANKS_TO_SEEDBED = "made without a seed; repeats only thanks to Seedbed"
+THANKS_TO_SEEDBED = "made without a seed; repeats only because of Seedbed"
 CONSTANT_GENERATOR = "torch.Generator() never given a seed: the same numbers under every SEEDBED_SEED"
 ENTROPY_CALLS = tuple(name for name in ("urandom", "getrandom") if hasattr(os, name))
 VENDORED = "/_vendor/"  # what pip and setuptools bring for themselves

@@ -20,16 +20,22 @@ def add_seed_and_mode(verb: argparse.ArgumentParser) -> None:
 
 
 def add_what_counts(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--tolerance", type=tolerance, default=0.0, metavar="T", help="relative, for losses (default: 0)")
-    verb.add_argument("--lines", type=pattern, metavar="REGEX", help="what counts of the lines printed")
+    verb.add_argument(
+        "--tolerance",
+        type=tolerance,
+        default=0.0,
+        metavar="T",
+        help="how much losses may differ, relative (default: 0)",
+    )
+    verb.add_argument("--lines", type=pattern, metavar="REGEX", help="compare what this matches in the printed lines")
 
 
 def add_command(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command to run")
 
 
 def add_json(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="for programs")
+    verb.add_argument("--json", action="store_true", help="machine-readable output")
 
 
 def at_least(least: int) -> Callable[[str], int]:

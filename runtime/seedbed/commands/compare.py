@@ -11,7 +11,9 @@ EXAMPLE = "seedbed compare records/a records/b"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("records", nargs=2, type=Path, metavar="RECORD", help="what seedbed run --record wrote")
+    parser.add_argument(
+        "records", nargs=2, type=Path, metavar="RECORD", help="a folder that seedbed run --record wrote"
+    )
     common.add_what_counts(parser)
     common.add_json(parser)
 

@@ -14,7 +14,7 @@ UNKNOWN = 77  # what test harnesses take for "skipped"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the golden fingerprints, as JSON")
-    parser.add_argument("--record", action="store_true", help="write this training's bits into the file")
+    parser.add_argument("--record", action="store_true", help="write the fingerprint of this training into the file")
     common.add_command(parser)
 
 

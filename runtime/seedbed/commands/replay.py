@@ -1,4 +1,4 @@
-"""`seedbed replay`: the docker run that repeats a recorded run."""
+"""`seedbed replay`: print the docker run command that repeats a recorded run."""
 
 import argparse
 import os
@@ -12,8 +12,8 @@ EXAMPLE = "seedbed replay records/a"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("record", type=Path, metavar="RECORD", help="what seedbed run --record wrote")
-    parser.add_argument("--image", help="another name of the image (default: as in the record)")
+    parser.add_argument("record", type=Path, metavar="RECORD", help="a folder that seedbed run --record wrote")
+    parser.add_argument("--image", help="the image to use (default: the one in the record)")
     parser.add_argument("--run", action="store_true", help="run it instead of printing it")
 
 
@@ -33,5 +33,5 @@ def command(options: argparse.Namespace) -> int:
         return 0
     program = shutil.which(command[0])
     if program is None:
-        return common.wrong("replay: no docker on PATH: run what it prints on the machine that has it", 127)
+        return common.wrong("replay --run: no docker on PATH; without --run, it prints the command", 127)
     os.execv(program, command)

@@ -72,22 +72,17 @@ def command(options: argparse.Namespace) -> int:
     with common.errors("resume"):
         environ = common.environment_for(dict(os.environ), options.seed, options.mode)
         again = shlex.split(options.again) if options.again else command
-    try:
-        with (
-            common.errors("resume"),
-            leftovers.Ended(),
-            leftovers.temporary("seedbed-") as folder,
-            preload.watch() as native,
-        ):
-            scratch = Path(folder).resolve()
-            records = (options.keep or scratch / "records").absolute()
-            at = tuple(dict.fromkeys(options.at))
-            plan = runs.Plan(command, again, environ, scratch, records, at, options.signal, native)
-            document, status = tried(plan, options.json, terminal.log)
-            terminal.show(document)
-            return status
-    except Unfit as unfit:
-        return common.wrong(f"resume: {unfit}", 1)
+        try:
+            with leftovers.Ended(), leftovers.temporary("seedbed-") as folder, preload.watch() as native:
+                scratch = Path(folder).resolve()
+                records = (options.keep or scratch / "records").absolute()
+                at = tuple(dict.fromkeys(options.at))
+                plan = runs.Plan(command, again, environ, scratch, records, at, options.signal, native)
+                document, status = tried(plan, options.json, terminal.log)
+                terminal.show(document)
+                return status
+        except Unfit as unfit:
+            return common.wrong(f"resume: {unfit}", 1)
 
 
 def after_verify(

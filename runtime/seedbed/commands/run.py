@@ -16,10 +16,10 @@ EXAMPLE = "seedbed run --seed 7 -- python train.py --epochs 3"
 def arguments(parser: argparse.ArgumentParser) -> None:
     common.add_seed_and_mode(parser)
     parser.add_argument(
-        "--portable", action="store_true", help="one thread, AVX2, no TF32: fewer bits follow the machine"
+        "--portable", action="store_true", help="one thread, AVX2, no TF32: results depend less on the machine"
     )
-    parser.add_argument("--audit", action="store_true", help="say at exit what stays unrepeatable, and where")
-    parser.add_argument("--record", type=Path, metavar="FOLDER", help="write down what the training does, step by step")
+    parser.add_argument("--audit", action="store_true", help="list at exit what does not repeat, and where")
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help="record the training step by step in this folder")
     common.add_command(parser)
 
 
@@ -53,7 +53,7 @@ def announce(environ: dict[str, str]) -> None:
     seed, mode = environment.seed(environ), environment.mode(environ)
     line = {
         "strict": f"seed {seed}, mode strict, threads {environ.get('OMP_NUM_THREADS')}",
-        "warn": f"seed {seed}, mode warn (attention's backward stays nondeterministic), "
+        "warn": f"seed {seed}, mode warn (the backward pass of attention is not deterministic), "
         f"threads {environ.get('OMP_NUM_THREADS')}",
         "off": "mode off (nothing is seeded)",
     }[mode]

@@ -11,13 +11,17 @@ EXAMPLE = "seedbed sweep --seeds 5 --metric accuracy -- python train.py --output
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", default="5", metavar="K", help="how many, or which: 1,7,42 (default: 5, from 42 on)")
-    parser.add_argument("--metric", action="append", metavar="NAME", help="what to sum up; may be given several times")
     parser.add_argument(
-        "--pattern", type=common.pattern, metavar="REGEX", help="its first group is the metric in a line printed"
+        "--seeds", default="5", metavar="K", help="how many, starting at SEEDBED_SEED, or which: 1,7,42 (default: 5)"
     )
     parser.add_argument(
-        "--file", metavar="PATH", help="a CSV or JSON file with the metric; {folder}, {seed}: the run's own"
+        "--metric", action="append", metavar="NAME", help="the metric to summarise; may be given several times"
+    )
+    parser.add_argument(
+        "--pattern", type=common.pattern, metavar="REGEX", help="the first group matches the metric in a printed line"
+    )
+    parser.add_argument(
+        "--file", metavar="PATH", help="a CSV or JSON file with the metric; {folder} and {seed} are those of each run"
     )
     parser.add_argument(
         "--parallel",
@@ -26,9 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         const=None,
         default=1,
         metavar="K",
-        help="how many at a time; without a number, one on each GPU, or else on each CPU (default: 1)",
+        help="how many runs at a time; without a number, one per GPU or else one per CPU (default: 1)",
     )
-    parser.add_argument("--output", type=Path, default=Path("sweep"), metavar="FOLDER", help="(default: sweep)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("sweep"), metavar="FOLDER", help="folder for the results (default: sweep)"
+    )
     parser.add_argument("--mode", help="strict or warn (default: SEEDBED_MODE, else strict)")
     common.add_json(parser)
     common.add_command(parser)
@@ -52,5 +58,5 @@ def command(options: argparse.Namespace) -> int:
     except ValueError as error:
         return common.wrong(f"sweep: {error}")
     except KeyboardInterrupt:
-        terminal.log("sweep: the same command goes on where it stopped")
+        terminal.log("sweep: give the same command again to continue")
         raise

@@ -12,9 +12,13 @@ EXAMPLE = "seedbed trace --hunt -- python train.py --epochs 1"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-n", type=common.at_least(2), default=4, metavar="N", help="runs to try until two of them differ (default: 4)"
+        "-n",
+        type=common.at_least(2),
+        default=4,
+        metavar="N",
+        help="how many runs at most, until two differ (default: 4)",
     )
-    parser.add_argument("--hunt", action="store_true", help="try one change at a time, to find what is to blame")
+    parser.add_argument("--hunt", action="store_true", help="try one change at a time to find the cause")
     common.add_seed_and_mode(parser)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the journals of all runs here")
     common.add_json(parser)

@@ -13,15 +13,15 @@ EXAMPLE = "seedbed verify -n 3 -- python train.py --epochs 2"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", type=common.at_least(2), default=3, metavar="N", help="how many runs (default: 3)")
     parser.add_argument(
-        "--parallel", type=common.at_least(1), default=1, metavar="K", help="how many at a time (default: 1)"
+        "--parallel", type=common.at_least(1), default=1, metavar="K", help="how many runs at a time (default: 1)"
     )
     common.add_what_counts(parser)
+    parser.add_argument("--output", action="append", default=[], metavar="PATH", help="a file or folder to compare too")
     parser.add_argument(
-        "--output", action="append", default=[], metavar="PATH", help="a file or folder that counts too"
+        "--data", action="append", type=Path, default=[], metavar="PATH", help="record the sha256 of this data"
     )
-    parser.add_argument("--data", action="append", type=Path, default=[], metavar="PATH", help="fingerprint these data")
     common.add_seed_and_mode(parser)
-    parser.add_argument("--no-other-seed", action="store_true", help="do without the run with another seed")
+    parser.add_argument("--no-other-seed", action="store_true", help="skip the run with another seed")
     parser.add_argument("--resume", action="store_true", help="then cut it off and resume it, as seedbed resume does")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records of all runs here")
     common.add_json(parser)

@@ -57,7 +57,7 @@ def first_that_works(tried: Iterable[Watch]) -> Watch:
         if found.library:
             return found
         failed.append(found)
-    return failed[0] if failed else Watch(reason="no folder to write to (set TMPDIR)")
+    return failed[0] if failed else Watch(reason="no writable folder (set TMPDIR)")
 
 
 def private_folders(until: ExitStack) -> Iterator[Path]:
@@ -86,7 +86,7 @@ def build(compiler: str, private: Path) -> Watch:
     copy = in_memory(library.read_bytes())
     if copy and loads(copy, private):
         return Watch(copy)
-    return Watch(reason="the dynamic loader does not load the library that watches (is LD_PRELOAD forbidden?)")
+    return Watch(reason="the dynamic loader does not preload Seedbed's library (is LD_PRELOAD forbidden?)")
 
 
 def in_memory(content: bytes) -> str:

@@ -65,7 +65,7 @@ def new_record(folder: Path) -> Lines:
             raise ValueError(f"{folder}: expected a new or empty folder for the record")
         return Lines(folder / OUTPUT)
     except OSError as error:
-        raise ValueError(f"{folder}: cannot hold a record: {error.strerror}") from error
+        raise ValueError(f"{folder}: cannot contain a record: {error.strerror}") from error
 
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
@@ -91,7 +91,7 @@ def passed_on(text: bytes) -> bool:
         while text:
             text = text[os.write(1, text) :]  # no buffer keeps what cannot be written
     except OSError as error:
-        terminal.log(f"what the command prints is only in the record: {error.strerror}")
+        terminal.log(f"the output of the command is now only in the record: {error.strerror}")
     return not text
 
 

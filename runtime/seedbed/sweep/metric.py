@@ -48,7 +48,7 @@ def matched(pattern: str, run: Record) -> list[float]:
         raise Missing(f"--pattern {pattern}: expected a number in its first group: {error}") from error
     if not values:
         last = run.output[-1] if run.output else "nothing"
-        raise Missing(f"--pattern {pattern} matches none of {len(run.output)} lines printed, the last being: {last}")
+        raise Missing(f"--pattern {pattern} matches none of the {len(run.output)} printed lines; the last one: {last}")
     return values
 
 
@@ -57,7 +57,7 @@ def from_record(name: str, run: Record) -> list[float]:
     printed = record.series(run, rf"(?<!\w){re.escape(name)}{BETWEEN}{NUMBER}")
     losses = [step.loss for step in run.steps if step.loss is not None] if name == "loss" else []
     if not (values := epochs or printed or losses):
-        raise Missing(f"no {name} in what it printed; seen there: {listed(names_seen(run))} (--pattern or --file help)")
+        raise Missing(f"no {name} in its output; found there: {listed(names_seen(run))} (use --pattern or --file)")
     return values
 
 
@@ -80,7 +80,7 @@ def from_file(name: str, file: Path) -> list[float]:
     try:
         content = files.read(file, LARGEST)
     except ValueError as error:
-        raise Missing(f"{error}; the script has to write it") from error
+        raise Missing(f"{error}; the script must write it") from error
     try:
         documents = documents_of(content.decode(), file.suffix)
         values = [float(value) for document in documents for value in values_of(document, name)]
@@ -88,7 +88,7 @@ def from_file(name: str, file: Path) -> list[float]:
     except (ValueError, TypeError, RecursionError, csv.Error) as error:
         raise Missing(f"{file}: expected numbers for {name}: {error}") from error
     if not values:
-        raise Missing(f"{file}: no {name} in it; seen there: {seen}")
+        raise Missing(f"{file}: no {name} in it; found there: {seen}")
     return values
 
 

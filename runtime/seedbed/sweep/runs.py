@@ -78,7 +78,7 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
         refuse_changed_sources(plan, runs)
         left = [seed for seed in plan.seeds if seed not in runs]
         if runs and left:
-            log(f"going on: {len(runs)} of {len(plan.seeds)} seeds are there already")
+            log(f"continuing: {len(runs)} of {len(plan.seeds)} seeds are done")
         for seed, run in run_all(plan, name, left):
             runs[seed] = run
             log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
@@ -93,7 +93,7 @@ def outcome(plan: Plan, seed: int, run: Record) -> str:
     words = launch.last_words(run.path, crash.SAID_LAST)
     remedy = crash.remedy(words, plan.parallel, "{folder}/out")
     said = " / ".join(words.splitlines())
-    return f"failed ({status}), see {plan.run_folder(seed)}/record/; it said: {said}{remedy and f'; {remedy}'}"
+    return f"failed ({status}), see {plan.run_folder(seed)}/record/; last lines: {said}{remedy and f'; {remedy}'}"
 
 
 def run_all(plan: Plan, name: str, seeds: list[int]) -> Iterator[tuple[int, Record]]:
@@ -158,13 +158,15 @@ def described(plan: Plan) -> str:
     same = sameness(plan)
     if not file.exists():
         if strangers := {found.name for found in plan.folder.iterdir()} - {LOCK}:
-            raise ValueError(f"{plan.folder} holds no sweep but {min(strangers)}: name a new or empty --output")
+            raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
         description = {"name": f"sweep-{secrets.token_hex(3)}", **same}
         files.write(file, (json.dumps(description, indent=2) + "\n").encode())
     known = read_description(file)
     for key, value in same.items():
         if known.get(key) != value:
-            raise ValueError(f"{plan.folder} holds a sweep with another {key} ({known.get(key)}): name a new --output")
+            raise ValueError(
+                f"{plan.folder} contains a sweep with another {key} ({known.get(key)}): name a new --output"
+            )
     return known["name"]
 
 
@@ -208,7 +210,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
-        raise ValueError(f"{folder}: cannot hold a sweep: {error.strerror}") from error
+        raise ValueError(f"{folder}: cannot contain a sweep: {error.strerror}") from error
     try:
         for wait in range(SECONDS_TO_WAIT * 10, -1, -1):
             try:

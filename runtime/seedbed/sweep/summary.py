@@ -62,7 +62,7 @@ def interval(mean: float, std: float, count: int) -> tuple[float, float] | None:
 def warnings(summaries: list[Summary], curves: dict[str, Curves], missing: Sequence[int] = ()) -> list[str]:
     """What a reader of the table has to know. `missing`: the seeds that have no row in it."""
     count = len(summaries[0].values)
-    said = [f"without seed {', '.join(map(str, missing))}: no result"] if missing else []
+    said = [f"no result for seed {', '.join(map(str, missing))}"] if missing else []
     if count == 1:
         said.append("one run says nothing about the spread: use at least 3 seeds, better 5 or more")
     elif count < FEW:
@@ -72,7 +72,7 @@ def warnings(summaries: list[Summary], curves: dict[str, Curves], missing: Seque
             "and differences smaller than that mean nothing"
         )
     if count > 1 and all(len({tuple(curve) for curve in metric.values()}) == 1 for metric in curves.values()):
-        said.append("every seed gave the same numbers: something ignores the seed (seedbed run --audit says what may)")
+        said.append("every seed gave the same numbers: something ignores the seed (seedbed run --audit lists what may)")
     for found in summaries:
         lost = [str(seed) for seed, value in found.values.items() if not math.isfinite(value)]
         if lost:

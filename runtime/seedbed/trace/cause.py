@@ -61,9 +61,9 @@ def explained(pair: Difference) -> tuple[str, str, dict]:
     """The kind, the sentence, and the event whose place is the place of the difference."""
     if pair.one is None or pair.other is None:
         longer = pair.one or pair.other
-        return PATH, f"one run goes on with {named(longer)}, the other has ended", longer
+        return PATH, f"one run continues with {named(longer)}, the other has ended", longer
     if not pair.same("places") or not (pair.same("op") or pair.same("seen", "name")):
-        return PATH, f"the runs go different ways: {named(pair.one)} and {named(pair.other)}", pair.one
+        return PATH, f"the runs take different paths: {named(pair.one)} and {named(pair.other)}", pair.one
     return landmark(pair) if "seen" in pair.one else operation(pair)
 
 
@@ -75,7 +75,7 @@ def landmark(pair: Difference) -> tuple[str, str, dict]:
         order = "the same batches in another order" if comes_elsewhere(pair) else order
         return DATA, f"{name} gives {order}", pair.one
     if what == "input":
-        return DATA, f"{name} is given other inputs", pair.one
+        return DATA, f"{name} gets other inputs", pair.one
     return LATER, f"{LANDMARKS[what].format(name)} differs", pair.one
 
 
@@ -89,7 +89,7 @@ def operation(pair: Difference) -> tuple[str, str, dict]:
         return input_changed(pair, changed[0])
     if filled_differently := pair.changed("hidden"):
         maker = written_by(pair, one["from"][filled_differently[0]][:1]) or one
-        return FRESH, f"{name} reads memory that {maker['op']} handed out and that was not all written to", maker
+        return FRESH, f"{name} reads memory that {maker['op']} allocated and that was not completely written", maker
     if name in NEXT_OF_DATASET:
         return DATA, "the dataset gives other elements", one
     if one.get("generator", {}).get("state") == "":
@@ -114,7 +114,7 @@ def input_changed(pair: Difference, position: int) -> tuple[str, str, dict]:
             return DATA, f"{one['op']} reads another part of what {maker} has made: an index differs", one
         return DATA, f"{one['op']} reads what {maker} has made, and something else has changed it since", one
     order = ": the same values come at another time" if comes_elsewhere(pair) else ""
-    return DATA, f"{one['op']} is given other data ({shown.split()[0]}), not made by an operation{order}", one
+    return DATA, f"{one['op']} gets other data ({shown.split()[0]}), not made by an operation{order}", one
 
 
 def written_by(pair: Difference, writers: list[int]) -> dict | None:

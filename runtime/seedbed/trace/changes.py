@@ -178,24 +178,24 @@ def keep_threads(torch: ModuleType) -> None:
 CHANGES = {
     "threads": Change(
         "one thread for numerical work",
-        "work that threads share out",
+        "work that is divided among threads",
         environ=ONE_THREAD,
         when_ready={"torch": keep_threads},
     ),
     "workers": Change(
-        "no data workers, pools of one, threads and processes one after the other",
-        "work that is shared out among workers or threads, and the order in which it comes back",
+        "no data workers, pools of one worker, threads and processes one after the other",
+        "work that is divided among workers or threads, and the order of its results",
         at_start=one_worker,
         when_ready={"torch": no_loader_workers, "tensorflow": serial_datasets},
     ),
     "fill": Change(
-        "memory that is handed out uninitialised is filled with zeros",
-        "memory that is read before it is written to",
+        "uninitialised memory filled with zeros",
+        "memory that is read before it is written",
         libraries=("torch", "numpy"),
         fill=0,
     ),
     "algorithms": Change(
-        "mode strict, whatever the script sets",
+        "mode strict, even if the script sets something else",
         "an operation whose algorithm is not deterministic",
         environ={"SEEDBED_MODE": "strict"},
         when_ready={"torch": keep_deterministic},
@@ -208,7 +208,7 @@ CHANGES = {
     ),
     "benchmark": Change(
         "cuDNN's autotuning off, whatever the script sets",
-        "kernels that are chosen by timing them",
+        "kernels chosen by timing",
         gpu=True,
         when_ready={"torch": no_benchmark},
     ),

@@ -112,7 +112,7 @@ class Hunter:
             try:
                 runs.append(self.tracer.run(plan, change.environ, self.limit))
             except subprocess.TimeoutExpired:
-                return False, "it did not come to an end", runs
+                return False, "it did not end in time", runs
             if runs[-1].failed:
                 return False, f"it fails: {runs[-1].last_error()}", runs
             if len(runs) > 1 and difference.first([runs[0], runs[-1]]):

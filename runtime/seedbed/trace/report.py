@@ -13,8 +13,8 @@ from seedbed.trace.search import Finding
 from seedbed.trace.suspects import NATIVE, Suspect
 
 SEEN = {
-    "batch": "what {} gives",
-    "input": "what {} is given",
+    "batch": "the batch of {}",
+    "input": "the inputs of {}",
     "output": "the output of {}",
     "gradients": "the gradients that {} gets",
     "update": "the parameters after {}",
@@ -22,14 +22,14 @@ SEEN = {
     "line": "{}",
 }
 ADVICE = {
-    cause.OPERATION: "Use another operation, or one thread (--hunt tries it); strict refuses those torch knows of.",
+    cause.OPERATION: "Use another operation, or one thread (--hunt tries it). Mode strict refuses known ones.",
     cause.FRESH: "Write to all of it before it is read: torch.zeros instead of torch.empty.",
     cause.DRAW: "Give that generator a seed that follows from SEEDBED_SEED.",
 }
-ONLY_PRINTED = "No training step of torch or Keras was seen, so that what they print was compared."
-UNSEEN = "No operation was seen to differ: what differs does so seldom, or not while operations are watched."
-NATIVE_GENERATORS = "Generators that are not Python's, which no seed reaches:"
-SOURCES = "What the sources hold that no seed fixes:"
+ONLY_PRINTED = "No training step of torch or Keras was found, so the printed lines were compared."
+UNSEEN = "No operation differed: the difference is rare, or does not occur while operations are recorded."
+NATIVE_GENERATORS = "Native generators that no seed reaches:"
+SOURCES = "Places in the sources that no seed makes repeatable:"
 MOST_SUSPECTS = 12
 
 
@@ -73,7 +73,7 @@ def origin(finding: Finding) -> str:
     found = finding.cause
     direction = f"backward of {found.backward}" if found.backward else "forward"
     module = f" in {found.module}, {direction}" if found.module else ""
-    lines = [f"It starts where {found.said}{module}", *(f"    {short(place)}" for place in found.places)]
+    lines = [f"The difference starts where {found.said}{module}", *(f"    {short(place)}" for place in found.places)]
     return "\n".join(lines if finding.detailed or found.certain else [*lines, UNSEEN])
 
 
@@ -85,7 +85,7 @@ def reasons(found: Cause) -> str:
         native = [suspect for suspect in found.likely if suspect.kind == NATIVE]
         sources = [suspect for suspect in found.likely if suspect.kind != NATIVE]
         shown = suspected(NATIVE_GENERATORS, native) + suspected(SOURCES, sources)
-        return "Nothing else was seen to differ. " + "\n".join(shown)
+        return "No other difference was found. " + "\n".join(shown)
     return ADVICE.get(found.kind, "")
 
 
@@ -97,9 +97,9 @@ def suspected(heading: str, suspects: list[Suspect]) -> list[str]:
 def hunted(trials: list[Trial], found: Cause) -> str:
     """Each change and what came of it; then who is to blame."""
     if not trials:
-        return f"The hunt found nothing: {TIMES} runs were equal without any change. They differ too seldom to judge."
+        return f"No cause found: {TIMES} runs were equal without any change. The difference is too rare to judge."
     rows = [f"    {'helps' if trial.helps else '-':6}{trial.change.does}: {trial.said}" for trial in trials]
-    blamed = [f"To blame: {trial.change.blames}{at(trial, found)}" for trial in trials if trial.helps]
+    blamed = [f"Cause: {trial.change.blames}{at(trial, found)}" for trial in trials if trial.helps]
     return "\n".join(["One change at a time:", *rows, "", *(blamed or ["None of these changes helps."])])
 
 

@@ -25,7 +25,7 @@ def test_each_place_is_named_once_with_how_often_it_was_passed(run) -> None:
     done = run(CODE, SEEDBED_AUDIT="1")
     assert done.returncode == 0
     assert places(done.stderr) == [
-        (4, "3 times  generator made without a seed; repeats only thanks to Seedbed"),
+        (4, "3 times  generator made without a seed; repeats only because of Seedbed"),
         (5, "seeded from the clock: another result in every run"),
         (6, "2 times  os.urandom, uuid4 or secrets: random on purpose"),
         (7, "loops over a set: only strings and numbers have a fixed order in it; sort it"),
@@ -66,7 +66,7 @@ np.random.seed(int(time.time()))
 np.random.default_rng(1); np.random.seed(1)
 """
     assert places(run(code, SEEDBED_AUDIT="1").stderr) == [
-        (4, "numpy generator made without a seed; repeats only thanks to Seedbed"),
+        (4, "numpy generator made without a seed; repeats only because of Seedbed"),
         (5, "seeded from the clock: another result in every run"),
     ]
 
@@ -83,7 +83,7 @@ def test_the_report_imports_nothing_more(run) -> None:
     """At exit some modules can no longer be imported: concurrent.futures.process registers itself with threading."""
     done = run("import multiprocessing.pool, random\nrandom.Random()\n", SEEDBED_AUDIT="1")
     assert "Traceback" not in done.stderr
-    assert places(done.stderr) == [(2, "generator made without a seed; repeats only thanks to Seedbed")]
+    assert places(done.stderr) == [(2, "generator made without a seed; repeats only because of Seedbed")]
 
 
 TORCH = {

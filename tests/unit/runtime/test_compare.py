@@ -130,7 +130,7 @@ def test_equal_bits_on_other_hardware_are_not_called_equal(make: Make, fact: str
     a, b = make(), make(**{fact: value})
     verdict = compare.judge([a, b], tolerance=0.5)
     assert (verdict.outcome, verdict.hardware) == ("incomparable", (fact,))
-    assert f"NOT COMPARABLE: other hardware ({fact})." in compare.sentence(verdict)
+    assert f"NOT COMPARABLE: different hardware ({fact})." in compare.sentence(verdict)
 
 
 def test_other_software_is_shown_and_may_be_equal(make: Make) -> None:
@@ -185,7 +185,7 @@ def test_replay_prints_the_docker_run_of_the_very_image(seedbed, make: Make) -> 
     assert set_variables == {"SEEDBED_SEED=42", "SEEDBED_MODE=strict", "OMP_NUM_THREADS=4", "NCCL_ALGO=Tree"}
     assert "$PWD:/workspace" in words
     assert words[words.index("-w") + 1] == "/workspace/project"
-    assert "warning: the values were not kept of TOKEN" in done.stderr
+    assert "warning: the values of TOKEN were not recorded" in done.stderr
 
 
 def test_replay_asks_for_gpus_where_there_were_some(make: Make) -> None:
@@ -199,8 +199,8 @@ def test_replay_tells_of_files_that_are_others_now(make: Make, tmp_path: Path, m
     found = make(sources={"train.py": "0" * 64, "gone.py": "0" * 64})
     told = list(replay.warnings(found))
     assert told[:2] == [
-        "train.py is another here; it was recorded at commit c0ffee",
-        "gone.py is missing here; it was recorded at commit c0ffee",
+        "train.py has changed; it was recorded at commit c0ffee",
+        "gone.py is missing; it was recorded at commit c0ffee",
     ]
 
 

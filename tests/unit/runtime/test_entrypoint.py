@@ -36,7 +36,9 @@ def test_it_says_seed_mode_threads_and_image_in_one_line_on_stderr(enter) -> Non
 
 
 def test_warn_says_what_stays_nondeterministic(enter) -> None:
-    assert "mode warn (attention's backward stays nondeterministic)" in enter("true", SEEDBED_MODE="warn").stderr
+    assert (
+        "mode warn (the backward pass of attention is not deterministic)" in enter("true", SEEDBED_MODE="warn").stderr
+    )
 
 
 def test_off_says_that_nothing_is_seeded(enter) -> None:

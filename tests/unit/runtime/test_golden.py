@@ -37,7 +37,8 @@ def test_golden_bits_hold(file: Path) -> None:
     answer = golden.check(file, recorded())
     assert answer.holds is True
     assert answer.text == (
-        "the golden bits of AuthenticAMD avx avx2, threads 4: 2 steps, loss 0x1p+0 (lock 111111111111; EPYC 1)"
+        "equals the golden fingerprint of AuthenticAMD avx avx2, threads 4: 2 steps, loss 0x1p+0 "
+        "(lock 111111111111; EPYC 1)"
     )
 
 

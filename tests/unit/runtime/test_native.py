@@ -257,7 +257,7 @@ COMPILERS = {
     "one that fails": ("#!/bin/sh\necho 'cc: out of memory' >&2; exit 1\n", "cc: out of memory"),
     "one that builds rubbish": (
         '#!/bin/sh\nfor word; do [ "$before" = -o ] && : >"$word"; before=$word; done\n',
-        "the dynamic loader does not load the library that watches",
+        "the dynamic loader does not preload Seedbed's library",
     ),
 }
 
@@ -307,7 +307,7 @@ def test_where_runs_differ_the_generator_is_named(seedbed, build, tmp_path, verb
     (tmp_path / "script.py").write_text(DIVERGES)
     done = seedbed(verb, "-n", "2", "--", "python", tmp_path / "script.py", build(DRAW_INTO))
     assert done.returncode == 1
-    said = done.stdout.partition("Generators that are not Python's, which no seed reaches:")[2]
+    said = done.stdout.partition("Native generators that no seed reaches:")[2]
     assert "script.py:6  libsimulator draws from the operating system's entropy (getrandom)" in said
 
 

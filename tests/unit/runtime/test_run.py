@@ -15,7 +15,9 @@ def test_the_command_line_wins_over_the_environment(seedbed) -> None:
     done = seedbed("run", "--seed", "7", "--mode", "warn", "--", "env", SEEDBED_SEED="5", SEEDBED_MODE="strict")
     asked = variables(done)
     assert (asked["SEEDBED_SEED"], asked["SEEDBED_MODE"], asked["PYTHONHASHSEED"]) == ("7", "warn", "7")
-    assert done.stderr.startswith("seedbed: seed 7, mode warn (attention's backward stays nondeterministic), threads ")
+    assert done.stderr.startswith(
+        "seedbed: seed 7, mode warn (the backward pass of attention is not deterministic), threads "
+    )
 
 
 def test_without_options_the_environment_counts(seedbed) -> None:

@@ -42,7 +42,9 @@ def test_no_fact_can_pretend_to_be_a_line_of_the_page(seedbed, records: list[str
     assert not [line for line in seedbed("compare", *records).stdout.splitlines() if line.startswith("EQUAL")]
 
 
-@pytest.mark.parametrize("command", [["verify", "-n", "2"], ["golden", "g.json"], ["trace", "-n", "2"], ["sweep"]])
+@pytest.mark.parametrize(
+    "command", [["verify", "-n", "2"], ["golden", "g.json"], ["trace", "-n", "2"], ["sweep"], ["resume"]]
+)
 def test_no_code_for_the_terminal_passes_from_a_program(seedbed, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "fail.py").write_text(f"import os, sys; print({EVIL!r}, os.getpid()); sys.exit({EVIL!r})")
     done = seedbed(*command, "--", "python", "fail.py")
@@ -134,7 +136,7 @@ def test_a_recorded_command_goes_on_though_its_output_cannot_be_passed_on(shell,
     done = shell("seedbed run --record r -- sh -c 'echo one; echo two; echo end >done; exit 3' >/dev/full")
     assert (done.returncode, (tmp_path / "done").exists()) == (3, True)
     assert [line for line in done.stderr.splitlines() if "only in the record" in line] == [
-        "seedbed: what the command prints is only in the record: No space left on device"
+        "seedbed: the output of the command is now only in the record: No space left on device"
     ]
     assert '"text": "two"' in (tmp_path / "r" / "output.jsonl").read_text()
 

@@ -105,7 +105,7 @@ def test_a_metric_is_found_behind_its_name(line: str, value: float) -> None:
 def test_a_pattern_finds_the_number_in_its_first_group() -> None:
     run = printed("top-1: 10 of 20", "top-1: 15 of 20")
     assert curve(Metric("value", pattern=r"top-1: (\d+) of"), run) == [10, 15]
-    with pytest.raises(Missing, match=r"matches none of 2 lines printed, the last being: top-1: 15 of 20"):
+    with pytest.raises(Missing, match=r"matches none of the 2 printed lines; the last one: top-1: 15 of 20"):
         curve(Metric("value", pattern=r"top-5: (\d+)"), run)
     with pytest.raises(Missing, match="expected a number in its first group"):
         curve(Metric("value", pattern=r"(top)"), run)
@@ -121,9 +121,9 @@ def test_what_keras_says_comes_before_what_is_printed_and_that_before_the_steps(
 
 
 def test_a_metric_that_is_not_there_says_what_is() -> None:
-    with pytest.raises(Missing, match="no f1 in what it printed; seen there: epoch, loss, val_acc "):
+    with pytest.raises(Missing, match="no f1 in its output; found there: epoch, loss, val_acc "):
         curve(Metric("f1"), printed("epoch 1: loss 0.5, val_acc=0.1", "epoch 2: loss 0.4"))
-    with pytest.raises(Missing, match="seen there: no number with a name"):
+    with pytest.raises(Missing, match="found there: no number with a name"):
         curve(Metric("f1"), printed("parameters sha256: 12ab", "f12", "layer2"))
 
 
@@ -155,10 +155,10 @@ def test_dots_lead_inside_a_document_unless_the_key_has_them_itself(tmp_path: Pa
 @pytest.mark.parametrize(
     "name, text, message",
     [
-        ("m.csv", "epoch,loss\n1,2\n", "no acc in it; seen there: epoch, loss"),
+        ("m.csv", "epoch,loss\n1,2\n", "no acc in it; found there: epoch, loss"),
         ("m.json", '{"acc": "high"}', "expected numbers for acc: could not convert"),
         ("m.json", "{", "expected numbers for acc: Expecting property name"),
-        ("m.json", None, "No such file or directory; the script has to write it"),
+        ("m.json", None, "No such file or directory; the script must write it"),
     ],
 )
 def test_a_file_without_the_metric_says_what_it_has(tmp_path: Path, name: str, text: str | None, message: str) -> None:
@@ -214,7 +214,7 @@ def test_killed_in_the_middle_a_sweep_goes_on_and_ends_with_the_same_bytes(
     (tmp_path / "wait").unlink()
 
     resumed = sweep(TRAINING, "--output", "killed")
-    assert "going on: 2 of 5 seeds are there already" in resumed.stderr
+    assert "continuing: 2 of 5 seeds are done" in resumed.stderr
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "43", "44", "44", "45", "46"]
     whole = sweep(TRAINING, "--output", "whole")
     assert resumed.stdout == whole.stdout
@@ -238,11 +238,11 @@ def test_a_seed_that_fails_is_told_left_out_and_tried_again(sweep, tmp_path: Pat
     code = TRAINING + "assert seed != '43' or Path('mended').exists()"
     failed = sweep(code, "--seeds", "3")
     assert failed.returncode == 1
-    assert "seed 43: failed (status 1), see sweep/seed-43/record/; it said: " in failed.stderr
+    assert "seed 43: failed (status 1), see sweep/seed-43/record/; last lines: " in failed.stderr
     assert "AssertionError (2 of 3)" in failed.stderr
     assert list(results(tmp_path / "sweep")["metrics"]["loss"]["values"]) == ["42", "44"]
     assert results(tmp_path / "sweep")["missing"] == [43]
-    assert "without seed 43: no result" in (tmp_path / "sweep/plots.html").read_text()
+    assert "no result for seed 43" in (tmp_path / "sweep/plots.html").read_text()
     (tmp_path / "mended").touch()
     assert sweep(code, "--seeds", "3").returncode == 0
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "43", "44", "43"]
@@ -262,7 +262,7 @@ def test_seeds_that_take_from_one_another_get_advice(sweep) -> None:
 def test_a_sweep_without_any_result_is_no_success(sweep, tmp_path: Path) -> None:
     done = sweep(TRAINING, "--seeds", "2", "--metric", "f1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "seed 43: no f1 in what it printed; seen there: epoch, loss" in done.stderr
+    assert "seed 43: no f1 in its output; found there: epoch, loss" in done.stderr
     assert sweep(TRAINING, "--seeds", "2", "--metric", "epoch").returncode == 0  # nothing has to be run again for that
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "43"]
 
@@ -302,9 +302,9 @@ def test_seeds_that_change_nothing_are_told(sweep) -> None:
     [
         (
             ["--mode", "warn", "--", "python", "script.py"],
-            "holds a sweep with another mode (strict): name a new --output",
+            "contains a sweep with another mode (strict): name a new --output",
         ),
-        (["--", "python", "script.py", "--x"], "holds a sweep with another command (['python', 'script.py'])"),
+        (["--", "python", "script.py", "--x"], "contains a sweep with another command (['python', 'script.py'])"),
     ],
 )
 def test_another_sweep_in_the_same_folder_is_refused(sweep, seedbed, change: list[str], message: str) -> None:
@@ -326,7 +326,7 @@ def test_another_image_in_the_same_folder_is_refused(sweep, tmp_path: Path) -> N
     sweep(TRAINING, "--seeds", "1")
     description = tmp_path / "sweep/sweep.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | {"image": {"name": "pytorch"}}))
-    assert "holds a sweep with another image ({'name': 'pytorch'})" in sweep(TRAINING, "--seeds", "2").stderr
+    assert "contains a sweep with another image ({'name': 'pytorch'})" in sweep(TRAINING, "--seeds", "2").stderr
 
 
 def test_a_script_that_has_changed_since_is_refused(sweep) -> None:
@@ -341,7 +341,7 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(sweep, tmp_path: Path
     (tmp_path / "sweep/seed-42/model.bin").touch()
     done = sweep(TRAINING)
     assert done.returncode == 2
-    assert "sweep holds no sweep but seed-42: name a new or empty --output" in done.stderr
+    assert "sweep is no sweep: it contains seed-42: name a new or empty --output" in done.stderr
     assert (tmp_path / "sweep/seed-42/model.bin").exists()
 
 
@@ -353,7 +353,7 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(sweep, tmp_path: Path
         (["--mode", "off"], "mode off seeds nothing: sweep in mode strict or warn"),
         (["--pattern", "x", "--file", "y"], "expected --pattern or --file, found both"),
         (["--pattern", "(x)", "--metric", "a", "--metric", "b"], "--pattern finds one metric, found 2: a, b"),
-        (["--output", "script.py"], "script.py: cannot hold a sweep"),
+        (["--output", "script.py"], "script.py: cannot contain a sweep"),
     ],
 )
 def test_wrong_use_ends_with_2(sweep, options: list[str], message: str) -> None:

@@ -68,7 +68,10 @@ def test_what_reached_the_runs_from_outside_is_named(trace, tmp_path, code: str,
 
 @pytest.mark.parametrize("code, line", [(OBJECTS, 4), (THREADS, 4), (THREADS, 5)])
 def test_otherwise_the_places_that_no_seed_fixes_are_listed(trace, code: str, line: int) -> None:
-    assert f"    script.py:{line}  " in trace(code).stdout.partition("What the sources hold that no seed fixes:")[2]
+    assert (
+        f"    script.py:{line}  "
+        in trace(code).stdout.partition("Places in the sources that no seed makes repeatable:")[2]
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_otherwise_the_places_that_no_seed_fixes_are_listed(trace, code: str, li
 )
 def test_a_hunt_blames_the_one_change_that_helps(trace, code: str, options: dict, blamed: str) -> None:
     done = trace(code, "--hunt", **options)
-    assert [line for line in done.stdout.splitlines() if line.startswith("To blame: ")] == [f"To blame: {blamed}"]
+    assert [line for line in done.stdout.splitlines() if line.startswith("Cause: ")] == [f"Cause: {blamed}"]
 
 
 def test_a_hunt_in_which_nothing_helps_says_so(trace) -> None:

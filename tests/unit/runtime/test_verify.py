@@ -172,7 +172,7 @@ def test_equal_steps_are_equal_bits_whatever_is_printed(verify) -> None:
     done = verify(TRAINING + "step(initial=1, data=1, loss=0.1, parameters=2)", "--no-other-seed")
     assert done.returncode == 0
     assert "EQUAL: 2 runs, 1 step, all bits of initial parameters, data, losses and updates." in done.stdout
-    assert "warning: what is printed differs in line 1, which does not count" in done.stdout
+    assert "warning: what is printed differs in line 1, which is not compared" in done.stdout
 
 
 def test_printed_lines_count_where_they_are_asked_for(verify) -> None:
@@ -189,7 +189,7 @@ def test_the_trace_that_it_names_has_the_same_seed_and_mode(verify) -> None:
 
 
 def test_runs_that_differ_are_not_warned_of_what_they_print(verify) -> None:
-    assert "which does not count" not in verify(TRAINING + "step(loss=noise())").stdout
+    assert "which is not compared" not in verify(TRAINING + "step(loss=noise())").stdout
 
 
 def test_data_that_ignore_the_seed_are_told(verify) -> None:
@@ -241,7 +241,7 @@ def test_a_crash_of_native_code_says_where_it_was(verify) -> None:
 def test_a_folder_that_is_there_already_has_its_remedy(verify, folder: str) -> None:
     done = verify(f"import os; os.mkdir('{folder}'); print(1)", "--no-other-seed")
     assert done.returncode == 1
-    assert "nother run has left it there" in done.stdout + done.stderr
+    assert "nother run left it there" in done.stdout + done.stderr
 
 
 def test_a_run_that_fails_after_it_diverged_says_so(verify) -> None:
