@@ -64,6 +64,7 @@ LEFT = {
     "NVTE_ALLOW_NONDETERMINISTIC_ALGO": "needs Transformer Engine",
     "torch.seed()": "nothing of a GPU's: tests/image/test_rows.py has its worth",
     "torch.backends.mkldnn.deterministic": "nothing of a GPU's: tests/image/test_rows.py has its worth",
+    "torch.sqrt": "nothing of a GPU's: tests/image/test_rows.py has its worth",
 }
 """The other rows for torch and JAX, and why nothing is measured of them here."""
 
