@@ -3,7 +3,7 @@
 import shlex
 
 import pytest
-from seedbed.cli import UNKNOWN
+from seedbed.commands.golden import UNKNOWN
 
 from builder import paths
 from builder.smoke.smoke import GOLDEN_FILE
