@@ -61,6 +61,8 @@ SEEDED = {
     "a library loaded late": "python -c \"from importlib.util import *; import sys; spec = find_spec('random'); "
     "spec.loader = LazyLoader(spec.loader); sys.modules['random'] = m = module_from_spec(spec); "
     'spec.loader.exec_module(m); $DRAW"',
+    "its modules taken out of sys.modules": "python -c \"import sys; "
+    "[sys.modules.pop(name) for name in [*sys.modules] if name.startswith('seedbed')]; $DRAW\"",
 }  # fmt: skip
 
 
@@ -87,8 +89,6 @@ REFUSED = {
     "no descriptors left": f'{HIDE} && ulimit -n 4 && exec /opt/venv/bin/python -c "$DRAW"',
     "no recursion left": "python -c 'def deep(n): return deep(n - 1) if n else __import__(\"random\")\n"
     "for n in range(990, 900, -1):\n try: deep(n)\n except RecursionError: pass'",
-    "its modules taken out of sys.modules": "python -c \"import sys; "
-    "[sys.modules.pop(name) for name in [*sys.modules] if name.startswith('seedbed')]; $DRAW\"",
 }  # fmt: skip
 
 

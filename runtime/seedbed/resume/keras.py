@@ -13,11 +13,13 @@ import keras
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint
+from seedbed.observe.graph import as_integer, fingerprint
 from seedbed.observe.harmless import harmless
 from seedbed.recording import keras as steps
 from seedbed.recording.writer import thread_name, writer
 from seedbed.resume import inside
 from seedbed.resume.inside import PREFIX
+from seedbed.wrapping import around
 
 WEIGHTS, OPTIMIZER, RATE = f"{PREFIX}weights", f"{PREFIX}optimizer", f"{PREFIX}rate"
 STATISTICS, LAYERS, BATCH = f"{PREFIX}statistics", f"{PREFIX}layers", f"{PREFIX}batch"
@@ -33,10 +35,13 @@ def watch(keras: ModuleType) -> None:
     from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
     from tensorflow.python.data.ops.iterator_ops import OwnedIterator
 
-    steps.wrap(TensorFlowTrainer, "_make_function", make_function)
-    for optimizer in (BaseOptimizer, LossScaleOptimizer):
-        steps.wrap(optimizer, "apply", apply)
-    steps.wrap(OwnedIterator, "__next__", next_batch)
+    for owner, name, call in (
+        (TensorFlowTrainer, "_make_function", make_function),
+        (BaseOptimizer, "apply", apply),
+        (LossScaleOptimizer, "apply", apply),
+        (OwnedIterator, "__next__", next_batch),
+    ):
+        around(owner, name, call).autograph_info__ = None  # AutoGraph must not rewrite it
 
 
 def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
@@ -87,8 +92,8 @@ def states(weights: list, models: list, optimizer: keras.optimizers.Optimizer) -
         STATISTICS: [variable for variable in others if variable.name != OF_LAYER],
         LAYERS: [variable for variable in others if variable.name == OF_LAYER],
     }
-    prints = {name: functools.partial(steps.fingerprint, variables) for name, variables in kinds.items()}
-    return {**prints, RATE: lambda: steps.as_integer(tf.convert_to_tensor(rate()))}
+    prints = {name: functools.partial(fingerprint, variables) for name, variables in kinds.items()}
+    return {**prints, RATE: lambda: as_integer(tf.convert_to_tensor(rate()))}
 
 
 def is_rate(variable: keras.Variable) -> bool:
@@ -113,7 +118,7 @@ def users_models() -> list[keras.Model]:
 def next_batch(original: Callable, iterator):
     batch = original(iterator)
     if tf.executing_eagerly():
-        steps.hand_out(note_batch, lambda: tf.stack([steps.fingerprint(batch)]))
+        steps.hand_out(note_batch, lambda: tf.stack([fingerprint(batch)]))
     return batch
 
 
