@@ -69,11 +69,14 @@ def command_of(options: argparse.Namespace) -> list[str]:
     return options.command[1:] if options.command[:1] == ["--"] else options.command
 
 
-def complaint_about(command: list[str], verb: str) -> str | None:
-    """Why the verb cannot run it; None: it can."""
+def runnable(options: argparse.Namespace, verb: str) -> list[str]:
+    """The command that the verb is to run; SystemExit with status 2, after one line: it cannot be run."""
+    command = command_of(options)
     if not command:
-        return f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"
-    return None if shutil.which(command[0]) else f"{command[0]}: no such command on PATH"
+        raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
+    if not shutil.which(command[0]):
+        raise SystemExit(wrong(f"{command[0]}: no such command on PATH"))
+    return command
 
 
 def environment_for(environ: dict[str, str], seed: str | None, mode: str | None) -> dict[str, str]:

@@ -61,9 +61,7 @@ def signal_of(text: str) -> signal.Signals:
 
 def command(options: argparse.Namespace) -> int:
     """The exit status: 0 for equal, 1 for what differs, 2 for what cannot be tried."""
-    command = common.command_of(options)
-    if complaint := common.complaint_about(command, "resume"):
-        return common.wrong(complaint)
+    command = common.runnable(options, "resume")
     from seedbed import leftovers
     from seedbed.crash import Unfit
     from seedbed.native import preload

@@ -41,9 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    command = common.command_of(options)
-    if complaint := common.complaint_about(command, "sweep"):
-        return common.wrong(complaint)
+    command = common.runnable(options, "sweep")
     from seedbed import leftovers
     from seedbed.sweep import verb
 

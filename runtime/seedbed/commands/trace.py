@@ -26,9 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    command = common.command_of(options)
-    if complaint := common.complaint_about(command, "trace"):
-        return common.wrong(complaint)
+    command = common.runnable(options, "trace")
     with common.errors("trace"):
         environ = common.environment_for(dict(os.environ), options.seed, options.mode)
     from seedbed import leftovers

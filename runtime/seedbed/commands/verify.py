@@ -29,9 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    command = common.command_of(options)
-    if complaint := common.complaint_about(command, "verify"):
-        return common.wrong(complaint)
+    command = common.runnable(options, "verify")
 
     def environ(seed: int | None) -> dict[str, str]:
         return common.environment_for(dict(os.environ), options.seed if seed is None else str(seed), options.mode)

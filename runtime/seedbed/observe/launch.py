@@ -7,10 +7,7 @@ import sys
 
 from seedbed import disclosure, leftovers, lineage
 
-ERRORS, NATIVE = (
-    "errors.txt",
-    "native.txt",
-)  # beside what its processes write: its standard error, and native generators
+ERRORS, NATIVE = "errors.txt", "native.txt"  # beside what its processes write: standard error, native generators
 AS_BY_HAND = {lineage.VARIABLE: ""}  # runs side by side are the same run, and not told apart
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

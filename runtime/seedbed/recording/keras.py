@@ -17,10 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
-from seedbed.observe.graph import as_integer, fingerprint, norm_of
+from seedbed.observe.graph import as_integer, fingerprint, hook, norm_of
 from seedbed.observe.harmless import harmless
 from seedbed.recording.writer import thread_name, writer
-from seedbed.wrapping import around
 
 OURS = "seedbed"  # the name of our numbers among a step's logs
 
@@ -62,7 +61,7 @@ def watch(keras: ModuleType) -> None:
         (OwnedIterator, "__next__", next_batch),
         (Function, "__call__", call_function),
     ):
-        around(owner, name, call).autograph_info__ = None  # AutoGraph must not rewrite it
+        hook(owner, name, call)
     writer.described.append(threads)
     writer.on_exit.append(end_open_steps)
 

@@ -13,13 +13,12 @@ import keras
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint
-from seedbed.observe.graph import as_integer, fingerprint
+from seedbed.observe.graph import as_integer, fingerprint, hook
 from seedbed.observe.harmless import harmless
 from seedbed.recording import keras as steps
 from seedbed.recording.writer import thread_name, writer
 from seedbed.resume import inside
 from seedbed.resume.inside import PREFIX
-from seedbed.wrapping import around
 
 WEIGHTS, OPTIMIZER, RATE = f"{PREFIX}weights", f"{PREFIX}optimizer", f"{PREFIX}rate"
 STATISTICS, LAYERS, BATCH = f"{PREFIX}statistics", f"{PREFIX}layers", f"{PREFIX}batch"
@@ -41,7 +40,7 @@ def watch(keras: ModuleType) -> None:
         (LossScaleOptimizer, "apply", apply),
         (OwnedIterator, "__next__", next_batch),
     ):
-        around(owner, name, call).autograph_info__ = None  # AutoGraph must not rewrite it
+        hook(owner, name, call)
 
 
 def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
