@@ -96,17 +96,13 @@ def is_users_object(value: object, inner: object) -> bool:
     return isinstance(inner, dict) and not isinstance(value, type | ModuleType)
 
 
-def is_users_code(file: str) -> bool:
-    return not (callers.is_package(file) or callers.is_python(file) or file.startswith(callers.SEEDBED))
-
-
 def users_variables() -> Iterator[tuple[str, dict]]:
     """Of each function of the user's that is running in the main thread, and of the modules that these are in."""
     modules: dict[str, dict] = {}
     frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident)
     while frame:
         file = frame.f_code.co_filename
-        if is_users_code(file):
+        if callers.is_users(file):
             place = os.path.basename(file)  # noqa: PTH119 - asked at every step
             modules[place] = frame.f_globals
             if frame.f_locals is not frame.f_globals:

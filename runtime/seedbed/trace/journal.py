@@ -49,6 +49,7 @@ plan = Plan()
 steps = 0  # steps that this process has finished
 running: list[str] = []  # the modules or layers that are running, outermost first
 _lines: Lines | None = None
+_owner = 0  # the process that writes them
 
 
 def start() -> None:
@@ -56,7 +57,6 @@ def start() -> None:
     global plan
     plan = Plan.read(folder())
     write(start=sys.orig_argv, lineage=lineage.path, hash_seed=lineage.hash_seed, environment=surrounding_variables())
-    os.register_at_fork(after_in_child=_begin_anew)
     atexit.register(finish)
 
 
@@ -72,9 +72,10 @@ def surrounding_variables() -> dict[str, str]:
 
 
 def write(**event) -> None:
-    global _lines
-    if _lines is None:
-        _lines = first_new(_names(), "journal")
+    """A forked child begins a journal of its own with its first event."""
+    global _lines, _owner
+    if _lines is None or _owner != os.getpid():
+        _lines, _owner = first_new(_names(), "journal"), os.getpid()
     _lines.write(event)
 
 
@@ -122,9 +123,3 @@ def _names() -> Iterator[Path]:
     """Of the file of this process, so that the processes of two runs can be paired: by rank, order and lineage."""
     rank, path = process.rank() or 0, lineage.path.replace("/", "-")
     return (folder() / f"{rank}-{number}{path}.jsonl" for number in range(1, 10000))
-
-
-def _begin_anew() -> None:
-    """In a forked child: a journal of its own, begun when it has something to write."""
-    global _lines
-    _lines = None

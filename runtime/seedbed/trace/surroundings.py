@@ -6,11 +6,13 @@ import sys
 from functools import partial
 from types import ModuleType
 
+from seedbed import callers, wrapping
 from seedbed.trace import journal
 from seedbed.wrapping import after
 
 HASHED_WHOLE = 64 * 2**20  # bytes; of a larger file, the size and the time of change
 NOT_DATA = (sys.prefix, sys.base_prefix, "/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
+PASSED_THROUGH = (__file__, wrapping.__file__, f"{callers.STANDARD_LIBRARY}random.py")  # by a call that seeds
 _read: set[str] = set()
 _written: set[str] = set()  # by this process: its own files are no surroundings
 _looking = False
@@ -42,12 +44,18 @@ def watch(name: str, module: ModuleType) -> None:
 def note_seed(what: str, *said: object) -> None:
     """What was given, if it is a number; else the fingerprint of the last of `said`, the state that came of it.
 
-    Only the user's own seeding is of interest.
+    Only the user's own seeding is of interest, and that of the libraries the user calls: not Seedbed's.
     """
     places = journal.places()
-    if places:
+    if places and not is_by_seedbed():
         value = said[0] if isinstance(said[0], int) else hashlib.sha1(repr(said[-1]).encode()).hexdigest()[:12]
         journal.write(seed=what, value=value, places=places)
+
+
+def is_by_seedbed() -> bool:
+    """Whether Seedbed seeds: a generator of its own, or those of a forked child."""
+    seeder = callers.beyond(PASSED_THROUGH)
+    return seeder is not None and seeder.f_code.co_filename.startswith(callers.SEEDBED)
 
 
 def note_numpy(numpy_random: ModuleType, what: str, made: object, *given: object, **_: object) -> None:

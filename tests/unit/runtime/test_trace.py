@@ -36,6 +36,15 @@ file = Path("data.txt"); number = int(file.read_text()) if file.exists() else 0
 print(number); file.write_text(str(number + 1))
 """
 ENVIRONMENT = "import os; print(os.environ['NOISE'])"
+FORKS = """
+import os, random
+for child in range(2):
+    if os.fork() == 0:
+        random.seed(child)
+        os._exit(0)
+    os.wait()
+print(os.urandom(4))
+"""
 CLEAN = "import random, time; print(random.random(), 'after', time.perf_counter(), 's')"
 
 
@@ -109,6 +118,14 @@ def test_a_module_that_only_the_first_run_compiles_is_no_cause(trace, tmp_path: 
     (tmp_path / "library.py").write_text("")
     assert "library.py" not in trace("import library" + OBJECTS, PYTHONDONTWRITEBYTECODE="").stdout
     assert (tmp_path / "__pycache__").exists()
+
+
+def test_a_forked_child_writes_only_into_its_own_journal_and_only_the_users_seeds(trace, tmp_path: Path) -> None:
+    trace(FORKS, "--keep", "kept")
+    journals = {path.stem: path.read_text().splitlines() for path in (tmp_path / "kept/run-1").glob("*.jsonl")}
+    seeds = {name: [json.loads(line) for line in lines if '"seed":' in line] for name, lines in journals.items()}
+    given = {name: [event["value"] for event in events] for name, events in seeds.items()}
+    assert given == {"0-1": [], "0-1-f1": [0], "0-1-f2": [1]}
 
 
 def test_no_more_runs_than_needed(trace, tmp_path: Path) -> None:
