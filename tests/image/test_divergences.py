@@ -1,6 +1,7 @@
 """`verify` catches each planted divergence and `trace` names where it comes from; clean programs raise no alarm."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,17 +60,13 @@ def test_trace_names_the_culprit(seedbed: Verb, program: Program) -> None:
 
 
 @every_clean
-def test_a_clean_program_is_equal(seedbed: Verb, program: Program) -> None:
-    done = seedbed(program, "verify", "-n", "2", "--no-other-seed")
-    assert done.status == 0, done.stdout + done.stderr
-    assert "EQUAL: 2 runs" in done.stdout
-
-
-@every_clean
-def test_a_clean_program_has_nothing_to_trace(seedbed: Verb, program: Program) -> None:
-    done = seedbed(program, "trace", "-n", "2")
-    assert done.status == 0, done.stdout + done.stderr
-    assert "No difference in " in done.stdout
+def test_a_clean_program_is_equal_and_has_nothing_to_trace_in_as_many_steps(seedbed: Verb, program: Program) -> None:
+    verified = seedbed(program, "verify", "-n", "2", "--no-other-seed")
+    assert verified.status == 0, verified.stdout + verified.stderr
+    (steps,) = re.findall(r"EQUAL: 2 runs, (\d+ steps), ", verified.stdout)
+    traced = seedbed(program, "trace", "-n", "2")
+    assert traced.status == 0, traced.stdout + traced.stderr
+    assert traced.stdout == f"No difference in {steps} of 2 runs.\n"
 
 
 @pytest.mark.parametrize("program", [program for program in CLEAN if program.name in ("shuffled_loader", "keras_fit")])

@@ -18,7 +18,7 @@ def start() -> None:
 
 
 def watch(name: str, module: ModuleType) -> None:
-    if name in WATCHED:
+    if name in WATCHED and (name != "keras" or module.backend.backend() == "tensorflow"):
         import_module(f"seedbed.recording.{name}").watch(module)
         if "SEEDBED_RECORD_STATES" in os.environ or "SEEDBED_RECORD_STOP" in os.environ:
             import_module("seedbed.resume.inside").start(name, module)

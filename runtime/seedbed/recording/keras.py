@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: a step is one `train_step` of `fit`; in a loop of the script's own, one `apply` of an optimizer.
+"""Keras on TensorFlow: what was seen of each step, as bits.
 
 What happens inside a graph is summed up there, in a few 64-bit integers: `fit` hands them out with its logs, the
 script's own graphs through `tf.py_function`. XLA has no such function: of a loop of the script's own, nothing inside
@@ -17,8 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
-from seedbed.observe.graph import as_integer, fingerprint, hook, norm_of
+from seedbed.observe.graph import as_integer, fingerprint, norm_of
 from seedbed.observe.harmless import harmless
+from seedbed.observe.keras import subscribe
+from seedbed.observe.tensorflow import hand_out
 from seedbed.recording.writer import thread_name, writer
 
 OURS = "seedbed"  # the name of our numbers among a step's logs
@@ -31,8 +33,6 @@ class Here(threading.local):
     """What the thread that asks is at."""
 
     tracing: "Traced | None" = None  # the train_step that is running or being traced
-    compiling = False  # whether that is for XLA
-    updating = False  # whether an optimizer is at work: some hand on to others
 
 
 here = Here()
@@ -41,27 +41,17 @@ GRAPH = ""  # what a graph hands out counts for the main thread: TensorFlow's ow
 
 
 def watch(keras: ModuleType) -> None:
-    """Watch the steps and epochs of `fit`, and what loops of the script's own do with tapes and optimizers."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
-    from keras.src.callbacks.callback_list import CallbackList
-    from keras.src.optimizers.base_optimizer import BaseOptimizer
-    from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
-    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
-    from tensorflow.python.eager.backprop import GradientTape
-    from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
-
-    for owner, name, call in (
-        (TensorFlowTrainer, "_make_function", make_function),
-        (CallbackList, "on_epoch_end", end_epoch),
-        (BaseOptimizer, "apply", apply),
-        (LossScaleOptimizer, "apply", apply),
-        (GradientTape, "gradient", gradient),
-        (OwnedIterator, "__next__", next_batch),
-        (Function, "__call__", call_function),
-    ):
-        hook(owner, name, call)
+    """Note the steps and epochs of `fit`, and what loops of the script's own do with tapes and optimizers."""
+    notes = {
+        "fit": note_model,
+        "fitted": take_numbers,
+        "batch": note_batch,
+        "losses": see_losses,
+        "gradients": see_gradients,
+        "update": see_update,
+        "epoch": note_epoch,
+    }
+    subscribe(train_step=traced, **{event: harmless(note) for event, note in notes.items()})
     writer.described.append(threads)
     writer.on_exit.append(end_open_steps)
 
@@ -72,24 +62,9 @@ def threads() -> dict[str, int]:
     return {"threads": found} if found else {}
 
 
-def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
-    """The function that `fit` calls for each batch, made of a `train_step` that also returns our numbers."""
-    if step_function != model.train_step:
-        return original(model, step_function)
-    function = original(model, traced(step_function))
-
-    @functools.wraps(function)
-    def watched(iterator):
-        note_model(model)
-        logs = function(iterator)
-        if isinstance(logs, dict) and OURS in logs:
-            harmless(note_step)(logs.pop(OURS))
-        return logs
-
-    return watched
-
-
 def traced(train_step: Callable) -> Callable:
+    """One that also returns our numbers."""
+
     @functools.wraps(train_step)
     def traced(data):
         here.tracing = Traced()
@@ -125,67 +100,33 @@ class Traced:
         return tf.stack([fingerprint(data), gradients, norm, fingerprint(self.variables), *losses])
 
 
-def gradient(original: Callable, tape: tf.GradientTape, target, *args, **kwargs):
-    losses = [loss for loss in tf.nest.flatten(target) if loss is not None]
+def see_losses(losses: list[tf.Tensor]) -> None:
     if here.tracing:
         here.tracing.losses += losses
     else:
         hand_out(note_losses, lambda: tf.stack([as_integer(loss) for loss in losses]))
-    return original(tape, target, *args, **kwargs)
 
 
-def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trainable_variables=None):
-    if here.updating:
-        return original(optimizer, grads, trainable_variables)
-    here.updating = True
-    try:
-        grads = list(grads)
-        gradients = [gradient for gradient in grads if gradient is not None]
-        variables = list(trainable_variables or optimizer._trainable_variables)
-        if here.tracing:
-            here.tracing.gradients += gradients
-            here.tracing.variables += variables
-        else:
-            note_optimizer(optimizer, variables)
-            before = lambda: tf.stack([fingerprint(gradients), as_integer(norm_of(gradients))])  # noqa: E731
-            hand_out(note_gradients, before)
-        result = original(optimizer, grads, trainable_variables)
-        if not here.tracing:
-            hand_out(note_update, lambda: tf.stack([fingerprint(variables)]))
-        return result
-    finally:
-        here.updating = False
+def see_gradients(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list) -> None:
+    if here.tracing:
+        here.tracing.gradients += gradients
+        here.tracing.variables += variables
+    else:
+        note_optimizer(optimizer, variables)
+        hand_out(note_gradients, lambda: tf.stack([fingerprint(gradients), as_integer(norm_of(gradients))]))
 
 
-def next_batch(original: Callable, iterator):
-    batch = original(iterator)
-    if tf.executing_eagerly():
-        hand_out(note_data, lambda: tf.stack([fingerprint(batch)]))
-    return batch
+def see_update(_: object, __: list, variables: list) -> None:
+    if not here.tracing:
+        hand_out(note_update, lambda: tf.stack([fingerprint(variables)]))
 
 
-def call_function(original: Callable, function, /, *args, **kwargs):
-    outer = here.compiling
-    here.compiling = outer or bool(function._jit_compile)
-    try:
-        return original(function, *args, **kwargs)
-    finally:
-        here.compiling = outer
+def note_batch(batch: object) -> None:
+    hand_out(note_data, lambda: tf.stack([fingerprint(batch)]))
 
 
-def end_epoch(original: Callable, callbacks, epoch: int, logs: dict | None = None) -> None:
-    harmless(writer.epoch)(epoch + 1, keras.src.utils.python_utils.pythonify_logs(logs), thread_name())
-    original(callbacks, epoch, logs)
-
-
-@harmless
-def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], tf.Tensor]) -> None:
-    """Have the numbers noted: now, or whenever the graph that is being traced comes to this place."""
-    if tf.executing_eagerly():
-        note(numbers().numpy().tolist())
-    elif not here.compiling:
-        note = harmless(note)  # it is called when the graph runs
-        tf.py_function(lambda found: note(found.numpy().tolist()), [numbers()], [])
+def note_epoch(number: int, logs: dict | None) -> None:
+    writer.epoch(number, keras.src.utils.python_utils.pythonify_logs(logs), thread_name())
 
 
 def end_step(thread: str) -> None:
@@ -209,14 +150,12 @@ class Told(dict):
         return self
 
 
-@harmless
 def note_model(model: keras.Model) -> None:
     if model not in models:
         models.add(model)
         note_initial(model.variables, thread_name())
 
 
-@harmless
 def note_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
     if optimizer not in optimizers:
         optimizers.add(optimizer)
@@ -235,9 +174,11 @@ def note_initial(variables: Iterable, thread: str) -> None:
         steps[thread]["initial"] = found.text([])
 
 
-def note_step(numbers: tf.Tensor) -> None:
-    """What `Traced.numbers` has packed."""
-    data, gradients, norm, parameters, *losses = numbers.numpy().tolist()
+def take_numbers(logs: object) -> None:
+    """Out of the logs of a step: what `Traced.numbers` has packed."""
+    if not isinstance(logs, dict) or OURS not in logs:
+        return
+    data, gradients, norm, parameters, *losses = logs.pop(OURS).numpy().tolist()
     thread = thread_name()
     note_data([data], thread)
     note_losses(losses, thread)

@@ -13,8 +13,10 @@ import keras
 import tensorflow as tf
 
 from seedbed.observe.fingerprint import Fingerprint
-from seedbed.observe.graph import as_integer, fingerprint, hook
+from seedbed.observe.graph import as_integer, fingerprint
 from seedbed.observe.harmless import harmless
+from seedbed.observe.keras import subscribe
+from seedbed.observe.tensorflow import hand_out, here
 from seedbed.recording import keras as steps
 from seedbed.recording.writer import thread_name, writer
 from seedbed.resume import inside
@@ -26,59 +28,26 @@ OF_LAYER = "seed_generator_state"  # Keras 3: the variable of a layer's generato
 
 
 def watch(keras: ModuleType) -> None:
-    """Outside of the recorder, whose hooks are there already."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
-    from keras.src.optimizers.base_optimizer import BaseOptimizer
-    from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
-    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
-
-    for owner, name, call in (
-        (TensorFlowTrainer, "_make_function", make_function),
-        (BaseOptimizer, "apply", apply),
-        (LossScaleOptimizer, "apply", apply),
-        (OwnedIterator, "__next__", next_batch),
-    ):
-        hook(owner, name, call)
+    """Subscribe after the recorder, whose step these fingerprints become a part of."""
+    subscribe(fit=harmless(note_model), gradients=harmless(see_gradients), batch=harmless(see_batch))
 
 
-def make_function(original: Callable, model: keras.Model, step_function: Callable) -> Callable:
-    function = original(model, step_function)
-    if step_function != model.train_step:
-        return function
-
-    @functools.wraps(function)
-    def watched(iterator):
-        note_model(model)
-        return function(iterator)
-
-    return watched
-
-
-@harmless
 def note_model(model: keras.Model) -> None:
     """Before a step of `fit`."""
     found = states(model.trainable_variables, [model], model.optimizer)
     note_states(thread_name(), {name: number().numpy().tolist() for name, number in found.items()})
 
 
-def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trainable_variables=None):
-    if not (steps.here.updating or steps.here.tracing):
-        grads = list(grads)
-        note_update(optimizer, list(trainable_variables or optimizer._trainable_variables))
-    return original(optimizer, grads, trainable_variables)
-
-
-@harmless
-def note_update(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+def see_gradients(optimizer: keras.optimizers.Optimizer, _: list, variables: list) -> None:
     """Before the update of a loop of the script's own, also if it is in a graph."""
+    if here.fits:
+        return
     found = states(variables, users_models(), optimizer)
 
     def note(numbers: list[int]) -> None:
         note_states(steps.GRAPH, dict(zip(found, numbers, strict=True)))
 
-    steps.hand_out(note, lambda: tf.stack([number() for number in found.values()]))
+    hand_out(note, lambda: tf.stack([number() for number in found.values()]))
 
 
 def states(weights: list, models: list, optimizer: keras.optimizers.Optimizer) -> dict[str, Callable[[], tf.Tensor]]:
@@ -114,11 +83,8 @@ def users_models() -> list[keras.Model]:
     return list({id(value): value for value in values if isinstance(value, keras.Model)}.values())
 
 
-def next_batch(original: Callable, iterator):
-    batch = original(iterator)
-    if tf.executing_eagerly():
-        steps.hand_out(note_batch, lambda: tf.stack([fingerprint(batch)]))
-    return batch
+def see_batch(batch: object) -> None:
+    hand_out(note_batch, lambda: tf.stack([fingerprint(batch)]))
 
 
 def note_batch(numbers: list[int]) -> None:

@@ -36,3 +36,7 @@ def watch(name: str, module) -> None:
         from seedbed.trace import keras
 
         keras.start()
+        if module.backend.backend() == "tensorflow":
+            from seedbed.trace import tensorflow
+
+            tensorflow.follow_keras()

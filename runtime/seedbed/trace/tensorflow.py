@@ -1,9 +1,12 @@
-"""TensorFlow: each call of a tf.function is a step; in the steps to detail they run eagerly, operation by operation.
+"""TensorFlow: the steps are those of a record; in the steps to detail, functions run eagerly, operation by operation.
+
+Where no optimizer of Keras is at work, each call of a tf.function of the script's own is a step.
 
 Operations are seen by op callbacks (tensorflow/python/framework/op_callbacks.py), and those of a tape's backward pass
 are traced back to the forward operation through the function that looks up gradients.
 """
 
+import atexit
 import hashlib
 import os
 import weakref
@@ -16,24 +19,41 @@ from tensorflow.python.eager import backprop
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.framework import op_callbacks
 
+from seedbed import callers
+from seedbed.observe.tensorflow import hand_out, here, subscribe
 from seedbed.trace import journal, surroundings
 from seedbed.wrapping import after
 
 DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
 WRITING = ("Assign", "Resource")
 
-calls: list[str] = []  # the tf.functions that are running, outermost first
 _watching = True
+_inside = 0  # steps that were taken in the function that is running
+_has_updates = False  # whether an optimizer of Keras was seen at work: then it counts the steps
+_open_call = False  # whether a function has returned, and is a step unless an optimizer comes before the next one
 
 
 def start() -> None:
     os.register_at_fork(after_in_child=stop)
-    Function.__call__ = counted(Function.__call__)
+    subscribe(returned)
+    atexit.register(end_open_call)
     after(readers, "_create_or_validate_filenames_dataset", lambda _, paths, **__: note_files(paths))
     if journal.plan.last:
         op_callbacks.add_op_callback(operations.note)
         pywrap_tfe.TFE_Py_RegisterGradientFunction(operations.gradient)
         go_eager_in_time()
+
+
+def follow_keras() -> None:
+    from seedbed.observe import keras  # which imports Keras: many programs use only TensorFlow
+
+    keras.subscribe(fitted=note_fitted, update=note_update)
+
+
+def note_fitted(_: object) -> None:
+    global _has_updates
+    _has_updates = True
+    end_steps(1)
 
 
 def stop() -> None:
@@ -42,22 +62,34 @@ def stop() -> None:
     _watching = False
 
 
-def counted(call):
-    def called(function, *args, **kwargs):
-        calls.append(function.__name__)
-        try:
-            result = call(function, *args, **kwargs)
-        finally:
-            calls.pop()
-        if not calls and _watching and tf.executing_eagerly():
-            finish_step(function, result)
-        return result
+def note_update(optimizer, gradients: list, _: list) -> None:
+    """Of a loop that runs eagerly. What a tf.function has done is compared when it returns."""
+    global _has_updates
+    _has_updates = True
+    in_function = bool(here.functions)
+    if tf.executing_eagerly() and not in_function:
+        name = type(optimizer).__name__
+        see("gradients", name, {str(number): gradient for number, gradient in enumerate(gradients)})
+        see("update", name, {variable.path: variable.value.handle for variable in optimizer._trainable_variables})
+    if here.fits:
+        return
+    if in_function:
+        hand_out(count_inside, lambda: tf.constant([], tf.int64))
+    else:
+        end_steps(1)
 
-    return called
+
+def count_inside(_: list[int]) -> None:
+    global _inside
+    _inside += 1
 
 
-def finish_step(function: Function, result) -> None:
-    """What the function returns, and the variables that it reads or, run eagerly, has written."""
+def returned(function: Function, result: object) -> None:
+    """What it returns, and the variables that it reads or, run eagerly, has written."""
+    global _inside, _open_call
+    if not _watching:
+        return
+    end_open_call()
     found = {
         f"result {number}": tensor for number, tensor in enumerate(tf.nest.flatten(result)) if tf.is_tensor(tensor)
     }
@@ -66,7 +98,17 @@ def finish_step(function: Function, result) -> None:
     found |= {f"{number} {variable.name}": variable.handle for number, variable in enumerate(by_name)}
     found |= {f"variable {number}": handle for number, handle in enumerate(operations.assigned.values())}
     see("result", function.__name__, found)
-    end_step()
+    end_steps(_inside)
+    _inside = 0
+    code = getattr(function.python_function, "__code__", None)
+    _open_call = code is None or callers.is_users(code.co_filename)
+
+
+def end_open_call() -> None:
+    global _open_call
+    if _open_call and not _has_updates:
+        end_steps(1)
+    _open_call = False
 
 
 def see(what: str, name: str, found: dict[str, tf.Tensor]) -> None:
@@ -88,10 +130,13 @@ def held(tensor: tf.Tensor) -> tf.Tensor:
         _watching = before
 
 
-def end_step() -> None:
+def end_steps(count: int) -> None:
+    if count == 0:
+        return
     operations.forward.clear()
     operations.assigned.clear()
-    journal.finish_step()
+    for _ in range(count):
+        journal.finish_step()
     if journal.plan.last:
         go_eager_in_time()
 

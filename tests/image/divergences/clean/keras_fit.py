@@ -1,4 +1,4 @@
-"""Keras: fit with augmentation, dropout and a shuffled, parallel data set."""
+"""Keras: predict, then fit with augmentation, dropout, validation and a shuffled, parallel data set."""
 
 import digits
 import keras
@@ -19,4 +19,5 @@ model = keras.Sequential(
     ]
 )
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.fit(data, epochs=2, verbose=2)
+model.predict(images[..., None], verbose=0)
+model.fit(data, epochs=2, validation_data=(images[:64, ..., None], labels[:64]), verbose=2)

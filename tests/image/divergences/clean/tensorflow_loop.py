@@ -1,4 +1,4 @@
-"""TensorFlow: a loop of its own, compiled with tf.function, with random noise."""
+"""TensorFlow: a loop of its own, compiled with tf.function, with random noise; and a second phase without."""
 
 import digits
 import keras
@@ -21,3 +21,12 @@ def step(pixels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 
 for pixels, targets in tf.data.Dataset.from_tensor_slices((images.reshape(-1, 64), labels)).shuffle(512).batch(64):
     print(f"loss {step(pixels, targets).numpy():.9f}")
+
+forward = tf.function(lambda pixels: model(pixels))
+for pixels, targets in tf.data.Dataset.from_tensor_slices((images.reshape(-1, 64), labels)).batch(64):
+    forward(pixels)
+    with tf.GradientTape() as tape:
+        loss = loss_of(targets, forward(pixels))
+    optimizer.apply_gradients(
+        zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+    )

@@ -1,0 +1,59 @@
+"""TensorFlow: which of its functions are running, hooked once, and told to all who subscribe when one has returned."""
+
+import threading
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+
+from seedbed.observe.graph import hook
+from seedbed.observe.harmless import harmless
+
+subscribers: list[Callable] = []
+
+
+class Here(threading.local):
+    """What the thread that asks is at."""
+
+    fits = False  # whether it is in a step of Keras's `fit`
+    updates = False  # whether a Keras optimizer is at work: some hand on to others
+
+    def __init__(self) -> None:
+        self.functions: list[Function] = []  # those that are running or being traced, outermost first
+
+
+here = Here()
+
+
+def subscribe(returned: Callable | None = None) -> None:
+    """Have `returned(function, result)` called after each call by the script that is not from within another one."""
+    if not hasattr(Function.__call__, "autograph_info__"):
+        hook(Function, "__call__", call)
+    subscribers.extend(filter(None, [returned]))
+
+
+def call(original: Callable, function: Function, /, *args, **kwargs):
+    here.functions.append(function)
+    try:
+        result = original(function, *args, **kwargs)
+    finally:
+        here.functions.pop()
+    if not here.functions and tf.executing_eagerly():
+        for returned in subscribers:
+            returned(function, result)
+    return result
+
+
+def is_compiling() -> bool:
+    """Whether the function at hand is, or will be, compiled by XLA, which cannot call Python."""
+    return any(function._jit_compile for function in here.functions)
+
+
+@harmless
+def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], tf.Tensor]) -> None:
+    """Have the numbers noted: now, or whenever the graph that is being traced comes to this place."""
+    if tf.executing_eagerly():
+        note(numbers().numpy().tolist())
+    elif not is_compiling():
+        note = harmless(note)  # it is called when the graph runs
+        tf.py_function(lambda found: note(found.numpy().tolist()), [numbers()], [])
