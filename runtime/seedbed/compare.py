@@ -22,6 +22,7 @@ NAMES = {
     "loss": "loss (forward)",
     "gradients": "gradients (backward)",
     "parameters": "parameters (update)",
+    "statistics": "statistics of BatchNorm, or other buffers",
     "steps": "number of steps",
     "ranks": "number of processes and threads that train",
     "output": "printed line",

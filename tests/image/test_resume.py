@@ -36,8 +36,20 @@ TRAININGS = {
     "a plain loop with workers": Training("plain.py", recipe={"WORKERS": "2"}),
     "without the generators": Training("plain.py", fault={"LEAVE": "generators"}, names=(ORDER, PYTHON, NUMPY, TORCH)),
     "without the optimizer": Training("plain.py", fault={"LEAVE": "optimizer"}, names=("the optimizer's state",)),
+    "without BatchNorm's statistics": Training("plain.py", fault={"LEAVE": "statistics"}, names=("the statistics",)),
+    "without the gradient scaler": Training(
+        "plain.py", fault={"LEAVE": "scaler", "SCALED": "1"}, names=("the gradient scaler",), recipe={"SCALED": "1"}
+    ),
     "DataLoader started over": Training("plain.py", fault={"LEAVE": "position"}, names=(ORDER,)),
     "transformers": Training("trainer.py", fault={"NOISE": "1"}, names=(ORDER, PYTHON), packages=True),
+    "transformers with workers": Training(
+        "trainer.py",
+        fault={"NOISE": "1", "WORKERS": "2"},
+        names=(ORDER,),
+        recipe={"BY_INDEX": "1", "WORKERS": "2"},
+        packages=True,
+    ),
+    "accelerate": Training("accelerate_loop.py", names=(ORDER,), recipe={"RECIPE": "1"}, packages=True),
     "Lightning": Training("lightning_fit.py", names=(ORDER, TORCH), recipe={"RECIPE": "1"}, packages=True),
     "Keras": Training("keras_fit.py", "tensorflow", names=(LAYERS,), recipe={"RECIPE": "1"}),
     "TensorFlow": Training("tensorflow_loop.py", "tensorflow", names=(NUMPY,), recipe={"RECIPE": "1"}),

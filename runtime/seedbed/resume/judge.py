@@ -12,9 +12,10 @@ from seedbed.recording.record import KINDS, Rank, Record, Step
 
 Outcome = Literal["equal", "differs", "restarted", "crashed", "unrepeatable", "not stopped", "no checkpoint"]
 WRONG_USE = ("not stopped", "no checkpoint")
+STATISTICS = "statistics"
 STATES = {  # what a step's record calls it -> for people
     "weights": "the model's weights",
-    "statistics": "the statistics of BatchNorm (or other buffers of the model)",
+    STATISTICS: "the statistics of BatchNorm (or other buffers of the model)",
     "optimizer": "the optimizer's state",
     "rate": "the learning rate",
     "scaler": "the gradient scaler",
@@ -110,8 +111,8 @@ def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> 
     after = steps_done(whole.steps, again.steps, at)
     if not after:
         return Finding(at, "restarted", after=0, written=written)
-    difference = difference_of(whole, again, after)
     expected, found = {step.number: step for step in whole.steps}, again.steps
+    difference = difference_of(whole, again, after) or of_statistics(expected, found, after)
     since, states = differing_states(expected, found, after)
     outcome: Outcome = "differs" if difference else "equal"
     if since is None or since > (difference.step if difference else after + 1):
@@ -168,6 +169,19 @@ def of_rank(whole: Rank, again: Rank, after: int) -> Difference | None:
     return Difference("steps", (str(ends[0]), str(ends[1])), min(ends) + 1, whole.rank, whole.thread)
 
 
+def of_statistics(expected: dict[int, Step], found: tuple[Step, ...], after: int) -> Difference | None:
+    """They are a part of the trained model, although no number of the training may follow from them."""
+    for step in found:
+        if (other := expected.get(step.number + after)) and not same_state(other, step, STATISTICS):
+            return Difference(STATISTICS, (other.states[STATISTICS], step.states[STATISTICS]), other.number)
+    return None
+
+
+def same_state(a: Step, b: Step, name: str) -> bool:
+    """Or it is not known of both."""
+    return name not in a.states or name not in b.states or a.states[name] == b.states[name]
+
+
 def compared(whole: Step, again: Step) -> Iterable[tuple[str, str | None, str | None]]:
     """Each kind with both values. What the first step after resuming has loaded counts only as far as it trains on it:
     batches that it skips are none of its own, nor is a validation that is not repeated. Its gradients count if they
@@ -197,11 +211,10 @@ def differing_states(
 ) -> tuple[int | None, tuple[str, ...]]:
     """The first step that begins with any other state, and which states these are."""
     for step in found:
-        if other := expected.get(step.number + after):
-            both = [name for name in step.states if name in other.states and name not in DATA]
-            if names := [name for name in both if step.states[name] != other.states[name]]:
-                order = list(STATES)
-                return other.number, tuple(sorted(names, key=lambda name: order.index(name) if name in order else 99))
+        other = expected.get(step.number + after, step)
+        if names := [name for name in step.states if name not in DATA and not same_state(other, step, name)]:
+            order = list(STATES)
+            return other.number, tuple(sorted(names, key=lambda name: order.index(name) if name in order else 99))
     return None, ()
 
 

@@ -4,6 +4,7 @@ Generators, the model and the batch are looked at before the first call of a mod
 step. What is loaded but not trained on (skipped batches, a validation before) is not in the batch.
 """
 
+from collections.abc import Iterator
 from types import ModuleType
 from weakref import WeakSet
 
@@ -46,8 +47,16 @@ def note_call(model: torch.nn.Module, inputs: tuple) -> None:
     if id(model) not in called:
         called.add(id(model))
         add(step.fingerprint(WEIGHTS), list(model.parameters()))
-        add(step.fingerprint(STATISTICS), list(model.buffers()))
+        add(step.fingerprint(STATISTICS), list(saved_buffers(model)))
     add(step.fingerprint(INPUTS), inputs)
+
+
+def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Without those that a `state_dict` leaves out."""
+    for module in model.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and name not in module._non_persistent_buffers_set:
+                yield buffer
 
 
 def note_optimizer(optimizer: Optimizer) -> None:

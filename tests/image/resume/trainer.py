@@ -1,4 +1,7 @@
-"""transformers' Trainer, as its documentation resumes it. NOISE=1: the data set draws numbers, as augmentation does."""
+"""transformers' Trainer, as its documentation resumes it. NOISE=1: the data set draws numbers, as augmentation does.
+
+BY_INDEX=1: it draws those of a sample from a generator that begins with the sample's index.
+"""
 
 import os
 import random
@@ -9,6 +12,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 OUTPUT = "trainer"
+BY_INDEX = os.environ.get("BY_INDEX") == "1"
 NOISE, WORKERS = os.environ.get("NOISE") == "1", int(os.environ.get("WORKERS", "0"))
 
 
@@ -18,7 +22,8 @@ class Samples(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict:
         x = torch.arange(4.0 * index, 4.0 * index + 4).sin()
-        return {"x": x + random.gauss(0, 0.01) if NOISE else x, "labels": x.sum(0, keepdim=True)}
+        drawn = random.Random(index).gauss(0, 0.01) if BY_INDEX else random.gauss(0, 0.01) if NOISE else 0.0
+        return {"x": x + drawn, "labels": x.sum(0, keepdim=True)}
 
 
 class Model(nn.Module):
