@@ -42,6 +42,7 @@ TRAININGS = {
     ),
     "DataLoader started over": Training("plain.py", fault={"LEAVE": "position"}, names=(ORDER,)),
     "transformers": Training("trainer.py", fault={"NOISE": "1"}, names=(ORDER, PYTHON), packages=True),
+    "transformers by index": Training("trainer.py", recipe={"BY_INDEX": "1"}, packages=True),
     "transformers with workers": Training(
         "trainer.py",
         fault={"NOISE": "1", "WORKERS": "2"},
