@@ -53,7 +53,7 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     asked = next((word for word in arguments if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
-        verb = verbs.add_parser(name, help=text)
+        verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == asked:
             module = import_module(f"seedbed.commands.{name}")
             module.arguments(verb)
