@@ -160,6 +160,7 @@ class Image(Located):
     environment: dict[Variable, Value] = {}
     labels: dict[Label, Value] = {}
     example: Script = Field(description=EXAMPLE)
+    quick: tuple[Script, ...] | None = None
     size_budget: SizeBudget
 
     @field_validator("versions")
@@ -177,6 +178,11 @@ class Image(Located):
         if own := [name for name in labels if name.startswith("io.seedbed.")]:
             raise ValueError(f"expected labels of your own, found {own[0]!r}, which Seedbed sets")
         return labels
+
+    @property
+    def programs_folder(self) -> Path:
+        """Scripts that train with third-party libraries, of which `quick` names those of a quick smoke test."""
+        return self.folder / "programs"
 
     @property
     def requirements_path(self) -> Path:
@@ -282,6 +288,10 @@ def check_references(catalog: Catalog, image: Image) -> None:
         )
     if not (paths.EXAMPLES / image.example).is_file():
         raise UsageError(f"{image.where('example')}: no file examples/{image.example}; expected {EXAMPLE}")
+    for index, name in enumerate(image.quick or ()):
+        if not (image.programs_folder / name).is_file():
+            known = ", ".join(script.name for script in sorted(image.programs_folder.glob("*.py"))) or "none"
+            raise UsageError(f"{image.where('quick', index)}: no program {name!r}; there are: {known}")
     if image.shared:
         check_shared(catalog, image, image.shared)
     image.full_tag  # noqa: B018 (raises where the template names an unknown fact)

@@ -30,12 +30,13 @@ from builder.smoke.smoke import Gpu
     expose_value=False,
     help="Test the Python at hand instead, without engine or network; see smoke --host --help.",
 )
+@click.option("--full", is_flag=True, help="Run all programs of each image, not only those named in `quick`.")
 @click.pass_obj
 @cleaning.in_use()
-def smoke_(root: Path, images: Sequence[str], gpu: Gpu) -> None:
+def smoke_(root: Path, images: Sequence[str], gpu: Gpu, full: bool) -> None:
     """Test the images last built, and tag those that pass. This needs a Docker engine."""
     wanted = resolve_all(root, images)
-    tested = {recipe.name: smoke.test(recipe, client.connect(), gpu) for recipe in wanted}
+    tested = {recipe.name: smoke.test(recipe, client.connect(), gpu, full) for recipe in wanted}
     listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
     if failed := [name for name, result in tested.items() if not result.tested]:
         raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")
@@ -89,7 +90,7 @@ def diff_(first: str, second: str, as_json: bool) -> None:
 @click.pass_obj
 @cleaning.in_use()
 def push_(root: Path, images: Sequence[str]) -> None:
-    """Push images to SEEDBED_REPOSITORY; those that have not passed their smoke tests get no tag."""
+    """Push images to SEEDBED_REPOSITORY; those that have not passed `smoke --full` get no tag."""
     recipes = resolve_all(root, images)
     with workplace(root, (recipe.base for recipe in recipes)) as place:
         for recipe in recipes:

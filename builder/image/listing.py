@@ -44,6 +44,7 @@ def of_build(built: Record) -> dict[str, Any]:
         "moved": list(built.moved),
         "tags": list(built.tags),
         "smoke": [result.model_dump() for result in built.smoke],
+        "full": built.full,
     }
 
 
@@ -70,7 +71,7 @@ def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
         size(summary["compressed"]),
         size(summary["unpacked"]),
         str(len(summary["layers"])),
-        outcomes.summary(ended) or "not run",
+        f"{outcomes.summary(ended)}{'' if summary['full'] else ' (quick)'}" if ended else "not run",
     )
 
 

@@ -35,7 +35,7 @@ class SmokeResult(Frozen):
 class Record(Frozen):
     """One build of one image; `digest` is its manifest's, `config` its config's, sizes are in bytes.
 
-    `moved` names the locked Debian packages that were substituted.
+    `moved` names the locked Debian packages that were substituted. `full`: no program was left out of the smoke tests.
     """
 
     image: str
@@ -48,6 +48,7 @@ class Record(Frozen):
     moved: tuple[str, ...] = ()
     seconds: float
     smoke: tuple[SmokeResult, ...] = ()
+    full: bool = False
     tags: tuple[str, ...] = ()
 
     @property
@@ -67,7 +68,7 @@ class Record(Frozen):
         """With the test results and tags of an earlier build, if that made the same image."""
         if known is None or known.digest != self.digest:
             return self
-        return self.model_copy(update={"smoke": known.smoke, "tags": known.tags})
+        return self.model_copy(update={"smoke": known.smoke, "full": known.full, "tags": known.tags})
 
     def save(self) -> None:
         files.write(path_of(self.inputs), self.model_dump_json(indent=2))

@@ -44,7 +44,7 @@ class Programs:
 
 def of(image: Image) -> Programs:
     """The programs that the smoke tests run; some images have none."""
-    return Programs(image, image.folder / "programs")
+    return Programs(image, image.programs_folder)
 
 
 def field_cases(image: Image) -> Programs:

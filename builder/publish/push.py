@@ -37,7 +37,8 @@ def push(recipe: Recipe, logins: Path | None) -> str:
     proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
     with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):
         sent = repository.push(blob(image.manifest, MANIFEST_TYPE), blobs_of(image), tags)
-    log.info(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or 'no tag, for it has not passed its smoke tests'}")
+    untested = f"no tag, for it has not passed ./build.py smoke --full {recipe.name}"
+    log.info(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or untested}")
     return f"{repository}@{image.digest}"
 
 
@@ -57,7 +58,7 @@ def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:
             f"{recipe.name}: expected {built.digest}, as built, found {image.digest}; "
             f"run ./build.py verify {recipe.name}"
         )
-    allowed = names.tags_of(recipe.image, built) if built and built.tested else ()
+    allowed = names.tags_of(recipe.image, built) if built and built.tested and built.full else ()
     return [name.rpartition(":")[2] for name in allowed]
 
 

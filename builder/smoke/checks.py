@@ -3,11 +3,12 @@
 `host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from re import MULTILINE, search
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from builder import reading
 from builder.errors import SeedbedError, UsageError
@@ -20,9 +21,12 @@ REPEATED = 3
 OFF = {"SEEDBED_MODE": "off"}
 OTHER_SEED = {"SEEDBED_SEED": "7"}
 CLAIM = "repeats: "  # how the checks that run a program begin
-PROGRAMS_AT_ONCE = 2
+RUNS_AT_ONCE = 2  # of one program
 # Each with a thread for every CPU: a thread that waits must not keep a CPU busy meanwhile.
 PROGRAMS_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "SEEDBED_QUIET": "1"}
+
+
+Given, Found = TypeVar("Given"), TypeVar("Found")
 
 
 class Failed(SeedbedError):
@@ -161,11 +165,18 @@ def complaint_about(equal: Sequence[str], other_seed: str, disabled: Sequence[st
     return None
 
 
-def side_by_side(train: Callable[[dict[str, str]], str], environments: list[dict[str, str]]) -> list[str]:
-    """What a program ends with in each of these environments, some runs at a time."""
-    pool = ThreadPoolExecutor(PROGRAMS_AT_ONCE)
+def programs_at_once() -> int:
+    """As many as there are CPUs for."""
+    return max(1, len(os.sched_getaffinity(0)) // RUNS_AT_ONCE)
+
+
+def side_by_side(
+    call: Callable[[Given], Found], given: Sequence[Given], at_once: int = RUNS_AT_ONCE
+) -> Iterator[Found]:
+    """What comes of each, in order; so many at a time."""
+    pool = ThreadPoolExecutor(at_once)
     try:
-        return list(pool.map(train, environments))
+        yield from pool.map(call, given)
     finally:  # whoever is interrupted ends the programs, and does not wait for them
         pool.shutdown(wait=False, cancel_futures=True)
 

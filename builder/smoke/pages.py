@@ -23,8 +23,8 @@ AS_CLAIMED = "yes | yes | yes"
 def main() -> None:
     loaded = models.load(paths.IMAGES)
     records = {image.name: build.find(resolve(loaded, image)) for image in loaded.select(())}
-    if missing := [name for name, record in records.items() if record is None or not record.smoke]:
-        raise SeedbedError(f"{', '.join(missing)}: not tested; run ./build.py smoke")
+    if missing := [name for name, record in records.items() if record is None or not record.full]:
+        raise SeedbedError(f"{', '.join(missing)}: not tested in full; run ./build.py smoke --full")
     page = PROGRAMS.read_text(encoding="utf-8")
     files.write(PROGRAMS, with_table(page, {name: record.smoke for name, record in records.items() if record}))
 

@@ -55,7 +55,7 @@ def installed(
 
 def run(container: Running, script: Path, environments: list[dict[str, str]]) -> list[str]:
     """Run a program once with each of these; returns the sha256 that each run prints, raises `Failed` without one."""
-    return side_by_side(lambda asked: train(container, script, asked), environments)
+    return list(side_by_side(lambda asked: train(container, script, asked), environments))
 
 
 def train(container: Running, script: Path, asked: dict[str, str]) -> str:

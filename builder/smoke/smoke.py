@@ -3,8 +3,9 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,14 +171,15 @@ COMMON: dict[str, Check] = {
 }
 
 
-def checks_of(image: Image) -> dict[str, Check]:
+def checks_of(image: Image, full: bool = True) -> dict[str, Check]:
     """The common checks, the golden fingerprint if any, then the scripts in the image's `smoke` and `programs`.
 
-    They are named by the docstrings of the scripts.
+    They are named by the docstrings of the scripts. Not in full: of the programs, those named by `quick` in image.yaml.
     """
     golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
     inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in of(image).scripts}
+    scripts = [script for script in of(image).scripts if full or image.quick is None or script.name in image.quick]
+    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in scripts}
     return COMMON | golden | inside | others
 
 
@@ -214,16 +216,21 @@ def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
 
 
-def test(recipe: Recipe, engine: Engine, gpu: Gpu) -> Record:
-    """Make every check of the image last built; tag it if none fails. Raises SeedbedError if it is not built."""
+def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False) -> Record:
+    """Check the image last built, quickly or in full; tag it if nothing fails. Raises SeedbedError if it is not built.
+
+    What an earlier run has found of this build stays in the record, if it is not checked this time.
+    """
     image, built = recipe.image, build.find(recipe)
     if built is None:
         raise SeedbedError(f"{image.name}: not built, or changed since; run ./build.py build {image.name}")
     loaded = load(built, engine)
     with programs.installed(engine, loaded, of(image), recipe.wheels) as container:
         subject = Subject(engine, loaded, image, recipe.wheels, gpu, container)
-        results = tuple(run(subject))
-    tested = built.model_copy(update={"smoke": results})
+        results = {result.check: result for result in run(subject, checks_of(image, full))}
+    found = {result.check: result for result in built.smoke} | results
+    known = tuple(found[name] for name in checks_of(image) if name in found)
+    tested = built.model_copy(update={"smoke": known, "full": len(known) == len(checks_of(image))})
     if tested.tested:
         for tag in (tags := tags_of(image, built)):
             engine.tag(loaded, tag)
@@ -234,11 +241,20 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu) -> Record:
     return tested
 
 
-def run(subject: Subject) -> Iterator[SmokeResult]:
-    """Make every check of the image in turn; a check that cannot be made for a fault of the engine is a failure."""
-    for name, check in checks_of(subject.image).items():
-        began = time.monotonic()
-        outcome, detail = outcome_of(check, subject)
-        result = SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))
-        log.info(f"{subject.image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
+def run(subject: Subject, made: Mapping[str, Check]) -> Iterator[SmokeResult]:
+    """Make these checks, in order; programs run beside each other. A fault of the engine is a failure, too."""
+    programs = [name for name in made if name.startswith(CLAIM)]
+    results = chain(
+        (made_by(subject, name, made[name]) for name in made if name not in programs),
+        checks.side_by_side(lambda name: made_by(subject, name, made[name]), programs, checks.programs_at_once()),
+    )
+    for result in results:
+        detail = f": {result.detail}" if result.detail else ""
+        log.info(f"{subject.image.name}: {result.outcome:7} {result.check}{detail}")
         yield result
+
+
+def made_by(subject: Subject, name: str, check: Check) -> SmokeResult:
+    began = time.monotonic()
+    outcome, detail = outcome_of(check, subject)
+    return SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))

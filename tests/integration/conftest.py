@@ -90,7 +90,7 @@ def linked(source: str, target: str) -> None:
 def tested(cache, built, recipe) -> Record:
     """The record of the tiny image in the test's own cache as `smoke` leaves it."""
     passed = SmokeResult(check="it passes", outcome="passed", seconds=0)
-    record = built.model_copy(update={"smoke": (passed,), "tags": tags_of(recipe.image, built)})
+    record = built.model_copy(update={"smoke": (passed,), "full": True, "tags": tags_of(recipe.image, built)})
     record.save()
     return record
 

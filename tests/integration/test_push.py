@@ -37,6 +37,13 @@ def test_what_was_not_tested_gets_no_tag(cache, tested, repository, edit, resolv
     assert "no tag" in said()
 
 
+def test_what_was_not_tested_in_full_gets_no_tag(cache, tested, recipe, repository, said):
+    tested.model_copy(update={"full": False}).save()
+    publish.push(recipe, None)
+    assert Repository.of(repository).digest("2.4.6-py311") is None
+    assert said().endswith("; no tag, for it has not passed ./build.py smoke --full tiny")
+
+
 def test_a_tag_never_moves(cache, tested, recipe, repository):
     image = read_image(Store(cache), tested.digest)
     other = json.dumps(json.loads(image.manifest) | {"annotations": {"other": "image"}}).encode()

@@ -76,6 +76,11 @@ def test_an_example_that_does_not_exist_is_named(edit, complaint):
     assert "tiny/image.yaml:18: example: no file examples/digits_fortran.py; expected the name" in complaint()
 
 
+def test_a_quick_program_that_does_not_exist_is_named(edit, complaint):
+    edit(YAML, "example: digits_numpy.py", "example: digits_numpy.py\nquick: [pool.py]")
+    assert "tiny/image.yaml:19: quick.0: no program 'pool.py'; there are: none" in complaint()
+
+
 def test_a_key_given_twice_is_refused(edit, complaint):
     edit(YAML, "title: Tiny", "title: Tiny\ntitle: Other")
     assert "tiny/image.yaml:2: title: given twice; the first is on line 1" in complaint()

@@ -158,6 +158,6 @@ def test_who_is_interrupted_does_not_wait_for_the_programs():
         return ""
 
     with pytest.raises(SystemExit):
-        checks.side_by_side(run, [{"interrupted": "yes"}, {}])
+        list(checks.side_by_side(run, [{"interrupted": "yes"}, {}]))
     assert ended == []
     removed.set()

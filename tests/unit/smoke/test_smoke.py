@@ -1,10 +1,12 @@
 """What smoke tests conclude, on an engine that answers as told: no tag without every check passed."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 
-from builder import outcomes
+from builder import outcomes, paths
+from builder.catalog import models as catalog
 from builder.errors import UsageError
 from builder.image import record
 from builder.image.record import LayerRecord, Record, SmokeResult
@@ -57,7 +59,7 @@ def test_with(resolve, monkeypatch, tmp_path):
     recipe = resolve()
     inputs = smoke.build.inputs_of(recipe)
 
-    def run(checks, *, moved=()):
+    def run(checks, *, moved=(), full=True, built_anew=True):
         built = Record(
             image="tiny",
             inputs=inputs,
@@ -69,10 +71,13 @@ def test_with(resolve, monkeypatch, tmp_path):
             moved=moved,
             seconds=1,
         )
-        built.save()
-        monkeypatch.setattr(smoke, "checks_of", lambda image: checks)
+        if built_anew:
+            built.save()
+        monkeypatch.setattr(
+            smoke, "checks_of", lambda image, full=True: checks if full else dict(list(checks.items())[:1])
+        )
         engine = Engine(Finished(0, "", ""))
-        return smoke.test(recipe, engine, "auto"), engine
+        return smoke.test(recipe, engine, "auto", full), engine
 
     return run
 
@@ -102,6 +107,41 @@ def test_an_image_that_fails_one_check_gets_no_tag(test_with):
     assert not tested.tested
     assert engine.tagged == [] and tested.tags == ()
     assert engine.forgotten == [], "its only name, by which one may look into it"
+
+
+def test_the_quick_checks_give_the_tag_and_are_not_all(test_with):
+    tested, engine = test_with({"a": passing, "b": failing}, full=False)
+    assert (tested.tested, tested.full, len(engine.tagged)) == (True, False, 2)
+    assert [result.check for result in tested.smoke] == ["a"]
+
+
+def test_what_was_found_in_full_stays_when_the_quick_checks_are_made_again(test_with):
+    test_with({"a": failing, "b": passing})
+    tested, _ = test_with({"a": passing, "b": passing}, full=False, built_anew=False)
+    assert (tested.tested, tested.full) == (True, True)
+    assert [(result.check, result.outcome) for result in tested.smoke] == [("a", "passed"), ("b", "passed")]
+
+
+def test_a_check_that_failed_in_full_is_not_forgotten_by_the_quick_ones(test_with):
+    test_with({"a": passing, "b": failing})
+    tested, engine = test_with({"a": passing, "b": failing}, full=False, built_anew=False)
+    assert not tested.tested
+    assert engine.tagged == []
+
+
+def test_the_quick_checks_are_all_but_programs_that_the_catalog_does_not_name():
+    for image in catalog.load(paths.IMAGES).images.values():
+        full, quick = smoke.checks_of(image), smoke.checks_of(image, full=False)
+        left_out = [name for name in full if name not in quick]
+        assert all(name.startswith(checks.CLAIM) for name in left_out)
+        assert 2 <= sum(name.startswith(checks.CLAIM) for name in quick) < len(left_out)
+
+
+def test_programs_run_beside_each_other_and_are_told_in_order(subject, monkeypatch):
+    monkeypatch.setattr(checks, "programs_at_once", lambda: 2)
+    together = threading.Barrier(2, timeout=10)
+    made = {"a": passing, f"{checks.CLAIM}b": lambda _: together.wait(), f"{checks.CLAIM}c": lambda _: together.wait()}
+    assert [result.check for result in smoke.run(subject, made)] == list(made)
 
 
 def test_an_unlocked_image_is_not_named_after_its_lock(test_with):
