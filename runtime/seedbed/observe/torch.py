@@ -25,8 +25,8 @@ def subscribe(**events: Callable) -> None:
     """Have these called in the thread that trains, without gradients.
 
     `batch(batch, loader)`, `model(model)` before the first and `call(model, inputs)` before each call by the script
-    itself, `losses(tensors)` before `backward`, `gradients(optimizer)` and `update(optimizer)` before and after its
-    step, and `end()` when the training's step is over.
+    itself, `losses(tensors)` before `backward`, `gradients(optimizer)` when they are there, `update(optimizer)` after
+    its step, and `end()` when the training's step is over.
     """
     if not subscribers:
         hook()
@@ -142,9 +142,22 @@ def leave_uncompiled(function: Callable) -> None:
     eval_frame.set_code_exec_strategy(function.__code__, eval_frame._FrameExecStrategy(skip, skip))
 
 
-def before_update(optimizer: Optimizer, *_: object) -> None:
-    if has_numbers():
+def before_update(optimizer: Optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+    """The gradients are there; or a closure makes them, each time the optimizer calls it (Lightning, LBFGS)."""
+    if not has_numbers():
+        return None
+    positional = len(args) > 1  # after the optimizer itself
+    closure = args[1] if positional else kwargs.get("closure")
+    if closure is None:
         tell("gradients", optimizer)
+        return None
+
+    def watched() -> object:
+        loss = closure()
+        tell("gradients", optimizer)
+        return loss
+
+    return ((args[0], watched, *args[2:]), kwargs) if positional else (args, {**kwargs, "closure": watched})
 
 
 def after_update(optimizer: Optimizer, *_: object) -> None:

@@ -184,26 +184,14 @@ def same_state(a: Step, b: Step, name: str) -> bool:
 
 def compared(whole: Step, again: Step) -> Iterable[tuple[str, str | None, str | None]]:
     """Each kind with both values. What the first step after resuming has loaded counts only as far as it trains on it:
-    batches that it skips are none of its own, nor is a validation that is not repeated. Its gradients count if they
-    have an effect: where a closure computes them (Lightning), those seen before are left over from another step."""
+    batches that it skips are none of its own, nor is a validation that is not repeated."""
     for kind in KINDS:
         if kind == "initial":
             continue
         values = whole.values.get(kind), again.values.get(kind)
         if kind == "data" and again.number == 1:
             values = trained_on(whole), trained_on(again)
-        if (
-            kind == "gradients"
-            and again.number == 1
-            and agree(whole, again, "loss")
-            and agree(whole, again, "parameters")
-        ):
-            continue
         yield kind, *values
-
-
-def agree(a: Step, b: Step, kind: str) -> bool:
-    return a.values.get(kind) == b.values.get(kind)
 
 
 def differing_states(

@@ -1,0 +1,52 @@
+"""What a record holds of a training, where the library and not the script decides when it is there."""
+
+import json
+
+import pytest
+
+TRAINING = """
+import json, os, sys, torch
+from torch import nn
+from seedbed.recording.writer import writer
+
+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+def closure():
+    optimizer.zero_grad()
+    loss = model(x).square().mean()
+    loss.backward()
+    return loss
+
+for _ in range(3):
+    x = torch.randn(8, 4)
+    if sys.argv[1] == "before the step":
+        closure()
+        optimizer.step()
+    elif sys.argv[1] == "closure":
+        optimizer.step(closure)
+    else:
+        optimizer.step(closure=closure)
+writer.finish()
+print(open(os.environ["SEEDBED_RECORD"] + "/rank0.jsonl").read())
+"""
+
+
+@pytest.fixture
+def steps(record_of, docker):
+    """The steps of a record of that training."""
+
+    def steps(gradients: str) -> list[dict]:
+        command = ["python", "-c", TRAINING, gradients]
+        done = docker.run(record_of("pytorch").digest, command, environment={"SEEDBED_RECORD": "/tmp/record"})
+        assert done.status == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"step"')]
+        assert len(lines) == 3
+        return lines
+
+    return steps
+
+
+@pytest.mark.parametrize("gradients", ["closure", "closure by keyword"])
+def test_gradients_that_a_closure_makes_are_those_of_its_step(steps, gradients: str) -> None:
+    assert steps(gradients) == steps("before the step")
