@@ -1,5 +1,6 @@
 # Two commands from a bare clone: `make images` builds and tests the images, `make test` tests Seedbed itself.
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
+# `make images SMOKE=--full` runs all programs of the smoke tests.
 
 .PHONY: images test test-images register torture lint
 
@@ -7,7 +8,7 @@ images:
 	./build.py lock --check
 	./build.py render --check
 	./build.py build
-	./build.py smoke
+	./build.py smoke $(SMOKE)
 
 test: lint
 	./build.py --catalog tests/images lock --check
@@ -20,7 +21,7 @@ torture:
 	./build.py --catalog tests/images lock --check
 	.venv/bin/python -m tests.torture
 
-# What only the real images can show; needs `make images` first.
+# What only the real images can show; needs `make images SMOKE=--full` first.
 test-images:
 	./build.py list
 	.venv/bin/python -m pytest --numprocesses 2 tests/image
