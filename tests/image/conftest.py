@@ -1,4 +1,4 @@
-"""The real images as `make images SMOKE=--full` left them: built, tested, tagged."""
+"""The real images as `make images` left them: built, tested, tagged."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def record_of(recipe_of, docker) -> Callable[[str], Record]:
 
     def record_of(name: str) -> Record:
         found = build.find(recipe_of(name))
-        assert found and found.tags and docker.has(found.digest), f"{name} is not built and tested: run make images SMOKE=--full"
+        assert found and found.tags and docker.has(found.digest), f"{name} is not built and tested: run make images"
         return found
 
     return record_of

@@ -9,6 +9,7 @@ from tests.image.conftest import IMAGES
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_program_was_run_and_repeats(name, real, record_of):
+    assert record_of(name).full, "run make images SMOKE=--full"
     outcomes = {result.check: result.outcome for result in record_of(name).smoke}
     for script in programs.of(real.image(name)).scripts:
         assert outcomes[f"{checks.CLAIM}{checks.title_of(script)}"] == "passed"
