@@ -7,6 +7,7 @@ again without any work. Layers do not depend on each other: images that share a 
 import multiprocessing
 import os
 import posixpath
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -146,7 +147,8 @@ def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterat
         yield from (task() for task in tasks)
         return
     # Not by fork: the caller runs threads, whose locks a forked child would inherit.
-    with ProcessPoolExecutor(min(len(tasks), processes), multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(len(tasks), processes), spawn, end_with_parent) as pool:
         try:
             for done in as_completed([pool.submit(task) for task in tasks]):
                 yield done.result()
@@ -156,3 +158,13 @@ def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterat
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """In a worker: if its parent was killed, it would wait for a next task for ever."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -5,6 +5,7 @@ import io
 import os
 import random
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from builder import paths
 from builder.errors import SeedbedError
 from builder.layers import parts as layers
 from builder.layers import source
@@ -530,3 +532,34 @@ def test_a_member_that_lies_before_the_file_is_refused(store, folder):
 
 def shift(data: bytearray, at: int, by: int) -> None:
     data[at : at + 4] = (int.from_bytes(data[at : at + 4], "little") + by).to_bytes(4, "little")
+
+
+WORKERS = """
+import os, signal, sys, time
+from functools import partial
+sys.path.insert(0, sys.argv[1])
+from builder.layers.parts import _in_parallel
+if __name__ == "__main__":
+    for _ in _in_parallel([partial(time.sleep, 0), partial(time.sleep, 0), partial(time.sleep, 600)], 2):
+        os.kill(os.getpid(), signal.SIGKILL)  # while one worker is idle, and one is not
+"""
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path):
+    (tmp_path / "build.py").write_text(WORKERS)
+    build = subprocess.Popen([sys.executable, tmp_path / "build.py", str(paths.ROOT)], start_new_session=True)
+    assert build.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while running(build.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = running(build.pid)
+    if left:
+        os.killpg(build.pid, signal.SIGKILL)
+    assert not left
+
+
+def running(group: int) -> list[str]:
+    """The processes of a process group, but for those that only nobody has asked for their status."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    found = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return [words[-1] for words in found if words[0] == str(group) and not words[1].startswith("Z")]
