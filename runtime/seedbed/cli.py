@@ -57,6 +57,6 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
         if name == asked:
             module = import_module(f"seedbed.commands.{name}")
             module.arguments(verb)
-            verb.epilog = module.EXAMPLE
+            verb.epilog, verb.formatter_class = module.EXAMPLE, argparse.RawDescriptionHelpFormatter
             verb.set_defaults(verb=module.command)
     return top

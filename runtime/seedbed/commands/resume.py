@@ -27,7 +27,6 @@ works in the working folder itself, and {folder} is an empty folder that a run s
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--at",
         action="append",
