@@ -7,6 +7,7 @@ again without any work. Layers do not depend on each other: images that share a 
 import multiprocessing
 import os
 import posixpath
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -148,6 +149,7 @@ def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterat
         return
     # Not by fork: the caller runs threads, whose locks a forked child would inherit.
     spawn = multiprocessing.get_context("spawn")
+    sys.warnoptions.append("ignore:resource_tracker")  # it would tell whoever interrupts a build of semaphores
     with ProcessPoolExecutor(min(len(tasks), processes), spawn, end_with_parent) as pool:
         try:
             for done in as_completed([pool.submit(task) for task in tasks]):

@@ -103,17 +103,11 @@ def killed(command: str) -> Callable[[Random, int, signal.Signals], Complaints]:
         yield from complaints_about_end(ended, how)
         if how == signal.SIGTERM and made.containers("--filter=status=running"):
             yield "containers still run after SIGTERM"
-        settle()
+        yield from ended.left_running()
         yield from made.complaints(settled=False)
         yield from after(made)
-        yield from ended.left_running()
 
     return act
-
-
-def settle() -> None:
-    """What a killed process has started may need a moment to find that out."""
-    time.sleep(0.5)
 
 
 def complaints_about_end(ended: Ended, how: signal.Signals) -> Complaints:

@@ -545,9 +545,11 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_end_with_a_process_that_is_killed(tmp_path):
+def test_workers_end_without_a_word_with_a_process_that_is_killed(tmp_path):
     (tmp_path / "build.py").write_text(WORKERS)
-    build = subprocess.Popen([sys.executable, tmp_path / "build.py", str(paths.ROOT)], start_new_session=True)
+    with (tmp_path / "said").open("w") as said:
+        command = [sys.executable, tmp_path / "build.py", str(paths.ROOT)]
+        build = subprocess.Popen(command, start_new_session=True, stderr=said)
     assert build.wait() == -signal.SIGKILL
     deadline = time.monotonic() + 20
     while running(build.pid) and time.monotonic() < deadline:
@@ -556,6 +558,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path):
     if left:
         os.killpg(build.pid, signal.SIGKILL)
     assert not left
+    assert (tmp_path / "said").read_text() == ""
 
 
 def running(group: int) -> list[str]:
