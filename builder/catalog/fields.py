@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ByteSize, Field, StringConstraints
+from pydantic import AfterValidator, ByteSize, Field, StrictBool, StringConstraints
 
 NAME = r"^[a-z][a-z0-9-]*$"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
@@ -26,4 +26,7 @@ Script = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+\.py$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$")]
 TagTemplate = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]|\{[a-z0-9_]+\})+$")]
+Default = Annotated[
+    StrictBool, Field(description="true, or false for an image that commands take only if it is named, or with --all")
+]
 Size = Annotated[ByteSize, Field(gt=0)]

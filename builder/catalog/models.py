@@ -18,6 +18,7 @@ from builder.catalog.fields import (
     TAG,
     Command,
     DebianPackage,
+    Default,
     Label,
     Name,
     Python,
@@ -128,6 +129,7 @@ class Image(Located):
     """One image as data."""
 
     kind: Literal["image"] = "image"
+    default: Default = True
     title: Text
     description: Text
     base: Name
@@ -210,9 +212,14 @@ class Catalog:
             raise UsageError(f"no image {name!r} in {source.shown(self.root)}; there are: {', '.join(self.images)}")
         return self.images[name]
 
-    def select(self, names: Iterable[str]) -> list[Image]:
-        """The images named, or all if none is; an image comes before those that share its layers."""
-        wanted = set(names)
+    def select(self, names: Iterable[str], *, default: bool = False) -> list[Image]:
+        """The images named, or all if none is; an image comes before those that share its layers.
+
+        With `default` the images of `default: true` if none is named; raises `UsageError` if there is none of those.
+        """
+        wanted = set(names) or {image.name for image in self.images.values() if image.default and default}
+        if default and not wanted:
+            raise UsageError(f"no image is a default image; name one of {', '.join(self.images)}, or add --all")
         for name in wanted - self.bases.keys():
             self.image(name)
         images = [image for image in self.images.values() if image.name in wanted or not wanted]

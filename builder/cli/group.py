@@ -3,7 +3,9 @@
 import io
 import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import wraps
 from typing import Any, NoReturn
 
 import click
@@ -11,12 +13,26 @@ from docker.errors import DockerException
 from requests import RequestException
 
 from builder import console, interrupts
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 from builder.interrupts import Interrupted
 from builder.text import one_line, printable
 
 images_argument = click.argument("images", nargs=-1, metavar="[IMAGE…]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def default_images(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `images`, the names on its command line, and `default`: whether none and `--all` are there."""
+
+    @images_argument
+    @click.option("--all", "everything", is_flag=True, help="All images, also those with `default: false`.")
+    @wraps(command)
+    def checked(*arguments: Any, images: Sequence[str], everything: bool, **options: Any) -> None:
+        if images and everything:
+            raise UsageError(f"expected names of images or --all, found both: {', '.join(images)}")
+        command(*arguments, images=images, default=not (images or everything), **options)
+
+    return checked
 
 
 class Verb(click.Command):

@@ -9,7 +9,7 @@ import click
 
 from builder.catalog import models
 from builder.cli import cleaning
-from builder.cli.group import Verb, images_argument
+from builder.cli.group import Verb, default_images, images_argument
 from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 @click.option("--cutoff", metavar="DATE", help="Use only wheels published before this day (UTC); default: today.")
 @click.pass_obj
 def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> None:
-    """Resolve versions of Debian packages and wheels, and write the locks, with hashes."""
+    """Resolve versions of Debian packages and wheels, and write the locks, with hashes.
+
+    Without IMAGE all locks: images that share layers are locked together.
+    """
     catalog = models.load(root)
     moment = requirements.moment(cutoff)
     bases = catalog.select_bases(images)
@@ -57,7 +60,7 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
 @click.option("--check", is_flag=True, help="Change nothing; show the differences, and fail if there are any.")
 @click.pass_obj
 def render(root: Path, images: Sequence[str], check: bool) -> None:
-    """Render each image's Dockerfile from the templates, image.yaml and the locks."""
+    """Render each image's Dockerfile from the templates, image.yaml and the locks. Without IMAGE: of all images."""
     outdated = []
     for recipe in resolve_all(root, images):
         if check and (difference := dockerfile.diff(recipe)):
@@ -71,7 +74,7 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
 
 
 @click.command("build", cls=Verb, example="./build.py build pytorch")
-@images_argument
+@default_images
 @click.option("--locked", is_flag=True, help="Fail if a locked Debian package is no longer available.")
 @click.option("--check", is_flag=True, help="Fail if the digest differs from the digest of record.")
 @click.option("--record", is_flag=True, help="Write the digest of record, images/IMAGE/digest.")
@@ -95,6 +98,7 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
 def build_(
     root: Path,
     images: Sequence[str],
+    default: bool,
     *,
     locked: bool,
     check: bool,
@@ -106,13 +110,13 @@ def build_(
 ) -> None:
     """Build images; tags come with `smoke`, when its tests pass.
 
-    No Docker is needed. If an engine answers, the images are loaded into it.
+    Without IMAGE: the default images. No Docker is needed. If an engine answers, the images are loaded into it.
     """
     registry = base == "registry"
     options = Options(locked or record, dockerfile=recipe or registry, registry=registry, cached=not no_cache)
     if options.dockerfile and (check or record or destination):
         raise UsageError("--check, --record and --output exclude --recipe: a Dockerfile build has another digest")
-    recipes = resolve_all(root, images)
+    recipes = resolve_all(root, images, default=default)
     if destination and len(recipes) != 1:
         raise UsageError(f"--output {destination}: name one image, for it holds one")
     if options.dockerfile:

@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from builder.cli import cleaning
-from builder.cli.group import Verb, images_argument, json_option
-from builder.cli.workplace import There, workplace
+from builder.cli.group import Verb, default_images, json_option
+from builder.cli.workplace import EndedThere, There, workplace
 from builder.console import print_json, print_line
 from builder.engine import client
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 from builder.image import build, listing
-from builder.image.recipe import resolve_all, resolve_one
+from builder.image.recipe import resolve_all
 from builder.publish import push
 from builder.reproduce import diff, verify
 from builder.smoke import smoke
@@ -20,7 +20,7 @@ from builder.smoke.smoke import Gpu
 
 
 @click.command("smoke", cls=Verb, example="./build.py smoke pytorch --gpu require")
-@images_argument
+@default_images
 @click.option(
     "--gpu", type=click.Choice(["auto", "require", "off"]), default="auto", help="auto: if the engine offers GPUs."
 )
@@ -33,9 +33,9 @@ from builder.smoke.smoke import Gpu
 @click.option("--full", is_flag=True, help="Run all programs of each image, not only those named in `quick`.")
 @click.pass_obj
 @cleaning.in_use()
-def smoke_(root: Path, images: Sequence[str], gpu: Gpu, full: bool) -> None:
-    """Test the images last built, and tag those that pass. This needs a Docker engine."""
-    wanted = resolve_all(root, images)
+def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: bool) -> None:
+    """Test the images last built, and tag those that pass. Without IMAGE: the default images. Needs a Docker engine."""
+    wanted = resolve_all(root, images, default=default)
     tested = {recipe.name: smoke.test(recipe, client.connect(), gpu, full) for recipe in wanted}
     listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
     if failed := [name for name, result in tested.items() if not result.tested]:
@@ -43,7 +43,7 @@ def smoke_(root: Path, images: Sequence[str], gpu: Gpu, full: bool) -> None:
 
 
 @click.command("verify", cls=Verb, example="./build.py verify pytorch --json")
-@click.argument("image")
+@default_images
 @click.option(
     "--against",
     metavar="REF|FILE",
@@ -54,20 +54,33 @@ def smoke_(root: Path, images: Sequence[str], gpu: Gpu, full: bool) -> None:
 @json_option
 @click.pass_obj
 @cleaning.in_use()
-def verify_(root: Path, image: str, against: str | None, vary: bool, as_json: bool) -> None:
-    """Rebuild an image without any cache, and prove that it is the same to the last byte. It needs no earlier build."""
-    recipe = resolve_one(root, image)
-    with workplace(root, [recipe.base]) as place:
-        if isinstance(place, There):
-            place.verify(image, against, *(["--vary"] if vary else []), *(["--json"] if as_json else []))
-            return
-    verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
-    if as_json:
-        print_json(verdict.to_json())
-    else:
-        verify.print_verdict(verdict)
-    if not verdict.comparison.equal:
-        raise SeedbedError(f"{image}: the rebuild has a different digest, see above")
+def verify_(root: Path, images: Sequence[str], default: bool, against: str | None, vary: bool, as_json: bool) -> None:
+    """Rebuild images without any cache, and prove that they are the same to the last byte.
+
+    Without IMAGE: the default images, one after the other. It needs no earlier build.
+    """
+    if (against or as_json) and len(images) != 1:
+        raise UsageError(f"{'--against' if against else '--json'}: name one image, for it is about one")
+    recipes = resolve_all(root, images, default=default)
+    differing, ended = [], None
+    with workplace(root, (recipe.base for recipe in recipes)) as place:
+        for recipe in recipes:
+            if isinstance(place, There):
+                try:
+                    place.verify(recipe.name, against, *(["--vary"] if vary else []), *(["--json"] if as_json else []))
+                except EndedThere as error:
+                    ended = error
+                continue
+            verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
+            if as_json:
+                print_json(verdict.to_json())
+            else:
+                verify.print_verdict(verdict)
+            differing += [] if verdict.comparison.equal else [recipe.name]
+    if ended:
+        raise ended
+    if differing:
+        raise SeedbedError(f"{', '.join(differing)}: the rebuild has a different digest, see above")
 
 
 @click.command("diff", cls=Verb, example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")
@@ -86,12 +99,15 @@ def diff_(first: str, second: str, as_json: bool) -> None:
 
 
 @click.command("push", cls=Verb, example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
-@images_argument
+@default_images
 @click.pass_obj
 @cleaning.in_use()
-def push_(root: Path, images: Sequence[str]) -> None:
-    """Push images to SEEDBED_REPOSITORY; those that have not passed `smoke --full` get no tag."""
-    recipes = resolve_all(root, images)
+def push_(root: Path, images: Sequence[str], default: bool) -> None:
+    """Push images to SEEDBED_REPOSITORY; those that have not passed `smoke --full` get no tag.
+
+    Without IMAGE: the default images.
+    """
+    recipes = resolve_all(root, images, default=default)
     with workplace(root, (recipe.base for recipe in recipes)) as place:
         for recipe in recipes:
             if built := build.find(recipe):

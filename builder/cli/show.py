@@ -8,7 +8,7 @@ import click
 
 from builder.catalog import models
 from builder.catalog.models import Catalog, Image
-from builder.cli.group import Verb, images_argument, json_option
+from builder.cli.group import Verb, default_images, json_option
 from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
@@ -50,15 +50,18 @@ def show(root: Path, image: str, as_json: bool) -> None:
 
 
 @click.command("report", cls=Verb, example="./build.py report pytorch")
-@images_argument
+@default_images
 @json_option
 @click.pass_obj
-def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
-    """Show the sizes of layers and packages; fail if an image exceeds its size budget."""
-    wanted = recipe.resolve_all(root, images)
+def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> None:
+    """Show the sizes of layers and packages; fail if an image exceeds its size budget.
+
+    Without IMAGE: of the default images.
+    """
+    wanted = recipe.resolve_all(root, images, default=default)
     with workplace(root, (each.base for each in wanted)) as place:
         if isinstance(place, There):
-            place.run("report", *images, *(["--json"] if as_json else []))
+            place.run("report", *(each.name for each in wanted), *(["--json"] if as_json else []))
             return
     records = {other.name: built for other in recipe.resolve_all(root, ()) if (built := build.find(other))}
     if missing := [each.name for each in wanted if each.name not in records]:
@@ -83,7 +86,10 @@ def report_(root: Path, images: Sequence[str], as_json: bool) -> None:
 )
 @click.pass_obj
 def matrix_(root: Path, kind: str) -> None:
-    """Print the catalog as JSON, with a job for each image: for CI, or for docker buildx bake."""
+    """Print the catalog as JSON, with a job for each image: for CI, or for docker buildx bake.
+
+    Bake builds the default images if it is given no target.
+    """
     catalog = models.load(root)
     print_json(matrix.bake(catalog) if kind == "bake" else matrix.jobs(catalog))
 

@@ -30,6 +30,7 @@ def facts(image: Image) -> dict[str, Any]:
     return {
         "title": image.title,
         "tag": image.full_tag,
+        "default": image.default,
         "end_of_life": image.end_of_life.date.isoformat() if image.end_of_life else None,
     }
 

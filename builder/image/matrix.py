@@ -10,7 +10,8 @@ from builder.paths import ROOT
 
 def jobs(catalog: Catalog) -> dict[str, Any]:
     """One job for each image, as GitHub's `strategy.matrix` takes it: `fromJSON` of this."""
-    return {"include": [{"image": image.name, "tag": image.full_tag} for image in catalog.select(())]}
+    images = catalog.select(())
+    return {"include": [{"image": image.name, "tag": image.full_tag, "default": image.default} for image in images]}
 
 
 def bake(catalog: Catalog) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def bake(catalog: Catalog) -> dict[str, Any]:
     """
     images = catalog.select(())
     return {
-        "group": {"default": {"targets": [image.name for image in images]}},
+        "group": {"default": {"targets": [image.name for image in images if image.default]}},
         "target": {image.name: target(catalog, image) for image in images},
     }
 

@@ -51,10 +51,15 @@ def resolve(catalog: Catalog, image: Image) -> Recipe:
     return Recipe(image, base, locked_packages, locked_wheels, layers, digest_of_locks(base, image))
 
 
-def resolve_all(root: Path, names: Sequence[str]) -> list[Recipe]:
-    """The recipes of the images named of the catalog in `root`, or of all; whose layers are shared comes first."""
+def resolve_all(root: Path, names: Sequence[str], *, default: bool = False) -> list[Recipe]:
+    """The recipes of the images named of the catalog in `root`; whose layers are shared comes first.
+
+    If none is named: of all images, or with `default` of the default ones. Raises UsageError for a name of no image.
+    """
     catalog = models.load(root)
-    return [resolve(catalog, image) for image in catalog.select(names)]
+    for name in names:
+        catalog.image(name)  # `select` takes the names of bases, too
+    return [resolve(catalog, image) for image in catalog.select(names, default=default)]
 
 
 def resolve_one(root: Path, name: str) -> Recipe:

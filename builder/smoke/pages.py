@@ -22,7 +22,7 @@ AS_CLAIMED = "yes | yes | yes"
 
 def main() -> None:
     loaded = models.load(paths.IMAGES)
-    records = {image.name: build.find(resolve(loaded, image)) for image in loaded.select(())}
+    records = {image.name: build.find(resolve(loaded, image)) for image in loaded.select((), default=True)}
     if missing := [name for name, record in records.items() if record is None or not record.full]:
         raise SeedbedError(f"{', '.join(missing)}: not tested in full; run ./build.py smoke --full")
     page = PROGRAMS.read_text(encoding="utf-8")

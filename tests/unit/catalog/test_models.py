@@ -44,6 +44,14 @@ def test_adding_an_image_is_adding_a_folder(folder, load):
     assert list(load().images) == ["other"]
 
 
+def test_an_image_is_a_default_image_unless_it_says_otherwise(edit, load, complaint):
+    assert load().image("tiny").default
+    edit(YAML, "title: Tiny", "default: false\ntitle: Tiny")
+    assert not load().image("tiny").default
+    edit(YAML, "default: false", "default: 'no'")
+    assert "tiny/image.yaml:1: default: " in complaint() and "expected true, or false for an image" in complaint()
+
+
 def test_no_module_of_the_builder_names_an_image():
     for module in (paths.ROOT / "builder").rglob("*.py"):
         text = re.sub(r'example="[^"]*"|#.*', "", module.read_text().lower())
