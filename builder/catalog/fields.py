@@ -29,4 +29,9 @@ TagTemplate = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]|\{[a-z
 Default = Annotated[
     StrictBool, Field(description="true, or false for an image that commands take only if it is named, or with --all")
 ]
+Gpu = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?\.[0-9](\+PTX)?$")]
+Gpus = Annotated[
+    tuple[Gpu, ...],
+    Field(description='compute capabilities, such as ["8.0", "9.0+PTX"], as the smoke tests find them in the wheels'),
+]
 Size = Annotated[ByteSize, Field(gt=0)]

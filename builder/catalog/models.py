@@ -19,6 +19,7 @@ from builder.catalog.fields import (
     Command,
     DebianPackage,
     Default,
+    Gpus,
     Label,
     Name,
     Python,
@@ -138,6 +139,7 @@ class Image(Located):
     versions: dict[str, Version] = Field(min_length=1)
     cuda: Version | None = None
     cudnn: Version | None = None
+    gpus: Gpus = ()
     tag: TagTemplate
     end_of_life: EndOfLife | None = None
     licenses: Text

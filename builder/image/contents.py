@@ -160,6 +160,8 @@ def labels(recipe: Recipe) -> dict[str, str]:
         "io.seedbed.writer": toolchain.identity(),
         "io.seedbed.lock": f"sha256:{recipe.lock}",
     }
+    if image.gpus:
+        labels["io.seedbed.gpus"] = " ".join(image.gpus)
     if image.end_of_life:
         labels["io.seedbed.end-of-life"] = image.end_of_life.date.isoformat()
     return labels | image.labels
@@ -176,6 +178,7 @@ def description(recipe: Recipe) -> str:
         "python": image.python,
         "cuda": image.cuda,
         "cudnn": image.cudnn,
+        "gpus": list(image.gpus),
         "frameworks": list(image.frameworks),
         "end_of_life": image.end_of_life.model_dump(mode="json") if image.end_of_life else None,
         "environment": environment(image),

@@ -31,6 +31,7 @@ def facts(image: Image) -> dict[str, Any]:
         "title": image.title,
         "tag": image.full_tag,
         "default": image.default,
+        "gpus": list(image.gpus),
         "end_of_life": image.end_of_life.date.isoformat() if image.end_of_life else None,
     }
 
@@ -93,7 +94,8 @@ def details(recipe: Recipe) -> dict[str, Any]:
 
 def print_details(details: dict[str, Any]) -> None:
     """A page about one image, for a terminal."""
-    facts = ("name", "title", "description", "tag", "lock", "digest", "python", "cuda", "cudnn", "end_of_life")
+    facts = ("name", "title", "description", "tag", "lock", "digest", "python", "cuda", "cudnn", "gpus", "end_of_life")
+    details = details | {"gpus": ", ".join(details["gpus"])}
     print_table(("", ""), [(fact, str(details[fact])) for fact in facts if details[fact]])
     rows = [
         (layer, package, version)

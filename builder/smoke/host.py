@@ -32,6 +32,7 @@ COMMON: dict[str, Check | str] = {
     "refuses a bad seed": checks.refuses_a_bad_seed,
     "seedbed info sees what is in force": checks.knows_what_is_in_force,
     "every command starts": "the commands here are the host's own",
+    "has kernels for the GPUs that it names": "the wheels here are the host's own",
     "pip works for any user, and in virtual environments": "a container's users; here it is the one who runs this",
     "every user has a home and a name": "a container's users; here it is the one who runs this",
     "works read-only": "a container's file system",

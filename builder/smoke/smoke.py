@@ -105,12 +105,19 @@ def every_command_starts(subject: Subject) -> None:
     probe(subject, "commands.py", f"{contents.VENV}/bin")
 
 
+def has_kernels_for_its_gpus(subject: Subject) -> None:
+    found = json.loads(probe(subject, "kernels.py").stdout)
+    if found != list(subject.image.gpus):
+        where, given = subject.image.where("gpus"), json.dumps(subject.image.gpus)
+        raise Failed(f"{where}: expected {json.dumps(found)}, for which the wheels have code, found {given}")
+
+
 def pip_works_for_any_user(subject: Subject) -> None:
     for user in USERS:
         probe(subject, "packages.py", user=user)
 
 
-def probe(subject: Subject, script: str, *arguments: str, **options: Any) -> None:
+def probe(subject: Subject, script: str, *arguments: str, **options: Any) -> Finished:
     """Run one of the scripts in `probes` inside the image; `Failed` with its last words unless it succeeds."""
     finished = subject.finish(
         ["python", f"{PROBES}/{script}", *arguments],
@@ -120,6 +127,7 @@ def probe(subject: Subject, script: str, *arguments: str, **options: Any) -> Non
     )
     if finished.status:
         raise Failed(last_line(finished.stderr) or f"{script} ended with status {finished.status}")
+    return finished
 
 
 def every_user_has_a_home(subject: Subject) -> None:
@@ -161,6 +169,7 @@ COMMON: dict[str, Check] = {
     "refuses a bad seed": checks.refuses_a_bad_seed,
     "seedbed info sees what is in force": checks.knows_what_is_in_force,
     "every command starts": every_command_starts,
+    "has kernels for the GPUs that it names": has_kernels_for_its_gpus,
     "pip works for any user, and in virtual environments": pip_works_for_any_user,
     "every user has a home and a name": every_user_has_a_home,
     "works read-only": works_read_only,

@@ -1,4 +1,4 @@
-"""PyTorch, Python, CUDA and cuDNN are the locked ones."""
+"""PyTorch, Python, CUDA, cuDNN and the GPUs that PyTorch names are those of the image."""
 
 import json
 import os
@@ -26,6 +26,8 @@ def main() -> None:
         compare(package.__name__, locked[package.__name__] + build, package.__version__)
     compare("CUDA as compiled", image["cuda"], torch.version.cuda)
     compare("cuDNN as compiled", image["cudnn"], dotted(torch._C._cudnn.getCompileVersion()))
+    compiled = re.sub(r"sm_(\d+)(\d)", r"\1.\2", torch._C._cuda_getArchFlags())  # sm_90: machine code for 9.0
+    compare("GPUs as compiled", " ".join(image["gpus"]), compiled)
     compare("cuDNN as loaded", locked["nvidia-cudnn-cu12"], dotted(torch._C._cudnn.getRuntimeVersion()))
     compare("NCCL as loaded", locked["nvidia-nccl-cu12"], dotted(torch.cuda.nccl.version()))
     come_from_wheels(set(CUDA_LIBRARY.findall(Path("/proc/self/maps").read_text())))

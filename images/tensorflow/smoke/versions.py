@@ -1,4 +1,4 @@
-"""TensorFlow, Keras, Python, CUDA and cuDNN are the locked ones.
+"""TensorFlow, Keras, Python, CUDA, cuDNN and the GPUs that TensorFlow names are those of the image.
 
 TensorFlow 2.20.0 was compiled with CUDA 12.5.1 and runs with any CUDA 12 that is not older (NVIDIA calls that minor
 version compatibility), so of what it was compiled with, the check compares the major version.
@@ -36,6 +36,7 @@ def main() -> None:
     compare("Keras", locked["keras"], keras.__version__)
     compare("CUDA as compiled", image["cuda"].partition(".")[0], build["cuda_version"])
     compare("cuDNN as compiled", image["cudnn"], build["cudnn_version"])
+    compare("GPUs as compiled", " ".join(image["gpus"]), compiled_for(build["cuda_compute_capabilities"]))
     compare("CUDA as loaded", image["cuda"], cuda_as_loaded())
     for package, function in LOADED.items():
         compare(f"{package} as loaded", locked[package], as_loaded(function))
@@ -47,6 +48,12 @@ def compare(what: str, expected: str, found: str) -> None:
     if any(left != right for left, right in zip(expected.split("."), found.split("."), strict=False)):
         sys.exit(f"{what}: expected {expected}, found {found}")
     print(f"{what:30} {found}")
+
+
+def compiled_for(architectures: list[str]) -> str:
+    """In the form of image.yaml; `sm_80` is machine code for 8.0, `compute_90` is that and PTX."""
+    machine_code = re.sub(r"sm_(\d+)(\d)", r"\1.\2", " ".join(architectures))
+    return re.sub(r"compute_(\d+)(\d)", r"\1.\2+PTX", machine_code)
 
 
 # TensorFlow loads a CUDA library when the first of its functions is called, through functions of the same names in

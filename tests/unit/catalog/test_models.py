@@ -52,6 +52,12 @@ def test_an_image_is_a_default_image_unless_it_says_otherwise(edit, load, compla
     assert "tiny/image.yaml:1: default: " in complaint() and "expected true, or false for an image" in complaint()
 
 
+@pytest.mark.parametrize("value", ['["90"]', '["9.0+ptx"]', "[9.0]", '["sm_90"]', '["9.0 "]', '"9.0"'])
+def test_gpus_are_compute_capabilities(edit, complaint, value):
+    edit(YAML, "title: Tiny", f"gpus: {value}\ntitle: Tiny")
+    assert re.search(r"tiny/image.yaml:1: gpus(\.0)?: .*; expected compute capabilities, such as", complaint())
+
+
 def test_no_module_of_the_builder_names_an_image():
     for module in (paths.ROOT / "builder").rglob("*.py"):
         text = re.sub(r'example="[^"]*"|#.*', "", module.read_text().lower())

@@ -86,6 +86,14 @@ def test_versions_agree_in_what_both_of_them_say(image, load):
             versions.compare("it", expected, found)
 
 
+def test_the_gpus_that_a_framework_names_are_compared_with_the_images(load):
+    versions = load("tensorflow/smoke/versions.py")
+    assert versions.compiled_for(["sm_60", "sm_89", "compute_90"]) == "6.0 8.9 9.0+PTX"
+    for expected, found in (("8.0 9.0", "8.0"), ("8.0", "8.0 9.0"), ("8.0", "8.0+PTX"), ("", "8.0"), ("8.0", "")):
+        with pytest.raises(SystemExit, match="GPUs as compiled: expected"):
+            versions.compare("GPUs as compiled", expected, found)
+
+
 def test_cuda_libraries_from_elsewhere_are_refused_and_named(load):
     versions = load("pytorch/smoke/versions.py")
     versions.come_from_wheels({f"{versions.sysconfig.get_path('purelib')}/nvidia/cublas/lib/libcublas.so.12"})
