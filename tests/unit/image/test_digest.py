@@ -9,6 +9,7 @@ import pytest
 from builder.cli import make
 from builder.errors import SeedbedError
 from builder.image import build, digest
+from builder.image.digest import Sizes
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from tests import commands
@@ -40,12 +41,13 @@ def test_it_reads_as_it_was_written(recipe):
     assert digest.read(recipe) == OURS
 
 
-def test_the_file_is_three_lines_that_say_where_they_come_from_and_name_no_machine(recipe):
+def test_the_file_is_five_lines_that_say_where_they_come_from_and_name_no_machine(recipe):
     digest.write(recipe, built(recipe))
     assert digest.path_of(recipe) == recipe.image.folder / "digest"
-    head, lock, manifest = digest.path_of(recipe).read_text().splitlines()
+    head, lock, manifest, *sizes = digest.path_of(recipe).read_text().splitlines()
     assert head.startswith("# ") and "build --record tiny" in head and "verify tiny" in head
     assert (lock, manifest) == (f"lock sha256:{recipe.lock}", f"manifest {OURS}")
+    assert sizes == ["compressed 1", "unpacked 0"]
 
 
 def test_an_image_without_one_has_none(recipe):
@@ -69,6 +71,11 @@ def test_an_image_of_substituted_packages_gets_none(recipe):
         "lock sha256:{LOCK}\nmanifest {OURS}",
         "lock sha256:{LOCK}\nmanifest {OURS}\nmanifest {OTHER}\n",
         "lock {LOCK}\nmanifest {OURS}\n",
+        "lock sha256:{LOCK}\nmanifest {OURS}\ncompressed 1\n",
+        "lock sha256:{LOCK}\nmanifest {OURS}\nunpacked 1\ncompressed 1\n",
+        "lock sha256:{LOCK}\nmanifest {OURS}\ncompressed 1e9\nunpacked 1\n",
+        "lock sha256:{LOCK}\nmanifest {OURS}\ncompressed -1\nunpacked 1\n",
+        "lock sha256:{LOCK}\nmanifest {OURS}\ncompressed ²\nunpacked 1\n",
         "lock sha256:{LOCK}\nmanifest sha256:../../x\n",
         "lock sha256:{LOCK}\nmanifest {SHOUTED}\n",
         "lock sha256:{LOCK}\nmanifest {OURS}\x1b[2J\n",
@@ -85,6 +92,18 @@ def test_what_is_of_another_form_is_one_line_that_names_the_file_and_what_to_do(
 def test_comments_above_it_do_not_matter(recipe):
     digest.path_of(recipe).write_text(f"# Ours.\n# Really.\nlock sha256:{recipe.lock}\nmanifest {OURS}\n")
     assert digest.read(recipe) == OURS
+
+
+def test_a_file_without_sizes_as_older_versions_wrote_it_is_read(recipe):
+    digest.path_of(recipe).write_text(f"lock sha256:{recipe.lock}\nmanifest {OURS}\n")
+    assert digest.read(recipe) == OURS and digest.sizes(recipe) is None
+    assert digest.complaint(recipe, built(recipe), expected=True) is None
+
+
+def test_sizes_are_read_as_they_were_written_and_stay_known_while_the_lock_is_newer(recipe):
+    assert digest.sizes(recipe) is None
+    digest.write(replace(recipe, lock="0" * 64), built(recipe))
+    assert digest.sizes(recipe) == Sizes(1, 0)
 
 
 @pytest.mark.parametrize("make_it", [Path.mkdir, lambda path: path.write_bytes(b"\xff\n")], ids=["a folder", "bytes"])
@@ -107,6 +126,15 @@ def test_the_image_of_record_is_no_complaint_and_any_other_is_named_with_both_di
     assert digest.complaint(recipe, built(recipe), expected=True) is None
     complaint = digest.complaint(recipe, built(recipe, OTHER), expected=True) or ""
     assert f"tiny/digest: says {OURS}, built was {OTHER}; if it is meant to change, run " in complaint
+
+
+def test_sizes_that_are_not_those_of_the_image_are_a_complaint(recipe):
+    """Nothing else would notice if somebody changes them by hand."""
+    digest.write(recipe, built(recipe))
+    path = digest.path_of(recipe)
+    path.write_text(path.read_text().replace("compressed 1", "compressed 2"))
+    complaint = digest.complaint(recipe, built(recipe), expected=True) or ""
+    assert "says 2 bytes compressed and 0 unpacked, the image has 1 bytes compressed and 0 unpacked; " in complaint
 
 
 def test_one_of_other_locks_is_stale_even_if_the_manifest_is_the_same(recipe):
