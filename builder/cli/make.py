@@ -14,7 +14,7 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
-from builder.image import build, digest, dockerfile, output
+from builder.image import build, digest, dockerfile, output, pages
 from builder.image.build import Options
 from builder.image.recipe import resolve_all
 from builder.lock import packages, programs, requirements
@@ -60,7 +60,10 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
 @click.option("--check", is_flag=True, help="Change nothing; show the differences, and fail if there are any.")
 @click.pass_obj
 def render(root: Path, images: Sequence[str], check: bool) -> None:
-    """Render each image's Dockerfile from the templates, image.yaml and the locks. Without IMAGE: of all images."""
+    """Render each image's Dockerfile from the templates, image.yaml and the locks. Without IMAGE: of all images.
+
+    Also, always of all images: the pages in docs/images, and the table in README.md.
+    """
     outdated = []
     for recipe in resolve_all(root, images):
         if check and (difference := dockerfile.diff(recipe)):
@@ -69,6 +72,13 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
             outdated.append(recipe.name)
         elif not check and dockerfile.write(recipe):
             log.info(f"{recipe.name}: rendered")
+    for path, text in pages.texts(root).items():
+        if check and (difference := pages.difference(path, text)):
+            for line in difference.splitlines():
+                print_line(line)
+            outdated.append(str(shown(path)))
+        elif not check and pages.write(path, text):
+            log.info(f"{shown(path)}: rendered")
     if outdated:
         raise SeedbedError(f"{', '.join(outdated)}: out of date, see above; run ./build.py render")
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -48,9 +49,13 @@ def write(recipe: Recipe) -> bool:
 
 def diff(recipe: Recipe) -> str:
     """What `write` would change in the committed file, as a unified diff; empty if nothing."""
-    name = str(shown(recipe.image.dockerfile_path))
-    before, after = (text.splitlines(keepends=True) for text in (committed(recipe.image), render(recipe)))
-    return "".join(difflib.unified_diff(before, after, f"{name} (committed)", f"{name} (rendered)"))
+    return difference(recipe.image.dockerfile_path, committed(recipe.image), render(recipe))
+
+
+def difference(path: Path, before: str, after: str) -> str:
+    """What is committed in the file against what renders, as a unified diff."""
+    texts = (text.splitlines(keepends=True) for text in (before, after))
+    return "".join(difflib.unified_diff(*texts, f"{shown(path)} (committed)", f"{shown(path)} (rendered)"))
 
 
 def check(recipe: Recipe) -> None:
