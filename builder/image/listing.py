@@ -94,9 +94,9 @@ def details(recipe: Recipe) -> dict[str, Any]:
 
 def print_details(details: dict[str, Any]) -> None:
     """A page about one image, for a terminal."""
-    facts = ("name", "title", "description", "tag", "lock", "digest", "python", "cuda", "cudnn", "gpus", "end_of_life")
-    details = details | {"gpus": ", ".join(details["gpus"])}
-    print_table(("", ""), [(fact, str(details[fact])) for fact in facts if details[fact]])
+    facts = ("name", "title", "description", "default", "tag", "lock", "digest", "python", "cuda", "cudnn", "gpus")
+    details = details | {"gpus": ", ".join(details["gpus"]), "default": "yes" if details["default"] else "no"}
+    print_table(("", ""), [(fact, str(details[fact])) for fact in (*facts, "end_of_life") if details[fact]])
     rows = [
         (layer, package, version)
         for layer, packages in details["wheels"].items()
