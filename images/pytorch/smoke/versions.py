@@ -26,8 +26,7 @@ def main() -> None:
         compare(package.__name__, locked[package.__name__] + build, package.__version__)
     compare("CUDA as compiled", image["cuda"], torch.version.cuda)
     compare("cuDNN as compiled", image["cudnn"], dotted(torch._C._cudnn.getCompileVersion()))
-    compiled = re.sub(r"sm_(\d+)(\d)", r"\1.\2", torch._C._cuda_getArchFlags())  # sm_90: machine code for 9.0
-    compare("GPUs as compiled", " ".join(image["gpus"]), compiled)
+    compiled_for(image["gpus"], torch._C._cuda_getArchFlags())
     compare("cuDNN as loaded", locked["nvidia-cudnn-cu12"], dotted(torch._C._cudnn.getRuntimeVersion()))
     compare("NCCL as loaded", locked["nvidia-nccl-cu12"], dotted(torch.cuda.nccl.version()))
     come_from_wheels(set(CUDA_LIBRARY.findall(Path("/proc/self/maps").read_text())))
@@ -38,6 +37,17 @@ def compare(what: str, expected: str, found: str) -> None:
     if any(left != right for left, right in zip(expected.split("."), found.split("."), strict=False)):
         sys.exit(f"{what}: expected {expected}, found {found}")
     print(f"{what:18} {found}")
+
+
+def compiled_for(gpus: list[str], architectures: str) -> None:
+    """End the check unless the framework says that it is compiled for each of the image's GPUs, and maybe more.
+
+    `sm_80` is machine code for 8.0; `compute_90` is PTX, for 9.0 and newer ones.
+    """
+    named = re.sub(r"compute_(\d+)(\d)", r"\1.\2 \1.\2+PTX", re.sub(r"sm_(\d+)(\d)", r"\1.\2", architectures)).split()
+    if missing := [gpu for gpu in gpus if gpu not in named]:
+        sys.exit(f"GPUs as compiled: expected {', '.join(missing)}, found {architectures}")
+    print(f"{'GPUs as compiled':18} {architectures}")
 
 
 def dotted(version: Iterable[int]) -> str:

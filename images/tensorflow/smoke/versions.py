@@ -36,7 +36,7 @@ def main() -> None:
     compare("Keras", locked["keras"], keras.__version__)
     compare("CUDA as compiled", image["cuda"].partition(".")[0], build["cuda_version"])
     compare("cuDNN as compiled", image["cudnn"], build["cudnn_version"])
-    compare("GPUs as compiled", " ".join(image["gpus"]), compiled_for(build["cuda_compute_capabilities"]))
+    compiled_for(image["gpus"], " ".join(build["cuda_compute_capabilities"]))
     compare("CUDA as loaded", image["cuda"], cuda_as_loaded())
     for package, function in LOADED.items():
         compare(f"{package} as loaded", locked[package], as_loaded(function))
@@ -50,10 +50,15 @@ def compare(what: str, expected: str, found: str) -> None:
     print(f"{what:30} {found}")
 
 
-def compiled_for(architectures: list[str]) -> str:
-    """In the form of image.yaml; `sm_80` is machine code for 8.0, `compute_90` is that and PTX."""
-    machine_code = re.sub(r"sm_(\d+)(\d)", r"\1.\2", " ".join(architectures))
-    return re.sub(r"compute_(\d+)(\d)", r"\1.\2+PTX", machine_code)
+def compiled_for(gpus: list[str], architectures: str) -> None:
+    """End the check unless the framework says that it is compiled for each of the image's GPUs, and maybe more.
+
+    `sm_80` is machine code for 8.0; `compute_90` is PTX, for 9.0 and newer ones.
+    """
+    named = re.sub(r"compute_(\d+)(\d)", r"\1.\2 \1.\2+PTX", re.sub(r"sm_(\d+)(\d)", r"\1.\2", architectures)).split()
+    if missing := [gpu for gpu in gpus if gpu not in named]:
+        sys.exit(f"GPUs as compiled: expected {', '.join(missing)}, found {architectures}")
+    print(f"{'GPUs as compiled':30} {architectures}")
 
 
 # TensorFlow loads a CUDA library when the first of its functions is called, through functions of the same names in

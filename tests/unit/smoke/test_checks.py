@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -86,12 +87,15 @@ def test_versions_agree_in_what_both_of_them_say(image, load):
             versions.compare("it", expected, found)
 
 
-def test_the_gpus_that_a_framework_names_are_compared_with_the_images(load):
-    versions = load("tensorflow/smoke/versions.py")
-    assert versions.compiled_for(["sm_60", "sm_89", "compute_90"]) == "6.0 8.9 9.0+PTX"
-    for expected, found in (("8.0 9.0", "8.0"), ("8.0", "8.0 9.0"), ("8.0", "8.0+PTX"), ("", "8.0"), ("8.0", "")):
-        with pytest.raises(SystemExit, match="GPUs as compiled: expected"):
-            versions.compare("GPUs as compiled", expected, found)
+@pytest.mark.parametrize("image", ["pytorch", "tensorflow"])
+def test_a_gpu_of_the_image_that_its_framework_does_not_name_is_refused(image, load):
+    """One that only the framework names is no fault: another package of the image may lack it."""
+    compiled_for = load(f"{image}/smoke/versions.py").compiled_for
+    for gpus in (["6.0", "8.9", "9.0"], ["6.0", "9.0+PTX"], ["12.0"], []):
+        compiled_for(gpus, "sm_60 sm_89 compute_90 sm_120")
+    for gpu in ("9.0+PTX", "12.0", "8.0"):
+        with pytest.raises(SystemExit, match=re.escape(f"GPUs as compiled: expected {gpu}, found sm_60 sm_90")):
+            compiled_for(["6.0", gpu], "sm_60 sm_90")
 
 
 def test_cuda_libraries_from_elsewhere_are_refused_and_named(load):
