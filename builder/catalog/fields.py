@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ByteSize, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, StrictBool, StringConstraints
 
 NAME = r"^[a-z][a-z0-9-]*$"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
@@ -35,3 +35,9 @@ Gpus = Annotated[
     Field(description='compute capabilities, such as ["8.0", "9.0+PTX"], as the smoke tests find them in the wheels'),
 ]
 Size = Annotated[ByteSize, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    """No key is unknown, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.utils import canonicalize_name, is_normalized_name
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ByteSize, Field, PrivateAttr, field_validator
 
 from builder import paths
 from builder.catalog import source
@@ -25,6 +25,7 @@ from builder.catalog.fields import (
     Python,
     Script,
     Size,
+    Strict,
     TagTemplate,
     Text,
     Value,
@@ -38,10 +39,6 @@ EXAMPLE = (
     "the name of a script in examples/ that trains for `--epochs N` and prints `parameters sha256: <64 hex digits>` "
     "(CONTRIBUTING.md, Add an image)"
 )
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class EndOfLife(Strict):
@@ -145,8 +142,8 @@ class Image(Located):
     licenses: Text
     shared: Shared | None = None
     layers: tuple[LayerGroup, ...] = Field(min_length=1)
-    environment: dict[Variable, Value] = {}
-    labels: dict[Label, Value] = {}
+    environment: dict[Variable, Value] = Field({})
+    labels: dict[Label, Value] = Field({})
     example: Script = Field(description=EXAMPLE)
     quick: tuple[Script, ...] | None = None
     size_budget: SizeBudget
