@@ -44,7 +44,7 @@ from builder.image.recipe import Recipe, resolve  # noqa: E402
 from builder.layers import wheels  # noqa: E402
 from builder.layers.parts import cpus  # noqa: E402
 from builder.lock import requirements  # noqa: E402
-from builder.lock.requirements import Pin  # noqa: E402
+from builder.lock.index import Pin  # noqa: E402
 from builder.oci.store import Layer  # noqa: E402
 
 DEBIAN = "benchmark/debian"

@@ -11,7 +11,7 @@ from builder import commands, files, network, paths, scratch
 from builder.console import step
 from builder.errors import SeedbedError
 from builder.layers.install import Wheel
-from builder.lock.requirements import Pin, supported_tags
+from builder.lock.index import Pin, supported_tags
 
 DOWNLOADS_AT_ONCE = 4
 

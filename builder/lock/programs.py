@@ -62,7 +62,8 @@ def make(programs: Programs, image: Lock, cutoff: str) -> Lock:
 
     Raises SeedbedError.
     """
-    resolved = requirements.resolve(programs, [f"{pin.name}=={pin.version}" for pin in image.wheels], cutoff)
+    constraints = [f"{pin.name}=={pin.version}" for pin in image.wheels]
+    resolved = requirements.resolve(programs.requirements_path, programs.python, constraints, cutoff)
     names = {pin.name for pin in image.wheels}
     return Lock(inputs_of(programs, image), cutoff, tuple(pin for pin in resolved if pin.name not in names))
 

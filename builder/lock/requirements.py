@@ -1,33 +1,20 @@
-"""Locks of wheels. Only this module asks the index which versions exist; everything after reads the lock."""
+"""Locks of wheels: made from what the index offers, written, read, and checked without it."""
 
-import os
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from typing import Protocol
 
-import uv
-from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-
-from builder import commands, files, network, paths, reading, scratch
+from builder import files, reading
 from builder.catalog.models import Catalog, Image, LayerGroup
 from builder.errors import SeedbedError, UsageError
+from builder.lock.index import PLATFORM, Pin, resolve
 from builder.lock.inputs import hash_of
 from builder.reading import shown
-from builder.text import one_line
 
 FORMAT = 1
-PLATFORM = "x86_64-manylinux_2_28"
-LEGACY = {
-    "manylinux_2_17_x86_64": "manylinux2014_x86_64",
-    "manylinux_2_12_x86_64": "manylinux2010_x86_64",
-    "manylinux_2_5_x86_64": "manylinux1_x86_64",
-}
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9A-Za-z.!+_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
 
 
@@ -45,18 +32,6 @@ class Locked(Protocol):
 
     @property
     def lock_path(self) -> Path: ...
-
-
-@dataclass(frozen=True)
-class Pin:
-    """One wheel as a line of the lock; `sha256` is of the file the index serves."""
-
-    name: str
-    version: str
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
 
 
 Layers = tuple[tuple[LayerGroup, tuple[Pin, ...]], ...]
@@ -90,7 +65,7 @@ def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
     """Resolve the image's wheels as the index stood at `cutoff` (RFC 3339); raises `SeedbedError` if none fit."""
     shared = shared_layers(catalog, image)
     constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in wheels_of(shared))]
-    lock = Lock(inputs_of(image, shared), cutoff, resolve(image, constraints, cutoff))
+    lock = Lock(inputs_of(image, shared), cutoff, resolve(image.requirements_path, image.python, constraints, cutoff))
     check_layers(catalog, image, lock, shared)
     return lock
 
@@ -230,60 +205,3 @@ def requirements_in(what: Locked) -> list[str]:
 
 def versions(image: Image) -> list[str]:
     return [f"{name}=={version}" for name, version in sorted(image.versions.items())]
-
-
-def resolve(what: Locked, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:
-    """Ask uv for the closure of requirements.in: wheels only, the best one for the platform, its hash."""
-    with scratch.folder(paths.cache()) as folder:
-        limits, answer = folder / "constraints.txt", folder / "pylock.toml"
-        limits.write_text("\n".join(constraints), encoding="utf-8")
-        options = ["--python-version", what.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
-        options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
-        if index := network.index_url():
-            options += ["--default-index", index]
-        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(what.requirements_path), *options]
-        asked = commands.run(command, env=uv_environment())
-        if asked.returncode:
-            files.check_space(asked.stderr, folder)
-            complaint = f"{shown(what.requirements_path)}: uv found no solution: {one_line(asked.stderr)}"
-            raise SeedbedError(network.with_clock_remedy(complaint, asked.stderr))
-        return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], what.python))
-
-
-def uv_environment() -> dict[str, str]:
-    bundle = network.ca_bundle()
-    return os.environ | ({"SSL_CERT_FILE": str(bundle)} if bundle else {})
-
-
-def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
-    """PEP 751's packages as ours: of each, the wheel that an installer on the platform would choose."""
-    ranks = {tag: rank for rank, tag in enumerate(supported_tags(python))}
-    found = []
-    for package in packages:
-        try:
-            choices = [(rank_of(wheel["url"], ranks), wheel) for wheel in package.get("wheels", [])]
-        except (InvalidWheelFilename, KeyError) as error:
-            raise SeedbedError(f"{package['name']}: the index lists what is no wheel: {error}") from None
-        rank, best = min(choices, key=lambda choice: choice[0], default=((len(ranks), ""), {}))
-        if rank[0] == len(ranks):
-            raise SeedbedError(f"{package['name']} {package['version']}: has no wheel for {PLATFORM}, Python {python}")
-        if "sha256" not in best["hashes"]:
-            raise SeedbedError(f"{package['name']} {package['version']}: the index gives no sha256 for {rank[1]}")
-        found.append(Pin(canonicalize_name(package["name"]), package["version"], best["hashes"]["sha256"]))
-    return sorted(found, key=lambda wheel: wheel.name)
-
-
-def rank_of(url: str, ranks: dict[Tag, int]) -> tuple[int, str]:
-    """How well a wheel fits, best first; among equals the file's name decides."""
-    filename = unquote(PurePosixPath(urlsplit(url).path).name)
-    *_, tags = parse_wheel_filename(filename)
-    return min(ranks.get(tag, len(ranks)) for tag in tags), filename
-
-
-def supported_tags(python: str) -> list[Tag]:
-    """The tags of `PLATFORM` for a CPython, best first (PEP 425, PEP 600)."""
-    architecture, _, newest = PLATFORM.partition("-manylinux_2_")
-    platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(int(newest), 4, -1)]
-    platforms = [name for platform in platforms for name in (platform, LEGACY.get(platform)) if name]
-    version = tuple(map(int, python.split(".")))
-    return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)]

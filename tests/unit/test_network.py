@@ -7,7 +7,7 @@ import pytest
 from builder import network
 from builder.debian import archive
 from builder.layers import wheels
-from builder.lock.requirements import Pin
+from builder.lock.index import Pin
 
 UNTRUSTED = "Certificate verification failed: The certificate is NOT trusted. The certificate chain uses"
 PIP = "'[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {} (_ssl.c:1006)'"

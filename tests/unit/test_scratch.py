@@ -77,7 +77,7 @@ from builder.image import buildx
 from builder.image.recipe import resolve
 from builder.lock import requirements as lock
 from builder.layers import wheels
-from builder.lock.requirements import Pin
+from builder.lock.index import Pin
 from builder.oci.store import Descriptor, Layer, Store
 
 def killed(*arguments, **options):

@@ -9,7 +9,7 @@ import pytest
 from builder import paths
 from builder.errors import SeedbedError
 from builder.layers import wheels
-from builder.lock.requirements import Pin
+from builder.lock.index import Pin
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError, UsageError
-from builder.lock import requirements
-from builder.lock.requirements import Lock, Pin
+from builder.lock import index, requirements
+from builder.lock.index import Pin
+from builder.lock.requirements import Lock
 
 YAML, REQUIREMENTS, LOCK = "tiny/image.yaml", "tiny/requirements.in", "tiny/requirements.lock"
 
@@ -103,7 +104,7 @@ def test_of_several_wheels_the_one_an_installer_would_choose_is_locked():
         wheel("py3-none-any", "a"), wheel("cp311-cp311-manylinux_2_17_x86_64", "b"),
         wheel("cp311-cp311-manylinux_2_28_x86_64", "c"), wheel("cp312-cp312-manylinux_2_28_x86_64", "d"),
     ]}  # fmt: skip
-    assert requirements.wheels_in([package], "3.11") == [Pin("x", "1.0", "c" * 64)]
+    assert index.wheels_in([package], "3.11") == [Pin("x", "1.0", "c" * 64)]
 
 
 def test_a_package_without_a_fitting_wheel_is_named():
@@ -111,7 +112,7 @@ def test_a_package_without_a_fitting_wheel_is_named():
         {"url": "https://example.org/x-1.0-cp312-cp312-win_amd64.whl", "hashes": {"sha256": "a" * 64}}
     ]}  # fmt: skip
     with pytest.raises(SeedbedError, match=r"x 1\.0: has no wheel for x86_64-manylinux_2_28, Python 3.11"):
-        requirements.wheels_in([package], "3.11")
+        index.wheels_in([package], "3.11")
 
 
 def test_a_cutoff_is_a_day():
@@ -133,7 +134,7 @@ def test_a_cutoff_is_a_day():
 )
 def test_what_an_index_gets_wrong_is_one_line(wheel, complaint):
     with pytest.raises(SeedbedError, match=complaint):
-        requirements.wheels_in([{"name": "x", "version": "1.0", "wheels": [wheel]}], "3.11")
+        index.wheels_in([{"name": "x", "version": "1.0", "wheels": [wheel]}], "3.11")
 
 
 HASH = "a" * 64

@@ -6,7 +6,8 @@ import pytest
 
 from builder.errors import SeedbedError
 from builder.lock import requirements
-from builder.lock.requirements import Lock, Pin
+from builder.lock.index import Pin
+from builder.lock.requirements import Lock
 
 SIX = Pin("six", "1.17.0", "d" * 64)
 STUBS = Pin("pip-stubs", "1.0", "e" * 64)

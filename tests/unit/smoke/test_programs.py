@@ -12,6 +12,7 @@ from builder.errors import SeedbedError
 from builder.image.record import SmokeResult
 from builder.lock import programs as locks
 from builder.lock import requirements
+from builder.lock.index import Pin
 from builder.lock.programs import Programs
 from builder.outcomes import Finished
 from builder.smoke import checks, pages, programs
@@ -98,7 +99,7 @@ def test_the_page_says_what_went_wrong():
     assert "old" not in page and "dependencies" not in page
 
 
-SIX = requirements.Pin("six", "1.17.0", "0" * 64)
+SIX = Pin("six", "1.17.0", "0" * 64)
 
 
 def checked(programs: Programs) -> requirements.Lock:
