@@ -212,6 +212,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--catalog", type=Path, default=paths.IMAGES)
     parser.add_argument("--image", default="pytorch", help="default: %(default)s")
     parser.add_argument("--bump", default="sympy==1.13.3", help="the dependency that changes (default: %(default)s)")
+    parser.add_argument("--second", default="tensorflow", help="one that shares its layers (default: %(default)s)")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="beside cold builds (default: all)")
     parser.add_argument("--svg", type=Path, help="where to draw the ratios")
     parser.add_argument("--json", action="store_true")
@@ -262,10 +263,9 @@ def measure(
         start_afresh()
         with step(f"{way.name}: {name} pulled"):
             measured = replace(measured, pull_s=timed(lambda: docker("pull", "--quiet", pushed)))
-    borrower = next((image.name for image in loaded.images.values() if borrows(image, name)), None)
-    if "second" in options.parts and borrower:
-        with step(f"{way.name}: {borrower} after {name}"):
-            second = layers_of_second(way, loaded, borrower, debian, registry)
+    if "second" in options.parts and options.second in loaded.images:
+        with step(f"{way.name}: {options.second} after {name}"):
+            second = layers_of_second(way, loaded, options.second, debian, registry)
         measured = replace(measured, second_bytes=new_bytes(second, layers))
     return measured
 
@@ -286,10 +286,6 @@ def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Layer, regist
 
 def new_bytes(layers: Mapping[str, int], known: Collection[str]) -> int:
     return sum(size for digest, size in layers.items() if digest not in known)
-
-
-def borrows(image: Image, lender: str) -> bool:
-    return image.shared is not None and image.shared.image == lender
 
 
 def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:

@@ -25,6 +25,8 @@ def explain(error: Any) -> str:
         case "string_type":
             found = error["input"]
             return f"expected text, found {type(found).__name__} {brief(found)}; put it in quotes"
+        case "tuple_type":
+            return f"expected a list, found {brief(error['input'])}"
         case "value_error":
             return str(error["ctx"]["error"])
         case _:

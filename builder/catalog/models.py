@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,11 +11,10 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from pydantic import ByteSize, Field, PrivateAttr, field_validator
 
 from builder import paths
-from builder.catalog import source
+from builder.catalog import sharing, source
 from builder.catalog.fields import (
     NAME,
     TAG,
-    Command,
     DebianPackage,
     Default,
     Gpus,
@@ -32,6 +30,7 @@ from builder.catalog.fields import (
     Variable,
     Version,
 )
+from builder.catalog.sharing import LayerGroup, Shared
 from builder.catalog.source import Source
 from builder.errors import UsageError
 
@@ -46,29 +45,6 @@ class EndOfLife(Strict):
 
     date: date
     note: Text
-
-
-class Shared(Strict):
-    """Layers taken from another image: the same wheels, so the same digests, pulled once."""
-
-    image: Name
-    layers: tuple[Name, ...]
-
-
-class LayerGroup(Strict):
-    """The wheels of one layer, by name; `*` matches any text. A wheel goes to the first group that names it.
-
-    `split` makes two layers of it: files whose path below site-packages matches a pattern there, and all others.
-    `remove_commands` names console scripts of these wheels that are left out.
-    """
-
-    name: Name
-    packages: tuple[Text, ...] = Field(min_length=1)
-    split: tuple[Text, ...] = ()
-    remove_commands: tuple[Command, ...] = ()
-
-    def holds(self, package: str) -> bool:
-        return any(fnmatchcase(package, pattern) for pattern in self.packages)
 
 
 class SizeBudget(Strict):
@@ -140,7 +116,7 @@ class Image(Located):
     tag: TagTemplate
     end_of_life: EndOfLife | None = None
     licenses: Text
-    shared: Shared | None = None
+    shared: tuple[Shared, ...] = ()
     layers: tuple[LayerGroup, ...] = Field(min_length=1)
     environment: dict[Variable, Value] = Field({})
     labels: dict[Label, Value] = Field({})
@@ -222,7 +198,7 @@ class Catalog:
         for name in wanted - self.bases.keys():
             self.image(name)
         images = [image for image in self.images.values() if image.name in wanted or not wanted]
-        return sorted(images, key=lambda image: (image.shared is not None, image.name))
+        return sorted(images, key=lambda image: (sharing.depth(self.images, image), image.name))
 
     def select_bases(self, names: Iterable[str]) -> list[Base]:
         """The bases named, or all if none is."""
@@ -231,13 +207,6 @@ class Catalog:
 
     def base_of(self, image: Image) -> Base:
         return self.bases[image.base]
-
-    def groups_of(self, image: Image) -> list[LayerGroup]:
-        """The image's layers of wheels in order: those it shares first, then its own."""
-        if image.shared is None:
-            return list(image.layers)
-        owned = {group.name: group for group in self.image(image.shared.image).layers}
-        return [*(owned[name] for name in image.shared.layers), *image.layers]
 
 
 def load(root: Path) -> Catalog:
@@ -257,6 +226,7 @@ def load(root: Path) -> Catalog:
     catalog = Catalog(root, images, bases)
     for image in images.values():
         check_references(catalog, image)
+    sharing.check(images)
     return catalog
 
 
@@ -282,19 +252,4 @@ def check_references(catalog: Catalog, image: Image) -> None:
         if not (image.programs_folder / name).is_file():
             known = ", ".join(script.name for script in sorted(image.programs_folder.glob("*.py"))) or "none"
             raise UsageError(f"{image.where('quick', index)}: no program {name!r}; there are: {known}")
-    if image.shared:
-        check_shared(catalog, image, image.shared)
     image.full_tag  # noqa: B018 (raises where the template names an unknown fact)
-
-
-def check_shared(catalog: Catalog, image: Image, shared: Shared) -> None:
-    owner = catalog.images.get(shared.image)
-    if owner is None or owner.shared:
-        raise UsageError(
-            f"{image.where('shared', 'image')}: expected an image that owns its layers, found {shared.image!r}"
-        )
-    owned = [group.name for group in owner.layers]
-    for index, name in enumerate(shared.layers):
-        if name not in owned:
-            where = image.where("shared", "layers", index)
-            raise UsageError(f"{where}: {owner.name} has no layer {name!r}; it has: {', '.join(owned)}")

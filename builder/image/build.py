@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
+import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from builder import files, paths
@@ -168,17 +169,21 @@ def space_needed(recipe: Recipe) -> int:
 
 
 def in_store(recipe: Recipe) -> int:
-    """Bytes of the store's layers of an earlier build of the image, or of the groups that it shares with another."""
-    shared = recipe.image.shared
-    known = [built.layers for built in record.of_image(recipe.name)]
-    if shared:
-        known += [
-            tuple(layer for layer in built.layers if layer.what.partition(":")[0] in shared.layers)
-            for built in record.of_image(shared.image)
-        ]
+    """Bytes of the store's layers of an earlier build of the image, or of the groups that it shares with others."""
+    shared = [[groups_in(built, each.layers) for built in record.of_image(each.image)] for each in recipe.image.shared]
+    return max(most_in_store(built.layers for built in record.of_image(recipe.name)), sum(map(most_in_store, shared)))
+
+
+def groups_in(built: Record, names: Sequence[str]) -> list[LayerRecord]:
+    """The layers of wheels of these groups; a group that is split has two (`Group.parts` names them)."""
+    return [layer for layer in built.layers if re.split("[,:]", layer.what)[0] in names]
+
+
+def most_in_store(builds: Iterable[Iterable[LayerRecord]]) -> int:
+    """Bytes of the layers that the store has, of that build of which it has most."""
     store = assemble.store()
     return max(
-        (sum(layer.size for layer in layers if store.blob(layer.digest).exists()) for layers in known), default=0
+        (sum(layer.size for layer in layers if store.blob(layer.digest).exists()) for layers in builds), default=0
     )
 
 

@@ -120,21 +120,41 @@ def moment(cutoff: str | None) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def layers_of(catalog: Catalog, image: Image, lock: Lock) -> Layers:
-    """The locked wheels of every layer, in the image's order; layers without a wheel are left out."""
-    groups = catalog.groups_of(image)
-    homes = {wheel: next((group for group in groups if group.holds(wheel.name)), None) for wheel in lock.wheels}
-    layers = [(group, tuple(wheel for wheel, home in homes.items() if home is group)) for group in groups]
+def layers_of(catalog: Catalog, image: Image, lock: Lock, shared: Layers | None = None) -> Layers:
+    """The locked wheels of every layer, in the image's order; layers without a wheel are left out.
+
+    A shared layer takes the wheels, by name, that it has in its source image; the others go to the first of the image's
+    own groups with a pattern for them.
+    """
+    shared = shared_layers(catalog, image) if shared is None else shared
+    homes = {wheel.name: group for group, wheels in shared for wheel in wheels}
+    for wheel in lock.wheels:
+        if own := next((group for group in image.layers if group.holds(wheel.name)), None):
+            homes.setdefault(wheel.name, own)
+    groups = [*(group for group, _ in shared), *image.layers]
+    layers = [(group, tuple(wheel for wheel in lock.wheels if homes.get(wheel.name) is group)) for group in groups]
     return tuple((group, wheels) for group, wheels in layers if wheels)
 
 
 def shared_layers(catalog: Catalog, image: Image) -> Layers:
-    """The layers that the image takes from another, by that image's lock."""
-    if image.shared is None:
-        return ()
-    source = catalog.image(image.shared.image)
-    layers = layers_of(catalog, source, read(source))
-    return tuple((group, wheels) for group, wheels in layers if group.name in image.shared.layers)
+    """The layers that the image takes from others, by the locks of those; raises `UsageError` if two have one wheel."""
+    layers: list[tuple[LayerGroup, tuple[Pin, ...]]] = []
+    homes: dict[str, str] = {}
+    for index, shared in enumerate(image.shared):
+        source = catalog.image(shared.image)
+        held = {group.name: (group, wheels) for group, wheels in layers_of(catalog, source, read(source))}
+        for number, name in enumerate(shared.layers):
+            if name not in held:  # it has no wheel
+                continue
+            layers.append(held[name])
+            home = f"{name} of {source.name}"
+            if twice := [wheel.name for wheel in held[name][1] if homes.setdefault(wheel.name, home) != home]:
+                where = image.where("shared", index, "layers", number)
+                raise UsageError(
+                    f"{where}: {', '.join(twice)} would be in two layers, {homes[twice[0]]} and {home}; "
+                    "take one of them out of shared"
+                )
+    return tuple(layers)
 
 
 def wheels_of(layers: Layers) -> list[Pin]:
@@ -143,34 +163,29 @@ def wheels_of(layers: Layers) -> list[Pin]:
 
 def check_layers(catalog: Catalog, image: Image, lock: Lock, shared: Layers) -> Layers:
     """The image's layers. Every wheel has one, and those that are shared hold what they hold in the source image."""
-    layers = layers_of(catalog, image, lock)
+    layers = layers_of(catalog, image, lock, shared)
     placed = set(wheels_of(layers))
     for wheel in lock.wheels:
         if wheel not in placed:
             raise UsageError(f"{image.where('layers')}: no layer takes {wheel.name}; add it, or a last layer for '*'")
-    check_shared(image, layers, shared)
+    check_shared(image, lock, shared)
     return layers
 
 
-def check_shared(image: Image, layers: Layers, shared: Layers) -> None:
-    """Raise `SeedbedError`, with all wheels that one image has and the other lacks, unless shared layers are equal."""
-    held = {group.name: wheels for group, wheels in layers}
-    lacking = {group.name: [pin for pin in pins if pin not in held.get(group.name, ())] for group, pins in shared}
-    besides = {group.name: [pin for pin in held.get(group.name, ()) if pin not in pins] for group, pins in shared}
-    source, lock_again = image.shared and image.shared.image, f"run ./build.py lock {image.name}"
-    if both := names_of(lacking) & names_of(besides):
-        names = ", ".join(sorted(both))
-        raise SeedbedError(f"{shown(image.lock_path)}: has other files of {names} than {source}; {lock_again} {source}")
-    if names := names_of(lacking):
+def check_shared(image: Image, lock: Lock, shared: Layers) -> None:
+    """Raise `SeedbedError`, with all wheels that the lock has not, unless it has every wheel of the shared layers."""
+    lacking = {group.name: [pin for pin in pins if pin not in lock.wheels] for group, pins in shared}
+    sources = [each.image for each in image.shared if any(lacking.get(name) for name in each.layers)]
+    lock_again = f"run ./build.py lock {image.name}"
+    if other := sorted(name for name in names_of(lacking) if lock.version(name)):
         raise SeedbedError(
-            f"{shown(image.requirements_path)}: {image.name} shares layers with {source}, but lacks {listed(lacking)}; "
-            f"add a line for each of {', '.join(sorted(names))}, and {lock_again}"
+            f"{shown(image.lock_path)}: has other files of {', '.join(other)} than {' and '.join(sources)}; "
+            f"{lock_again} {' '.join(sources)}"
         )
-    if names_of(besides):
-        names = ", ".join(name for name, pins in besides.items() if pins)
+    if names := sorted(names_of(lacking)):
         raise SeedbedError(
-            f"{image.where('shared', 'layers')}: {image.name} has {listed(besides)}, which {source} lacks; take "
-            f"{names} out of shared.layers, give {image.name} a layer of its own for these wheels, and {lock_again}"
+            f"{shown(image.requirements_path)}: {image.name} shares layers with {' and '.join(sources)}, but lacks "
+            f"{listed(lacking)}; add a line for each of {', '.join(names)}, and {lock_again}"
         )
 
 

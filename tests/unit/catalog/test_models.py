@@ -133,11 +133,6 @@ def test_a_name_that_packages_do_not_have_is_refused(edit, complaint):
     assert "expected a normalised name, such as 'numpy'" in complaint()
 
 
-def test_sharing_layers_with_an_image_that_lacks_them_is_refused(edit, complaint):
-    edit(YAML, "layers:\n", "shared:\n  image: tiny\n  layers: [cuda]\n\nlayers:\n")
-    assert "tiny/image.yaml:13: shared.image: expected an image that owns its layers, found 'tiny'" in complaint()
-
-
 def test_an_empty_catalog_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no image here"):
         models.load(tmp_path)
