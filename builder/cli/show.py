@@ -21,7 +21,7 @@ from builder.image import build, listing, matrix, recipe, report
 def list_(root: Path, as_json: bool) -> None:
     """Show every image: tag, digest, size, layers, smoke tests."""
     catalog = models.load(root)
-    summaries = {image.name: summary(catalog, image) for image in catalog.select(())}
+    summaries = listing.with_own({image.name: summary(catalog, image) for image in catalog.select(())})
     if as_json:
         print_json({"images": summaries})
     else:

@@ -1,5 +1,6 @@
 """What is known of an image, as data for programs and as a row or a page for people. No engine is asked."""
 
+from collections import Counter
 from typing import Any
 
 from builder import outcomes
@@ -9,7 +10,7 @@ from builder.image import build
 from builder.image.recipe import Recipe
 from builder.image.record import Record
 
-COLUMNS = ("image", "tag", "digest", "pull", "unpacked", "layers", "smoke tests")
+COLUMNS = ("image", "tag", "digest", "pull", "own", "unpacked", "layers", "smoke tests")
 
 
 def summary(recipe: Recipe, built: Record | None) -> dict[str, Any]:
@@ -50,9 +51,19 @@ def of_build(built: Record) -> dict[str, Any]:
     }
 
 
+def with_own(summaries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """With `own` in the entry of every image that is built: the bytes of its layers that no other built image has."""
+    layers = {name: {layer["digest"]: layer["size"] for layer in entry["layers"]} for name, entry in summaries.items()}
+    images = Counter(digest for found in layers.values() for digest in found)
+    own = {name: sum(size for digest, size in found.items() if images[digest] == 1) for name, found in layers.items()}
+    return {name: entry | ({"own": own[name]} if entry["digest"] else {}) for name, entry in summaries.items()}
+
+
 def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
-    """The images as a table, and below it every check that did not pass, and why."""
-    print_table(COLUMNS, [row(name, summary) for name, summary in summaries.items()])
+    """The images as a table without empty columns, and below it every check that did not pass, and why."""
+    columns = list(zip(COLUMNS, *(row(name, summary) for name, summary in summaries.items()), strict=True))
+    head, *rows = zip(*(column for column in columns if any(column[1:])), strict=True)
+    print_table(head, rows)
     for name, summary in summaries.items():
         for result in summary.get("smoke", ()):
             if result["outcome"] != "passed":
@@ -64,13 +75,14 @@ def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
 def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
     """The image as a line of that table."""
     if summary["digest"] is None:
-        return name, summary["tag"], summary.get("stale", "not built"), "", "", "", ""
+        return name, summary["tag"], summary.get("stale", "not built"), "", "", "", "", ""
     ended = [result["outcome"] for result in summary["smoke"]]
     return (
         name,
         summary["tag"] + ("" if summary["locked"] else " (unlocked)"),
         summary["digest"],
         size(summary["compressed"]),
+        size(summary["own"]) if "own" in summary else "",
         size(summary["unpacked"]),
         str(len(summary["layers"])),
         f"{outcomes.summary(ended)}{'' if summary['full'] else ' (quick)'}" if ended else "not run",

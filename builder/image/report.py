@@ -1,5 +1,6 @@
 """The size of an image as built: its layers and which images share them, its largest packages, its budget."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
@@ -32,12 +33,15 @@ def weigh(recipe: Recipe, records: dict[str, Record]) -> dict[str, Any]:
     """The image's entry in `report --json`; `records` are of all images that are built. Sizes in bytes."""
     image = recipe.image
     built = records[image.name]
+    layers = [layer.model_dump() | {"shared_with": shared_with(image, layer, records)} for layer in built.layers]
+    own = [layer for layer in layers if not layer["shared_with"]]
     return {
         "digest": built.digest,
         "compressed": built.compressed,
         "unpacked": built.unpacked,
+        "own": {"compressed": total(own, "size"), "unpacked": total(own, "raw_size")},
         "budget": image.size_budget.model_dump(),
-        "layers": [layer.model_dump() | {"shared_with": shared_with(image, layer, records)} for layer in built.layers],
+        "layers": layers,
         "packages": [asdict(package) for package in packages(recipe, built)],
     }
 
@@ -47,12 +51,24 @@ def print_weight(name: str, weight: dict[str, Any]) -> None:
     budget = weight["budget"]
     print_line(f"{name} {weight['digest']}")
     print(f"pull {size(weight['compressed'])} of {size(budget['compressed'])} allowed")
-    print(f"unpacked {size(weight['unpacked'])} of {size(budget['unpacked'])} allowed\n")
+    print(f"unpacked {size(weight['unpacked'])} of {size(budget['unpacked'])} allowed")
+    print(f"its own {own_part(weight)}\n")
     print_table(("pull", "unpacked", "shared with", "layer"), [layer_row(layer) for layer in weight["layers"]])
     rows = [(size(package["size"]), package["name"], package["version"]) for package in weight["packages"][:LARGEST]]
     print()
     print_table(("unpacked", "largest packages", "version"), rows)
     print()
+
+
+def own_part(weight: dict[str, Any]) -> str:
+    """What the image adds to all others that are built, and which have the rest."""
+    own, others = weight["own"], sorted({name for layer in weight["layers"] for name in layer["shared_with"]})
+    rest = f"the rest is shared with {', '.join(others)}" if others else "no other built image has a layer of it"
+    return f"{size(own['compressed'])}, {size(own['unpacked'])} unpacked; {rest}"
+
+
+def total(layers: Iterable[dict[str, Any]], of: str) -> int:
+    return sum(layer[of] or 0 for layer in layers)
 
 
 def layer_row(layer: dict[str, Any]) -> tuple[str, ...]:

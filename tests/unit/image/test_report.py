@@ -66,6 +66,13 @@ def test_each_layer_says_who_shares_it(built, capsys):
     assert (wheels["shared_with"], wheels["raw_size"]) == ([], None)
 
 
+def test_what_an_image_adds_to_the_others_is_its_own(built, capsys):
+    """Control: Debian's 100 MB, which the other image has too, are not among them."""
+    assert report(built, capsys, "tiny")["tiny"]["own"] == {"compressed": 50_000_000, "unpacked": 0}
+    weigh(built, "tiny")
+    assert "its own 50 MB, 0 B unpacked; the rest is shared with other\n" in capsys.readouterr().out
+
+
 def test_packages_come_largest_first_and_with_their_origin(built, capsys):
     packages = report(built, capsys, "tiny")["tiny"]["packages"]
     assert [(package["name"], package["origin"], package["size"]) for package in packages] == [
