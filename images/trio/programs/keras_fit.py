@@ -1,0 +1,1 @@
+../../tensorflow/programs/keras_fit.py

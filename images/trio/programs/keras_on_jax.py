@@ -1,0 +1,1 @@
+../../tensorflow/programs/keras_on_jax.py

@@ -1,0 +1,1 @@
+../../jax/smoke/jit.py

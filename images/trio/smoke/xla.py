@@ -1,0 +1,1 @@
+../../tensorflow/smoke/xla.py
