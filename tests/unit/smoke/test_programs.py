@@ -86,17 +86,24 @@ def test_the_page_lists_every_program(script: Path):
     assert f"| {checks.title_of(script)} | {pages.AS_CLAIMED} |" in pages.PROGRAMS.read_text()
 
 
-def test_the_page_says_what_went_wrong():
+def test_the_page_says_what_went_wrong_and_keeps_the_rows_of_other_images():
     results = [
         SmokeResult(check="repeats: one", outcome="passed", seconds=1),
         SmokeResult(check="repeats: two", outcome="failed", detail="it varies", seconds=1),
         SmokeResult(check="dependencies agree", outcome="passed", seconds=1),
     ]
-    page = pages.with_table(f"before\n{pages.BEGIN}| old |\n{pages.END}after\n", {"tiny": results})
+    head, old, other = "\n".join(pages.HEAD), "| tiny | old | yes |", "| other | kept | yes |"
+    page = pages.with_table(
+        f"before\n{pages.BEGIN}{head}\n{old}\n{other}\n{pages.END}after\n", {"tiny": results, "new": results[:1]}
+    )
     assert page.startswith("before\n") and page.endswith("after\n")
-    assert "| tiny | one | yes | yes | yes |\n" in page
-    assert "| tiny | two | failed: it varies | | |\n" in page
-    assert "old" not in page and "dependencies" not in page
+    assert page.split(pages.BEGIN)[1].split(pages.END)[0].splitlines() == [
+        *pages.HEAD,
+        "| tiny | one | yes | yes | yes |",
+        "| tiny | two | failed: it varies | | |",
+        other,
+        "| new | one | yes | yes | yes |",
+    ]
 
 
 SIX = Pin("six", "1.17.0", "0" * 64)
