@@ -75,6 +75,18 @@ def test_layers_shared_with_another_image_are_there_already_if_the_store_has_the
     assert build.space_needed(sharing) == without
 
 
+def test_layers_shared_with_several_images_add_up_and_a_group_that_is_split_has_two(recipes):
+    """Control: another build of the same source image adds nothing."""
+    several = next(recipe for recipe in recipes.values() if len({each.image for each in recipe.image.shared}) > 1)
+    without = build.space_needed(several)
+    first, second, *_ = {each.image: each.layers[0] for each in several.image.shared}.items()
+    built(recipes[first[0]], "1", first[1], f"{first[1]}, the rest")
+    assert without - build.space_needed(several) == 2 * GB
+    built(recipes[second[0]], "2", second[1])
+    built(recipes[second[0]], "3", second[1])
+    assert without - build.space_needed(several) == 3 * GB
+
+
 def test_layers_of_the_image_itself_are_there_already_but_several_builds_do_not_add_up(sharing):
     without = build.space_needed(sharing)
     for number in "12":
