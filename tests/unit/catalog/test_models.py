@@ -118,6 +118,12 @@ def test_an_unknown_base_is_named_with_those_there_are(edit, complaint):
     assert complaint().endswith("tiny/image.yaml:3: base: no base 'rock'; there are: base")
 
 
+def test_contributing_shows_the_files_of_its_example_as_they_are():
+    page = (models.paths.ROOT / "CONTRIBUTING.md").read_text()
+    for name in ("image.yaml", "requirements.in"):
+        assert f"\n{(models.paths.IMAGES / 'jax' / name).read_text()}```\n" in page
+
+
 def test_a_python_that_the_base_does_not_ship_is_refused(edit, complaint):
     edit(YAML, 'python: "3.11"', 'python: "3.12"')
     assert "tiny/image.yaml:4: python: expected 3.11, which base ships, found 3.12" in complaint()
