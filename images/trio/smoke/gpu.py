@@ -5,10 +5,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# TensorFlow and JAX would each take most of the GPU's memory for themselves.
-os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-
 import jax
 import jax.numpy as jnp
 import numpy as np
