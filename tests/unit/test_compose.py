@@ -10,6 +10,7 @@ from builder.paths import IMAGES, ROOT
 
 JOBS = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 GPU_JOBS = {name: job for name, job in JOBS.items() if name.endswith("-gpu")}
+WITHOUT_A_NAME = {"pytorch", "tensorflow"}
 
 
 def image_of(job: dict) -> str:
@@ -37,10 +38,12 @@ def test_a_job_trains_its_images_example_into_a_folder_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_gpu_is_asked_for_by_the_gpu_jobs_alone(name):
+def test_a_gpu_is_asked_for_by_the_gpu_jobs_alone_and_up_starts_two_jobs(name):
     devices = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
     reserved = JOBS[name].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices")
-    assert (JOBS[name].get("profiles"), reserved) == ((["gpu"], devices) if name in GPU_JOBS else (None, None))
+    assert (JOBS[name].get("profiles"), reserved) == (
+        (["gpu"], devices) if name in GPU_JOBS else (None if name in WITHOUT_A_NAME else ["more"], None)
+    )
 
 
 @pytest.mark.parametrize("name", JOBS)
