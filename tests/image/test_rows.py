@@ -122,7 +122,7 @@ NEED_GPU = {
 ELSEWHERE = {
     "OMP_DYNAMIC": "GNU's OpenMP, which both images have, keeps to FALSE by itself: tested below with the opposite",
     "TF_DETERMINISTIC_OPS": "tested below, without the hook, which makes the call of the same effect",
-    "XLA_FLAGS": "no image has jax: tested in tests/unit",
+    "XLA_FLAGS": "its flag is for GPUs only; that it joins flags of your own is tested in tests/unit",
 }
 
 
