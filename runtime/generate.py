@@ -104,7 +104,8 @@ def register_row(row: Library) -> list[str]:
 
 
 def for_what(setting: Setting) -> str:
-    return ", ".join(setting.libraries) or "any Python"
+    libraries = ", ".join(setting.libraries) or "any Python"
+    return f"{libraries} {setting.since} and newer" if setting.since else libraries
 
 
 def code(value: str | None) -> str:

@@ -52,7 +52,12 @@ REMOVED = {
         "torch.utils.deterministic.fill_uninitialized_memory",
         "CUBLAS_WORKSPACE_CONFIG",
     ),
-    "compiled": ("nothing", "TORCHINDUCTOR_SHAPE_PADDING", "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK"),
+    "compiled": (
+        "nothing",
+        "TORCHINDUCTOR_DETERMINISTIC",
+        "TORCHINDUCTOR_SHAPE_PADDING",
+        "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK",
+    ),
     "jax": ("nothing", "XLA_FLAGS"),
 }
 """What is taken away, one row at a time, in each group of workloads."""

@@ -202,6 +202,7 @@ UNDO: dict[str, Callable[[], object]] = {
     "torch.backends.cudnn.benchmark": benchmark,
     "torch.utils.deterministic.fill_uninitialized_memory": fill,
     "CUBLAS_WORKSPACE_CONFIG": forget("CUBLAS_WORKSPACE_CONFIG"),
+    "TORCHINDUCTOR_DETERMINISTIC": forget("TORCHINDUCTOR_DETERMINISTIC"),
     "TORCHINDUCTOR_SHAPE_PADDING": forget("TORCHINDUCTOR_SHAPE_PADDING"),
     "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK": forget("TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK"),
     "XLA_FLAGS": forget("XLA_FLAGS"),

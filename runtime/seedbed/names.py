@@ -107,6 +107,7 @@ APART = (
     Row("tenacity.wait", "waits before a retry", "tenacity wait.py"),
     Row("tensorboard.notebook", "identifiers of frames", "tensorboard notebook.py"),
     Row("tensorboard.util.grpc_util", "waits before a retry", "tensorboard grpc_util.py"),
+    Row("torch._functorch._aot_autograd.autograd_cache", "cache keys", "torch 2.14.1 _aot_autograd/autograd_cache.py"),
     Row("torch._inductor.codegen.wrapper", "identifiers of buffers", "torch 2.7.1 codegen/wrapper.py"),
     Row("torch.distributed.elastic.rendezvous.etcd_store", "waits before a retry", "torch 2.7.1 etcd_store.py"),
     Row("torch.distributed.elastic.rendezvous.utils", "waits before a retry", "torch 2.7.1 rendezvous/utils.py"),

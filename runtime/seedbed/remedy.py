@@ -23,6 +23,10 @@ UNSEEDED = (
     "SEEDBED_MODE=warn runs them without one, and they differ from run to run"
 )
 CUBLAS = "cuBLAS repeats only with {0}=:4096:8 (or :16:8), which the image sets: leave it, or use SEEDBED_MODE=warn"
+TIMING = (
+    "torch.compile does not pick kernels by timing them in this mode: leave out what asks for it, such as "
+    "TORCHINDUCTOR_BENCHMARK_FUSION or TORCHINDUCTOR_MULTI_KERNEL, or use SEEDBED_MODE=off"
+)
 CAUSES = (  # what an error says, and what helps; {0} is the operation, as the error names it
     (r"([\w:]+) does not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
     (r"([^.,:\n]+?) do(?:es)? not (?:yet )?have a deterministic (?:\w+ )?implementation", REFUSED),
@@ -31,6 +35,8 @@ CAUSES = (  # what an error says, and what helps; {0} is the operation, as the e
     (r"GPU implementation of (\w+) that would have been executed is not deterministic", REFUSED),
     (r"([\w.]+)\"? cannot be called when determinism is enabled", REFUSED),
     (r"(?s)Deterministic behavior was enabled.*?(CUBLAS_WORKSPACE_CONFIG)", CUBLAS),
+    (r"(?s)Deterministic backward for (\w+) .*? requires ", REFUSED),
+    (r"In the deterministic mode of (Inductor)", TIMING),
     (r"([Rr]andom ops) (?:require|must have) a seed", UNSEEDED),
     (
         r"torch\.use_deterministic_algorithms|op[- _]determinism|TF_DETERMINISTIC_OPS|determinism is enabled"

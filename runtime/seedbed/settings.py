@@ -45,6 +45,7 @@ class Setting:
     `strict`, `warn` and `off` hold the value in each mode; None: left alone (a variable: removed if it was ours).
     `{seed}` and `{threads}` stand for this run's. `libraries` are the import names it is for; none: any Python.
     `legal` lists the user's other choices that keep the guarantee; `undone_by` says what breaks it.
+    `since` is the first version of the library that knows it, if the images have one that does not.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Setting:
         warn: str | None,
         off: str | None = None,
         legal: tuple[str, ...] = (),
+        since: str = "",
         why: str,
         evidence: str,
         undone_by: str,
@@ -63,6 +65,7 @@ class Setting:
         self.libraries = libraries
         self.values = {"strict": strict, "warn": warn, "off": off}
         self.legal = legal
+        self.since = since
         self.why = why
         self.evidence = evidence
         self.undone_by = undone_by
@@ -120,8 +123,9 @@ VARIABLES = (
         strict=":4096:8",
         warn=":4096:8",
         legal=(":4096:8", ":16:8"),
-        why="cuBLAS otherwise shares its workspace between streams; torch refuses to multiply matrices without it",
-        evidence="cuBLAS docs, Results reproducibility; torch 2.7.1 Context.cpp",
+        why="cuBLAS otherwise shares its workspace between streams; torch before 2.10 refuses to multiply matrices "
+        "without it, and newer ones make a workspace for each stream, of this size",
+        evidence="cuBLAS docs, Results reproducibility; torch 2.7.1 Context.cpp; pytorch PR #161749",
         undone_by="any value but :4096:8 and :16:8; setting it after CUDA has started",
     ),
     Setting(
@@ -140,8 +144,18 @@ VARIABLES = (
         strict="0",
         warn="0",
         why="NVSwitch sums inside the network, not in the same order each time",
-        evidence="NVIDIA/nccl #1497",
+        evidence="NVIDIA/nccl #1497; torch 2.14.1 excludes NVLS itself if NCCL_ALGO is not set: pytorch PR #156381",
         undone_by="NCCL_NVLS_ENABLE=1",
+    ),
+    Setting(
+        "TORCHINDUCTOR_DETERMINISTIC",
+        "torch",
+        strict="1",
+        warn="1",
+        since="2.10",
+        why="torch.compile otherwise picks kernels by timing them; torch's own switch for it holds in one thread only",
+        evidence="torch 2.14.1 _inductor/config.py, utils/_config_module.py; pytorch PR #165950",
+        undone_by="torch._inductor.config.deterministic = False",
     ),
     Setting(
         "TORCHINDUCTOR_SHAPE_PADDING",
@@ -149,7 +163,7 @@ VARIABLES = (
         strict="0",
         warn="0",
         why="torch.compile otherwise times padded against plain matrix products and keeps the faster",
-        evidence="torch 2.7.1 _inductor/config.py; pytorch PR #163589",
+        evidence="torch 2.7.1 and 2.14.1 _inductor/config.py; pytorch PR #163589",
         undone_by='torch.compile(mode="max-autotune"), torch._inductor.config.shape_padding = True',
     ),
     Setting(
@@ -158,7 +172,7 @@ VARIABLES = (
         strict="0",
         warn="0",
         why="torch.compile otherwise tunes the block size of reductions on the device",
-        evidence="torch 2.7.1 _inductor/config.py; pytorch PR #163589",
+        evidence="torch 2.7.1 and 2.14.1 _inductor/config.py; pytorch PR #163589",
         undone_by='torch.compile(mode="max-autotune")',
     ),
     Setting(
@@ -253,7 +267,7 @@ CALLS = (
         strict="{seed}",
         warn="{seed}",
         why="seeds the CPU and, once it starts, every GPU",
-        evidence="torch 2.7.1 random.py; CUDA's part waits in cuda._lazy_call",
+        evidence="torch 2.7.1 and 2.14.1 random.py; CUDA's part waits in cuda._lazy_call",
         undone_by="torch.Generator() of your own, whose seed is a constant",
     ),
     Setting(
@@ -262,7 +276,7 @@ CALLS = (
         strict="derived from the seed",
         warn="derived from the seed",
         why="seeds every device from the operating system's entropy",
-        evidence="torch 2.7.1 random.py",
+        evidence="torch 2.7.1 and 2.14.1 random.py",
         undone_by="torch.Generator().seed()",
     ),
     Setting(
@@ -271,7 +285,7 @@ CALLS = (
         strict="True",
         warn="True, warn_only=True",
         why="deterministic kernels, and an error (or a warning) naming the operation that has none",
-        evidence="torch 2.7.1 torch/__init__.py; no environment variable turns it on",
+        evidence="torch 2.7.1 and 2.14.1 torch/__init__.py; no environment variable turns it on",
         undone_by="torch.use_deterministic_algorithms(False); in warn, attention's backward stays nondeterministic",
     ),
     Setting(
@@ -280,7 +294,7 @@ CALLS = (
         strict="True",
         warn="True",
         why="cuDNN picks among deterministic convolutions only",
-        evidence="torch 2.7.1 aten/src/ATen/Context.h",
+        evidence="torch 2.7.1 and 2.14.1 aten/src/ATen/Context.h",
         undone_by="setting it False",
     ),
     Setting(
@@ -289,7 +303,7 @@ CALLS = (
         strict="False",
         warn="False",
         why="timing decides which convolution is used, and timing varies",
-        evidence="torch 2.7.1 aten/src/ATen/Context.h",
+        evidence="torch 2.7.1 and 2.14.1 aten/src/ATen/Context.h",
         undone_by="setting it True",
     ),
     Setting(
@@ -298,7 +312,7 @@ CALLS = (
         strict="True",
         warn="True",
         why="oneDNN picks deterministic CPU kernels",
-        evidence="torch 2.7.1 backends/mkldnn",
+        evidence="torch 2.7.1 and 2.14.1 backends/mkldnn",
         undone_by="setting it False",
     ),
     Setting(
@@ -307,7 +321,7 @@ CALLS = (
         strict="called once",
         warn="called once",
         why="MKL chooses its vector kernels at the first call; if several threads make it, one may get an inexact one",
-        evidence="pytorch #188792; MKL 2024.2 in torch 2.7.1, mkl_vml_serv_cpu_detect",
+        evidence="pytorch #188792; MKL 2024.2 in torch 2.7.1 and 2.14.1, mkl_vml_serv_cpu_detect",
         undone_by="nothing",
     ),
     Setting(
@@ -388,16 +402,27 @@ CALLS = (
     ),
 )
 
+
+class Contrary:
+    """Why a variable breaks the promise of strict; `until` is the version of torch from which on it no longer does."""
+
+    def __init__(self, why: str, until: str = "") -> None:
+        self.why = why
+        self.until = until
+
+
+TIMED = Contrary("picks kernels by timing them", until="2.10")  # then TORCHINDUCTOR_DETERMINISTIC overrules or refuses
+
 # Set by nobody in an image; each makes a promise of strict void where a user sets it.
 CONTRARY = {
-    "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS": "lets nondeterministic segment reductions pass",
-    "TF_DISABLE_SCATTER_OP_DETERMINISM": "lets nondeterministic scatters pass",
-    "TORCHINDUCTOR_MAX_AUTOTUNE": "picks kernels by timing them",
-    "TORCHINDUCTOR_MAX_AUTOTUNE_GEMM": "picks kernels by timing them",
-    "TORCHINDUCTOR_MAX_AUTOTUNE_POINTWISE": "picks kernels by timing them",
-    "TORCHINDUCTOR_COORDINATE_DESCENT_TUNING": "picks kernels by timing them",
-    "TORCHINDUCTOR_BENCHMARK_FUSION": "picks kernels by timing them",
-    "TORCHINDUCTOR_MULTI_KERNEL": "picks kernels by timing them",
+    "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS": Contrary("lets nondeterministic segment reductions pass"),
+    "TF_DISABLE_SCATTER_OP_DETERMINISM": Contrary("lets nondeterministic scatters pass"),
+    "TORCHINDUCTOR_MAX_AUTOTUNE": TIMED,
+    "TORCHINDUCTOR_MAX_AUTOTUNE_GEMM": TIMED,
+    "TORCHINDUCTOR_MAX_AUTOTUNE_POINTWISE": TIMED,
+    "TORCHINDUCTOR_COORDINATE_DESCENT_TUNING": TIMED,
+    "TORCHINDUCTOR_BENCHMARK_FUSION": TIMED,
+    "TORCHINDUCTOR_MULTI_KERNEL": TIMED,
 }
 
 # What `seedbed run --portable` sets, and what happens otherwise: it takes away what follows the machine, where it can.
@@ -406,8 +431,8 @@ PORTABLE = {
     "ATEN_CPU_CAPABILITY": ("avx2", "torch's own kernels sum in as many lanes as the processor has"),
     "ONEDNN_MAX_CPU_ISA": ("AVX2", "oneDNN takes the widest kernels that the processor has"),
     "MKL_CBWR": ("COMPATIBLE", "MKL takes other code on each maker's processors"),
-    # Not in Intel's manual, but MKL 2024.2, which is in torch 2.7.1, reads it. 1: the kernels for SSE2; only they use
-    # neither rsqrtps nor rcpps.
+    # Not in Intel's manual, but MKL 2024.2, which is in torch 2.7.1 and 2.14.1, reads it. 1: the kernels for SSE2; only
+    # they use neither rsqrtps nor rcpps.
     "MKL_VML_DEBUG_CPU_TYPE": ("1", "MKL's square roots start from a guess that differs from maker to maker"),
     # By itself it is on only where the processor has AVX512-VNNI or the like (TensorFlow core/util/port.cc).
     "TF_ENABLE_ONEDNN_OPTS": ("1", "TensorFlow takes Eigen on older processors, which splits sums by cache sizes"),

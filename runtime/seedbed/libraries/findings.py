@@ -2,9 +2,10 @@
 
 import importlib.util
 import os
+import re
 import sys
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 
 from seedbed import environment, libraries, lineage, process
 from seedbed.settings import CALLS, CONTRARY, VARIABLES, Setting
@@ -37,15 +38,38 @@ def findings(loaded_at_start: bool) -> list[Finding]:
     Where the startup hook was not loaded when Python started, no call is in force for a script.
     """
     present = installed_libraries()
-    variables = [s for s in VARIABLES if s.values[process.mode] and environment.concerns(s, present)]
-    calls = [s for s in CALLS if s.values[process.mode] and environment.concerns(s, present)]
+    variables, calls = ([s for s in table if concerns(s, present)] for table in (VARIABLES, CALLS))
     state = states(present) if loaded_at_start else {}
     environment.adjust(os.environ, process.mode, present)  # as the import of a library does
     return [
         *(finding(setting, variable(setting.name), variable_holds) for setting in variables),
         *(finding(setting, state.get(setting.name, "not set"), call_holds) for setting in calls),
-        *(Finding(name, "", os.environ[name], False, why) for name, why in CONTRARY.items() if name in os.environ),
+        *(
+            Finding(name, "", os.environ[name], False, contrary.why)
+            for name, contrary in CONTRARY.items()
+            if name in os.environ and not (contrary.until and is_at_least("torch", contrary.until))
+        ),
     ]
+
+
+def concerns(setting: Setting, present: tuple[str, ...]) -> bool:
+    """Whether the mode sets it, for a library that is installed here in a version that knows it."""
+    if not setting.values[process.mode] or not environment.concerns(setting, present):
+        return False
+    return not setting.since or any(is_at_least(name, setting.since) for name in setting.libraries if name in present)
+
+
+def is_at_least(library: str, version: str) -> bool:
+    """Whether the library is of this version or a newer one, by the package's own word; so is one that has none."""
+    try:
+        found = metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return True
+    return numbers(found) >= numbers(version)
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"[0-9]+", version)[:2]]
 
 
 def finding(setting: Setting, found: str, holds) -> Finding:

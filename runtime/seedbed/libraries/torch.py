@@ -17,7 +17,9 @@ def configure(torch: ModuleType) -> None:
     torch.manual_seed(seed)  # GPUs included: their part waits until CUDA starts
     process.follow("torch", torch.manual_seed, torch.initial_seed, lambda: is_locked(torch))
     note_restored_states(torch)
-    torch.use_deterministic_algorithms(True, warn_only=process.mode == "warn")
+    # As use_deterministic_algorithms, which since torch 2.10 takes a second more: it imports the compiler's settings,
+    # to set there, for this thread, what TORCHINDUCTOR_DETERMINISTIC sets for all.
+    torch.set_deterministic_debug_mode("warn" if process.mode == "warn" else "error")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.mkldnn.deterministic = True

@@ -97,6 +97,7 @@ def manual_seed(seed): pass
 def initial_seed(): return 42
 def seed(): pass
 def use_deterministic_algorithms(mode, warn_only=False): global algorithms; algorithms = mode
+def set_deterministic_debug_mode(mode): use_deterministic_algorithms(mode == "error")
 def get_deterministic_debug_mode(): return 2 if algorithms else 0
 class Generator:
     seed = 67280421310721

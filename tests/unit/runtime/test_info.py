@@ -77,6 +77,32 @@ def test_values_of_the_users_own_that_keep_the_promise_are_fine(info, install, t
     assert info(PYTHONPATH=str(tmp_path), **theirs).returncode == 0
 
 
+TORCH = """
+class Flags: pass
+random, backends, utils = Flags(), Flags(), Flags()
+backends.cudnn, backends.mkldnn, utils.deterministic = Flags(), Flags(), Flags()
+manual_seed = set_deterministic_debug_mode = lambda _: None
+def initial_seed(): return 42
+def get_deterministic_debug_mode(): return 2
+def seed(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "version, known, broken",
+    [("2.7.1", False, True), ("2.9.1+cu126", False, True), ("2.10.0", True, False), ("2.14.1+cu130", True, False)],
+)
+def test_a_setting_is_told_to_whom_knows_it(info, install, tmp_path: Path, version, known, broken) -> None:
+    """torch.compile has a deterministic mode since 2.10: before that, nothing forbids it to time kernels."""
+    metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+    install({"torch/__init__.py": TORCH, f"torch-{version}.dist-info/METADATA": metadata})
+    told = json.loads(info("--json", TORCHINDUCTOR_MAX_AUTOTUNE="1", PYTHONPATH=str(tmp_path)).stdout)
+    rows = {row["name"]: row for row in told["settings"]}
+    assert ("TORCHINDUCTOR_DETERMINISTIC" in rows) == known
+    assert ("TORCHINDUCTOR_MAX_AUTOTUNE" in rows) == (not told["holds"]) == broken
+    assert rows["TORCHINDUCTOR_SHAPE_PADDING"]["holds"]
+
+
 def test_a_python_that_ignores_its_environment_is_told(info) -> None:
     done = info(flags=("-E",))
     assert done.returncode == 1

@@ -7,7 +7,7 @@ TORCH = """
 class Flags: pass
 random, backends, utils = Flags(), Flags(), Flags()
 backends.cudnn, backends.mkldnn, utils.deterministic = Flags(), Flags(), Flags()
-manual_seed = use_deterministic_algorithms = lambda *_, **__: None
+manual_seed = set_deterministic_debug_mode = lambda *_, **__: None
 def initial_seed(): return 42
 def seed(): pass
 def put_(): raise RuntimeError(
@@ -143,12 +143,23 @@ def test_nothing_is_said_in_a_mode_that_refuses_nothing(run, mode: str) -> None:
         ("Random ops require a seed to be set when determinism is enabled.", "Random ops"),
         ("When determinism is enabled, random ops must have a seed specified.", "random ops"),
         ("NVTE_ALLOW_NONDETERMINISTIC_ALGO=0 leaves no backend", "an operation"),
+        (
+            "Deterministic backward for flex_attention with block_mask and BACKEND='FLASH' requires SM100+ (compute",
+            "flex_attention",
+        ),
     ],
 )
 def test_what_the_frameworks_say_is_understood(text: str, named: str) -> None:
-    """As in torch 2.7.1 (aten/src/ATen/Context.cpp) and TensorFlow 2.20 (strings of its libraries)."""
+    """As in torch 2.7.1 and 2.14.1 (aten/src/ATen/Context.cpp) and TensorFlow 2.20 (strings of its libraries)."""
     line = remedy.advice(RuntimeError(text))
     assert line and named in line and "SEEDBED_MODE=warn" in line
+
+
+def test_what_would_time_kernels_has_its_own_advice() -> None:
+    """Mode warn would refuse it too. As in torch 2.14.1, _inductor/runtime/benchmarking.py."""
+    line = remedy.advice(RuntimeError("In the deterministic mode of Inductor, we will avoid those\n    benchmarkings"))
+    assert "TORCHINDUCTOR_BENCHMARK_FUSION" in line
+    assert "SEEDBED_MODE=off" in line and "SEEDBED_MODE=warn" not in line
 
 
 def test_the_operation_is_the_name_alone_where_other_words_precede_it() -> None:

@@ -49,6 +49,7 @@ def test_an_image_of_each_framework_gets_its_own_variables_and_the_shared_ones()
         ("NCCL_NVLS_ENABLE", "0"),
     }
     assert torch.keys() - tensorflow.keys() == {
+        "TORCHINDUCTOR_DETERMINISTIC",
         "TORCHINDUCTOR_SHAPE_PADDING",
         "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK",
         "FLASH_ATTENTION_DETERMINISTIC",
