@@ -24,8 +24,9 @@ from builder.smoke import programs
 
 FIELD = "/field"
 IMAGES = sorted(image.name for image in models.load(paths.IMAGES).select((), default=True))
-"""Those that `make images` builds."""
-
+"""Those of `make images`. Another one of the same framework can be tested in the place of one of them (INSTEAD)."""
+INSTEAD = dict(pair.split("=") for pair in os.environ.get("SEEDBED_TEST_INSTEAD", "").split())
+"""`SEEDBED_TEST_INSTEAD=pytorch=pytorch-cuda13` tests that image wherever a test says `pytorch`."""
 
 RAN_BEFORE = pytest.StashKey[bool]()
 
@@ -58,7 +59,7 @@ def real() -> Catalog:
 
 @pytest.fixture(scope="session")
 def recipe_of(real) -> Callable[[str], Recipe]:
-    return cache(lambda name: recipes.resolve(real, real.image(name)))
+    return cache(lambda name: recipes.resolve(real, real.image(INSTEAD.get(name, name))))
 
 
 @pytest.fixture(scope="session")

@@ -47,11 +47,12 @@ def test_without_the_setting_they_start_from_a_guess_of_the_processors(differing
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_portable_training_has_its_golden_bits_and_they_are_not_those_of_the_default(
-    record_of, docker, real, name: str
+    record_of, docker, recipe_of, name: str
 ) -> None:
-    file = f"images/{name}/{GOLDEN_FILE}"
-    training = ["python", f"examples/{real.image(name).example}", "--epochs", "1"]
-    known = paths.IMAGES / name / GOLDEN_FILE
+    image = recipe_of(name).image
+    file = f"images/{image.name}/{GOLDEN_FILE}"
+    training = ["python", f"examples/{image.example}", "--epochs", "1"]
+    known = image.folder / GOLDEN_FILE
     files = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": known}
 
     def checked(known: dict[str, object] = files) -> int:

@@ -8,10 +8,10 @@ from tests.image.conftest import IMAGES
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_every_program_was_run_and_repeats(name, real, record_of):
+def test_every_program_was_run_and_repeats(name, recipe_of, record_of):
     assert record_of(name).full, "run make images SMOKE=--full"
     outcomes = {result.check: result.outcome for result in record_of(name).smoke}
-    for script in programs.of(real.image(name)).scripts:
+    for script in programs.of(recipe_of(name).image).scripts:
         assert outcomes[f"{checks.CLAIM}{checks.title_of(script)}"] == "passed"
 
 

@@ -59,10 +59,10 @@ Resume = Callable[[Training, dict[str, str]], Finished]
 
 
 @pytest.fixture(scope="session")
-def with_packages(real, recipe_of, record_of, docker) -> Iterator[Callable]:
+def with_packages(recipe_of, record_of, docker) -> Iterator[Callable]:
     """A container of the PyTorch image with transformers and Lightning."""
-    image = real.image("pytorch")
-    with programs.installed(docker, record_of("pytorch").digest, locks.of(image), recipe_of("pytorch").wheels) as made:
+    recipe, digest = recipe_of("pytorch"), record_of("pytorch").digest
+    with programs.installed(docker, digest, locks.of(recipe.image), recipe.wheels) as made:
         yield made
 
 

@@ -123,6 +123,7 @@ ELSEWHERE = {
     "OMP_DYNAMIC": "GNU's OpenMP, which both images have, keeps to FALSE by itself: tested below with the opposite",
     "TF_DETERMINISTIC_OPS": "tested below, without the hook, which makes the call of the same effect",
     "XLA_FLAGS": "its flag is for GPUs only; that it joins flags of your own is tested in tests/unit",
+    "TORCHINDUCTOR_DETERMINISTIC": "not every torch knows it: tested below",
 }
 
 
@@ -226,6 +227,25 @@ from tensorflow.python.framework import config
 print(config.is_op_determinism_enabled())"""
     assert output("tensorflow", code, "-S") == "True\n"
     assert output("tensorflow", code, "-S", **OFF) == "False\n"
+
+
+COMPILER = """
+import threading
+from torch._inductor import config
+threading.Thread(target=lambda: print(getattr(config, "deterministic", "unknown"))).start()
+"""
+
+
+def test_torch_compile_is_deterministic_in_every_thread_and_info_says_so_if_it_can_be(output, containers) -> None:
+    """torch keeps this setting for each thread: what use_deterministic_algorithms sets, other threads do not see."""
+    found = output("pytorch", COMPILER).strip()
+    told = containers["pytorch"].run([ENTRYPOINT[-1], "seedbed", "info"]).stdout
+    assert ("TORCHINDUCTOR_DETERMINISTIC" in told) == (found != "unknown")
+    if found == "unknown":
+        pytest.skip("this torch.compile has no deterministic mode")
+    assert found == "True"
+    by_torch_alone = "import torch; torch.use_deterministic_algorithms(True)\n" + COMPILER
+    assert output("pytorch", by_torch_alone, **OFF).strip() == "False"
 
 
 def test_torch_fills_fresh_memory_where_one_asks_for_it(output) -> None:

@@ -18,9 +18,11 @@ def image_of(job: dict) -> str:
     return job["image"].partition(":-")[2].rstrip("}")
 
 
-def test_every_image_has_a_job_on_the_cpu_and_one_on_gpus():
+def test_every_example_has_a_job_on_the_cpu_and_one_on_gpus():
+    """Images with one example share its jobs: SEEDBED_PYTORCH and the like name the image."""
     images = models.load(IMAGES).images
-    assert JOBS.keys() == {f"{name}{suffix}" for name in images for suffix in ("", "-gpu")}
+    assert JOBS.keys() == {f"{name}{suffix}" for name in images if name in JOBS for suffix in ("", "-gpu")}
+    assert {image.example for image in images.values()} == {images[name].example for name in images if name in JOBS}
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -72,6 +72,17 @@ LIBRARIES: dict[str, tuple[str, Callable[[ctypes.CDLL], Version]]] = {
     "nvidia-cusolver-cu12": ("libcusolver.so.11", lambda library: properties(library.cusolverGetProperty)),
     "nvidia-cusparselt-cu12": ("libcusparseLt.so.0", lambda library: properties(library.cusparseLtGetProperty)),
     "nvidia-nccl-cu12": ("libnccl.so.2", nccl),
+    "nvidia-cuda-runtime": ("libcudart.so.13", runtime),
+    "nvidia-cuda-nvrtc": ("libnvrtc.so.13", lambda library: filled(library.nvrtcVersion, count=2)),
+    "nvidia-nvjitlink": ("libnvJitLink.so.13", lambda library: filled(library.nvJitLinkVersion, count=2)),
+    "nvidia-cublas": ("libcublas.so.13", lambda library: properties(library.cublasGetProperty)),
+    "nvidia-cudnn-cu13": ("libcudnn.so.9", lambda library: properties(library.cudnnGetProperty)),
+    "nvidia-cufft": ("libcufft.so.12", lambda library: properties(library.cufftGetProperty)),
+    "nvidia-curand": ("libcurand.so.10", lambda library: properties(library.curandGetProperty)),
+    "nvidia-cusparse": ("libcusparse.so.12", lambda library: properties(library.cusparseGetProperty)),
+    "nvidia-cusolver": ("libcusolver.so.12", lambda library: properties(library.cusolverGetProperty)),
+    "nvidia-cusparselt-cu13": ("libcusparseLt.so.0", lambda library: properties(library.cusparseLtGetProperty)),
+    "nvidia-nccl-cu13": ("libnccl.so.2", nccl),
 }
 
 if __name__ == "__main__":

@@ -21,14 +21,15 @@ def main() -> None:
     image = json.loads(IMAGE.read_text())
     locked = image["versions"]
     build = f"+cu{image['cuda'].replace('.', '')}"
+    line = f"cu{image['cuda'].partition('.')[0]}"  # what wheels for one major version of CUDA have in their name
     compare("Python", image["python"], platform.python_version())
     for package in (torch, torchvision, torchaudio):
         compare(package.__name__, locked[package.__name__] + build, package.__version__)
     compare("CUDA as compiled", image["cuda"], torch.version.cuda)
     compare("cuDNN as compiled", image["cudnn"], dotted(torch._C._cudnn.getCompileVersion()))
     compiled_for(image["gpus"], torch._C._cuda_getArchFlags())
-    compare("cuDNN as loaded", locked["nvidia-cudnn-cu12"], dotted(torch._C._cudnn.getRuntimeVersion()))
-    compare("NCCL as loaded", locked["nvidia-nccl-cu12"], dotted(torch.cuda.nccl.version()))
+    compare("cuDNN as loaded", locked[f"nvidia-cudnn-{line}"], dotted(torch._C._cudnn.getRuntimeVersion()))
+    compare("NCCL as loaded", locked[f"nvidia-nccl-{line}"], dotted(torch.cuda.nccl.version()))
     come_from_wheels(set(CUDA_LIBRARY.findall(Path("/proc/self/maps").read_text())))
 
 

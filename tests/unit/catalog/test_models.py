@@ -31,6 +31,7 @@ def test_the_real_catalog_is_sound():
     images = models.load(paths.IMAGES).images
     assert images["pytorch"].full_tag == "2.7.1-cuda12.6-cudnn9-py311"
     assert images["pytorch"].end_of_life.date == date(2026, 4, 23)
+    assert images["pytorch-cuda13"].full_tag == "2.14.1-cuda13.0-cudnn9-py311"
     assert images["tensorflow"].full_tag == "2.20.0-cuda12.6-cudnn9-py311"
 
 

@@ -10,6 +10,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from builder.catalog import models
+from builder.lock import requirements
 from builder.paths import IMAGES
 from builder.smoke import smoke
 
@@ -120,6 +122,14 @@ def test_a_library_that_is_not_of_the_locked_version_is_refused_and_named(load, 
     check()
     with pytest.raises(SystemExit, match=r"libc.so.6 says it is 12.6; the lock says nvidia-x 12.60.1"):
         check(**{"nvidia-x": "12.60.1"})
+
+
+@pytest.mark.parametrize("image", ["pytorch", "pytorch-cuda13"])
+def test_the_libraries_of_each_line_of_cuda_are_known(image, load):
+    """Eleven: those that a program may load, and that can be asked for their version."""
+    known = load(f"{image}/smoke/cuda.py").LIBRARIES
+    lock = requirements.read(models.load(IMAGES).image(image))
+    assert sum(wheel.name in known for wheel in lock.wheels) == 11
 
 
 def test_an_image_whose_wheels_are_unknown_does_not_pass_unseen(load, monkeypatch, tmp_path):
