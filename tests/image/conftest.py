@@ -92,14 +92,14 @@ class Field:
 
 
 @pytest.fixture(scope="session")
-def field(real, recipe_of, record_of, docker) -> Iterator[Callable[[str], Field]]:
+def field(recipe_of, record_of, docker) -> Iterator[Callable[[str], Field]]:
     """`field("pytorch")`: one container for the whole session, made when the first test asks for it."""
     started: dict[str, Field] = {}
     with ExitStack() as containers:
 
         def field(name: str) -> Field:
             if name not in started:
-                cases, wheels = field_cases(real.image(name)), recipe_of(name).wheels
+                cases, wheels = field_cases(recipe_of(name).image), recipe_of(name).wheels
                 installed = programs.installed(docker, record_of(name).digest, cases, wheels, FIELD, shm_size="256m")
                 started[name] = Field(containers.enter_context(installed))
             return started[name]
