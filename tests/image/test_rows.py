@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
 import pytest
 from seedbed.environment import concerns
@@ -138,22 +139,22 @@ def cases(rows: dict[str, str] | dict[str, tuple[str, str, str]]) -> list:
 
 
 @pytest.fixture(scope="module")
-def containers(record_of, docker) -> Iterator[dict[str, Running]]:
-    """One container of each image, to run code in."""
+def container(record_of, docker) -> Iterator[Callable[[str], Running]]:
+    """One container of each image that a test is for, to run code in."""
     with ExitStack() as stack:
-        digests = {name: record_of(name).digest for name in IMAGES}
-        yield {name: stack.enter_context(docker.started(digests[name], ["sleep", "infinity"])) for name in IMAGES}
+        idle = ["sleep", "infinity"]
+        yield cache(lambda name: stack.enter_context(docker.started(record_of(name).digest, idle)))
 
 
 @pytest.fixture
-def output(containers) -> Callable[..., str]:
+def output(container) -> Callable[..., str]:
     """What a fresh Python prints, behind the entrypoint, with these variables; it has to succeed."""
 
     def output(name: str, code: str, *flags: str, **variables: str) -> str:
         # In a file, which the processes that multiprocessing spawns read once more.
         python = f"{ENTRYPOINT[-1]} env python {' '.join(flags)}"  # env: the entrypoint refuses python -S
         script = f"printf %s {shlex.quote(code)} >/tmp/snippet.py; exec {python} /tmp/snippet.py"
-        done = containers[name].run(["sh", "-c", script], environment=variables)
+        done = container(name).run(["sh", "-c", script], environment=variables)
         assert done.status == 0, done.stderr
         return done.stdout
 
@@ -236,10 +237,10 @@ threading.Thread(target=lambda: print(getattr(config, "deterministic", "unknown"
 """
 
 
-def test_torch_compile_is_deterministic_in_every_thread_and_info_says_so_if_it_can_be(output, containers) -> None:
+def test_torch_compile_is_deterministic_in_every_thread_and_info_says_so_if_it_can_be(output, container) -> None:
     """torch keeps this setting for each thread: what use_deterministic_algorithms sets, other threads do not see."""
     found = output("pytorch", COMPILER).strip()
-    told = containers["pytorch"].run([ENTRYPOINT[-1], "seedbed", "info"]).stdout
+    told = container("pytorch").run([ENTRYPOINT[-1], "seedbed", "info"]).stdout
     assert ("TORCHINDUCTOR_DETERMINISTIC" in told) == (found != "unknown")
     if found == "unknown":
         pytest.skip("this torch.compile has no deterministic mode")

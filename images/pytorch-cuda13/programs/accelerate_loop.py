@@ -1,0 +1,1 @@
+../../pytorch/programs/accelerate_loop.py

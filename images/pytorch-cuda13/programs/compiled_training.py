@@ -1,0 +1,1 @@
+../../pytorch/programs/compiled_training.py

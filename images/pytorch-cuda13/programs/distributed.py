@@ -1,0 +1,1 @@
+../../pytorch/programs/distributed.py

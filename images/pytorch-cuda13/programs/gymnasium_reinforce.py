@@ -1,0 +1,1 @@
+../../pytorch/programs/gymnasium_reinforce.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/lightning_fit.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/loader_spawn.py

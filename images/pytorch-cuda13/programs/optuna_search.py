@@ -1,0 +1,1 @@
+../../pytorch/programs/optuna_search.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/scikit_learn.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/timm_augmented.py

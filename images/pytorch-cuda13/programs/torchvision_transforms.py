@@ -1,0 +1,1 @@
+../../pytorch/programs/torchvision_transforms.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/transformers_trainer.py

@@ -1,0 +1,1 @@
+../../pytorch/programs/word_set.py

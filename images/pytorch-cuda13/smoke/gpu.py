@@ -1,0 +1,1 @@
+../../pytorch/smoke/gpu.py
