@@ -151,11 +151,11 @@ def test_torch_compile_works_for_every_user(run, options: dict) -> None:
 
 
 @every_image
-def test_seedbed_info_tells_programs_what_is_in_force(run, name: str) -> None:
+def test_seedbed_info_tells_programs_what_is_in_force(run, recipe_of, name: str) -> None:
     asked = run(name, ["seedbed", "info", "--json"])
     said = json.loads(asked.stdout)
     assert (asked.status, said["holds"], said["mode"], said["seed"]) == (0, True, "strict", 42)
-    assert said["image"]["name"] == name
+    assert said["image"]["name"] == recipe_of(name).name
 
 
 @every_image
