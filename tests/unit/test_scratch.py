@@ -75,7 +75,7 @@ from builder.debian import archive as debian
 from builder.engine import client as engine
 from builder.image import buildx
 from builder.image.recipe import resolve
-from builder.lock import requirements as lock
+from builder.lock import index
 from builder.layers import wheels
 from builder.lock.index import Pin
 from builder.oci.store import Descriptor, Layer, Store
@@ -94,7 +94,7 @@ def wheel():
     wheels.download(Pin("sprout", "1.0", "0" * 64), "3.11")
 
 def resolution():
-    lock.resolve(image, [], "2026-11-20T00:00:00Z")
+    index.resolve(image.requirements_path, image.python, [], "2026-11-20T00:00:00Z")
 
 def packages():
     debian.Archive.__init__ = lambda self, *arguments, **options: setattr(self, "directory", paths.cache())
