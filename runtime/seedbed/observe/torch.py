@@ -1,9 +1,11 @@
 """torch: when a step of a training begins and ends, and what is in it: hooked once, and told to all who subscribe.
 
 A step is one `backward()` with what led to it, and the optimizer's step if one follows. A loss that no optimizer has
-followed ends at the next batch, call of a model or `backward()`: gradients may be accumulated over several.
+followed ends at the next batch, call of a model or `backward()`, or with the process: gradients may be accumulated over
+several.
 """
 
+import atexit
 import functools
 import os
 import threading
@@ -40,6 +42,7 @@ def hook() -> None:
     torch.autograd.backward = watched(torch.autograd.backward)
     after(dataloader._BaseDataLoaderIter, "__next__", after_batch)
     os.register_at_fork(after_in_child=here.begin)
+    atexit.register(end_pending)
 
 
 class Here(threading.local):
