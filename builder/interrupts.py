@@ -6,10 +6,12 @@ Standard library only: build.py asks for it before anything else.
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
 
+waiting: list[int] = []  # signals that came while something was in `later`
+blocks = 0  # how many things are
 told_by_command = False  # from when on `builder.cli` says that a signal came; before, nobody else does
 
 
@@ -28,7 +30,23 @@ def handle() -> None:
             signal.signal(number, interrupt)
 
 
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+@contextmanager
+def later() -> Iterator[None]:
+    """Signals that come meanwhile are handled afterwards: what is begun here would be left half done."""
+    global blocks
+    blocks += 1
+    try:
+        yield
+    finally:
+        blocks -= 1
+        if waiting and not blocks:
+            os.kill(os.getpid(), waiting[0])
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    if blocks:
+        waiting.append(number)
+        return
     # Not imported here: that takes a while, in which no signal is handled yet.
     active_children = getattr(sys.modules.get("multiprocessing"), "active_children", tuple)
     for process in active_children():  # a pool of processes would be waited for until its tasks are done

@@ -18,7 +18,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import chain
 
-from builder import files
+from builder import files, interrupts
 from builder.errors import SeedbedError
 from builder.layers.install import InstalledFile, Target, Wheel, installed_files
 from builder.oci.store import Layer, Store
@@ -152,7 +152,9 @@ def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterat
     sys.warnoptions.append("ignore:resource_tracker")  # it would tell whoever interrupts a build of semaphores
     with ProcessPoolExecutor(min(len(tasks), processes), spawn, end_with_parent) as pool:
         try:
-            for done in as_completed([pool.submit(task) for task in tasks]):
+            with interrupts.later():  # a worker that is half started would end with a traceback
+                submitted = [pool.submit(task) for task in tasks]
+            for done in as_completed(submitted):
                 yield done.result()
         except BrokenProcessPool:
             raise SeedbedError(

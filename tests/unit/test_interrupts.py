@@ -41,6 +41,17 @@ def test_a_signal_is_one_line_and_128_with_its_number(waiting, number):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+def test_what_may_not_be_left_half_done_is_done_before_the_signal_counts(number):
+    code = (
+        f"{IMPORT}\nwith interrupts.later():\n with interrupts.later(): os.kill(os.getpid(), {number})\n print('done')"
+    )
+    code += "\nprint('too far')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + number, "done\n")
+    assert done.stderr == f"seedbed: interrupted ({number.name})\n"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_while_build_py_is_starting_is_the_same_line(number):
     """Control: Python's own way with Ctrl-C is a traceback of whatever it was importing."""
     code = f"{IMPORT}; os.kill(os.getpid(), {number})"
