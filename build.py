@@ -5,9 +5,10 @@ import sys
 
 from builder import interrupts
 
-interrupts.handle()
+if __name__ == "__main__":  # and not a worker that imports this file
+    interrupts.handle()
 
-from builder import environment  # noqa: E402
+from builder import environment
 
 if "smoke" in sys.argv and "--host" in sys.argv:  # has to work where no package can be fetched
     environment.refuse_an_old_python()

@@ -32,12 +32,17 @@ def handle() -> None:
 
 @contextmanager
 def later() -> Iterator[None]:
-    """Signals that come meanwhile are handled afterwards: what is begun here would be left half done."""
+    """Signals that come meanwhile are handled afterwards: what is begun here would be left half done.
+
+    A process that is started here never hears of a terminal's Ctrl-C, or of its end: we do, and end it.
+    """
     global blocks
     blocks += 1
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         blocks -= 1
         if waiting and not blocks:
             os.kill(os.getpid(), waiting[0])
