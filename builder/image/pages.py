@@ -1,6 +1,6 @@
 """Pages about images: docs/images/NAME.md, and the table in README.md. Pure text from the catalog, like Dockerfiles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +78,18 @@ def page(recipe: Recipe, recipes: Sequence[Recipe]) -> str:
 
 def readme(text: str, recipes: Sequence[Recipe]) -> str:
     """README.md with the table between its marks made anew."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SeedbedError(
-            f"README.md: expected the lines {BEGIN.strip()} and {END.strip()} around the table of images"
-        )
-    table = template(TABLE, {"rows": [row(recipe) for recipe in recipes]})
-    return f"{before}{BEGIN}{table}{END}{after}"
+    return with_table(
+        text, BEGIN, lambda _: template(TABLE, {"rows": [row(recipe) for recipe in recipes]}), "README.md"
+    )
+
+
+def with_table(text: str, begin: str, table: Callable[[str], str], file: str) -> str:
+    """The text of the file with what stands between its marks replaced by what `table` makes of it."""
+    before, found, rest = text.partition(begin)
+    old, end, after = rest.partition(END)
+    if not (found and end):
+        raise SeedbedError(f"{file}: expected the lines {begin.strip()} and {END.strip()} around the table")
+    return f"{before}{begin}{table(old)}{END}{after}"
 
 
 def row(recipe: Recipe) -> dict[str, object]:

@@ -8,12 +8,13 @@ from builder import files, paths
 from builder.catalog import models
 from builder.errors import SeedbedError
 from builder.image import build
+from builder.image import pages as image_pages
 from builder.image.recipe import resolve
 from builder.image.record import SmokeResult
 from builder.smoke.checks import CLAIM
 
 PROGRAMS = paths.ROOT / "docs" / "programs.md"
-BEGIN, END = "<!-- table: programs -->\n", "<!-- end -->\n"
+BEGIN = "<!-- table: programs -->\n"
 HEAD = [
     "| image | program | repeats | differs under another seed | differs with Seedbed disabled |",
     "| --- | --- | --- | --- | --- |",
@@ -32,14 +33,15 @@ def main() -> None:
 
 def with_table(page: str, results: Mapping[str, Iterable[SmokeResult]]) -> str:
     """The page with the rows of these images, by their names, made anew; those of other images stay."""
-    before, _, rest = page.partition(BEGIN)
-    table, _, after = rest.partition(END)
-    rows: dict[str, list[str]] = {}
-    for line in table.splitlines()[len(HEAD) :]:
-        rows.setdefault(line.split("|")[1].strip(), []).append(line)
-    rows |= {name: [row(name, result) for result in of if tests_program(result)] for name, of in results.items()}
-    lines = "".join(f"{line}\n" for line in [*HEAD, *chain.from_iterable(rows.values())])
-    return f"{before}{BEGIN}{lines}{END}{after}"
+
+    def table(old: str) -> str:
+        rows: dict[str, list[str]] = {}
+        for line in old.splitlines()[len(HEAD) :]:
+            rows.setdefault(line.split("|")[1].strip(), []).append(line)
+        rows |= {name: [row(name, result) for result in of if tests_program(result)] for name, of in results.items()}
+        return "".join(f"{line}\n" for line in [*HEAD, *chain.from_iterable(rows.values())])
+
+    return image_pages.with_table(page, BEGIN, table, PROGRAMS.name)
 
 
 def tests_program(result: SmokeResult) -> bool:

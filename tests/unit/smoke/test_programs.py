@@ -9,6 +9,7 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError
+from builder.image.pages import END
 from builder.image.record import SmokeResult
 from builder.lock import programs as locks
 from builder.lock import requirements
@@ -94,10 +95,10 @@ def test_the_page_says_what_went_wrong_and_keeps_the_rows_of_other_images():
     ]
     head, old, other = "\n".join(pages.HEAD), "| tiny | old | yes |", "| other | kept | yes |"
     page = pages.with_table(
-        f"before\n{pages.BEGIN}{head}\n{old}\n{other}\n{pages.END}after\n", {"tiny": results, "new": results[:1]}
+        f"before\n{pages.BEGIN}{head}\n{old}\n{other}\n{END}after\n", {"tiny": results, "new": results[:1]}
     )
     assert page.startswith("before\n") and page.endswith("after\n")
-    assert page.split(pages.BEGIN)[1].split(pages.END)[0].splitlines() == [
+    assert page.split(pages.BEGIN)[1].split(END)[0].splitlines() == [
         *pages.HEAD,
         "| tiny | one | yes | yes | yes |",
         "| tiny | two | failed: it varies | | |",
