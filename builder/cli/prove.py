@@ -62,25 +62,33 @@ def verify_(root: Path, images: Sequence[str], default: bool, against: str | Non
     if (against or as_json) and len(images) != 1:
         raise UsageError(f"{'--against' if against else '--json'}: name one image, for it is about one")
     recipes = resolve_all(root, images, default=default)
-    differing, ended = [], None
+    differing = []
     with workplace(root, (recipe.base for recipe in recipes)) as place:
+        if isinstance(place, There):
+            options = [*(["--vary"] if vary else []), *(["--json"] if as_json else [])]
+            verify_there(place, [recipe.name for recipe in recipes], against, options)
+            return
         for recipe in recipes:
-            if isinstance(place, There):
-                try:
-                    place.verify(recipe.name, against, *(["--vary"] if vary else []), *(["--json"] if as_json else []))
-                except EndedThere as error:
-                    ended = error
-                continue
             verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
             if as_json:
                 print_json(verdict.to_json())
             else:
                 verify.print_verdict(verdict)
             differing += [] if verdict.comparison.equal else [recipe.name]
-    if ended:
-        raise ended
     if differing:
         raise SeedbedError(f"{', '.join(differing)}: the rebuild has a different digest, see above")
+
+
+def verify_there(place: There, images: Sequence[str], against: str | None, options: Sequence[str]) -> None:
+    """Every image, whatever became of those before it; raises the last failure."""
+    ended = None
+    for image in images:
+        try:
+            place.verify(image, against, *options)
+        except EndedThere as error:
+            ended = error
+    if ended:
+        raise ended
 
 
 @click.command("diff", cls=Verb, example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")

@@ -237,9 +237,9 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False) -> Record
     with programs.installed(engine, loaded, of(image), recipe.wheels) as container:
         subject = Subject(engine, loaded, image, recipe.wheels, gpu, container)
         results = {result.check: result for result in run(subject, checks_of(image, full))}
-    found = {result.check: result for result in built.smoke} | results
-    known = tuple(found[name] for name in checks_of(image) if name in found)
-    tested = built.model_copy(update={"smoke": known, "full": len(known) == len(checks_of(image))})
+    found, every = {result.check: result for result in built.smoke} | results, checks_of(image)
+    known = tuple(found[name] for name in every if name in found)
+    tested = built.model_copy(update={"smoke": known, "full": len(known) == len(every)})
     if tested.tested:
         for tag in (tags := tags_of(image, built)):
             engine.tag(loaded, tag)
