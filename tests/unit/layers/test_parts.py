@@ -561,6 +561,14 @@ def test_workers_end_without_a_word_with_a_process_that_is_killed(tmp_path):
     assert (tmp_path / "said").read_text() == ""
 
 
+def test_workers_do_not_hear_a_terminals_ctrl_c_which_the_build_does():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    blocked = list(layers._in_parallel([partial(signal.pthread_sigmask, signal.SIG_BLOCK, [])] * 2, 2))
+    assert len(blocked) == 2
+    assert all({signal.SIGINT, signal.SIGHUP} <= mask and signal.SIGTERM not in mask for mask in blocked)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
 def running(group: int) -> list[str]:
     """The processes of a process group, but for those that only nobody has asked for their status."""
     listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout

@@ -1,5 +1,6 @@
 """What smoke tests conclude, on an engine that answers as told: no tag without every check passed."""
 
+import os
 import threading
 from dataclasses import replace
 
@@ -135,6 +136,12 @@ def test_the_quick_checks_are_all_but_programs_that_the_catalog_does_not_name():
         left_out = [name for name in full if name not in quick]
         assert all(name.startswith(checks.CLAIM) for name in left_out)
         assert 2 <= sum(name.startswith(checks.CLAIM) for name in quick) < len(left_out)
+
+
+@pytest.mark.parametrize(("cpus", "programs"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
+def test_as_many_programs_run_at_once_as_there_are_cpus_for(monkeypatch, cpus, programs):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cpus)))
+    assert checks.programs_at_once() == programs
 
 
 def test_programs_run_beside_each_other_and_are_told_in_order(subject, monkeypatch):
