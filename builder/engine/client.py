@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from builder import commands, leases, paths
 from builder.credentials import Credentials
@@ -26,6 +26,7 @@ from builder.outcomes import Finished
 from builder.text import one_line
 
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+LISTING_RETRIES = 10
 OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
 
 
@@ -102,12 +103,19 @@ class Engine:
         """The first of these by which the engine knows an image: the older image store knows it by its config's."""
         return next((digest for digest in digests if self.has(digest)), None)
 
+    def summaries(self, name: str | None = None) -> list[dict[str, Any]]:
+        """What the engine lists: all images, or those of a name."""
+        for _ in range(LISTING_RETRIES):
+            with suppress(NotFound):  # the containerd store's whole list, for one image that is deleted meanwhile
+                return list(self.client.api.images(name))
+        return list(self.client.api.images(name))
+
     def forget(self, source: str) -> None:
         """Take away the names, `127.0.0.1:PORT/...@sha256:...`, by which images were pulled from this host.
 
         Those that hold `source`; an image that has no other name is deleted, unless a container uses it.
         """
-        for image in self.client.api.images():  # a summary: others delete images meanwhile
+        for image in self.summaries():
             for name in image["RepoDigests"] or ():
                 if name.startswith("127.0.0.1:") and source in name:
                     with suppress(APIError):

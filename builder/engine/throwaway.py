@@ -100,7 +100,7 @@ def clean(engine: Engine, made: Sequence[str] | None = None) -> None:
     Raises SeedbedError if a container still runs.
     """
     engine.sweep()
-    images = [str(image.id) for image in engine.client.images.list(PREPARED)]
+    images = [str(image["Id"]) for image in engine.summaries(PREPARED)]
     try:
         cache = engine.client.volumes.get(volume())
         if made is None:

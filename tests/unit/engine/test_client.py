@@ -10,6 +10,7 @@ from typing import Any
 import docker
 import pytest
 import requests
+from docker.errors import NotFound
 
 from builder import paths
 from builder.engine import client
@@ -87,10 +88,28 @@ def test_names_of_images_that_were_pulled_from_here_are_taken_away_and_no_other(
     removed: list[str] = []
     listed = [{"RepoDigests": names} for names in ([*ours, *others], None, [])]
     client = SimpleNamespace(
-        api=SimpleNamespace(images=lambda: listed), images=SimpleNamespace(remove=removed.append)
+        api=SimpleNamespace(images=lambda name: listed), images=SimpleNamespace(remove=removed.append)
     )  # one that lists is not asked of each image: others delete some meanwhile
     Engine(client, {}, embedded=False).forget("/untested/tiny@")
     assert removed == ours
+
+
+@pytest.mark.parametrize("failures", [0, 1, client.LISTING_RETRIES, client.LISTING_RETRIES + 1])
+def test_a_list_of_images_outlives_the_deletion_of_one_and_no_lasting_failure(failures):
+    answers = iter([*[NotFound("content digest sha256:1: not found")] * failures, [{"Id": "sha256:2"}]])
+
+    def images(_: str | None) -> list[dict[str, str]]:
+        answer = next(answers)
+        if isinstance(answer, NotFound):
+            raise answer
+        return answer
+
+    engine = Engine(SimpleNamespace(api=SimpleNamespace(images=images)), {}, embedded=False)
+    if failures <= client.LISTING_RETRIES:
+        assert engine.summaries() == [{"Id": "sha256:2"}]
+    else:
+        with pytest.raises(NotFound):
+            engine.summaries()
 
 
 @pytest.mark.parametrize(
