@@ -6,9 +6,8 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +19,6 @@ WRITING = ".writing-"
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 OF_DISKS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-NEWBORN = 60  # seconds in which the writer of an empty file may still be about to lock it
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
@@ -40,13 +38,23 @@ def new(folder: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     with in_one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=WRITING, delete=False) as file:
+        with begun(folder) as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
                 os.fchmod(file.fileno(), mode)
                 yield file
             finally:
                 Path(file.name).unlink(missing_ok=True)
+
+
+def begun(folder: Path) -> IO[bytes]:
+    """A new file in `folder`, locked; another one if somebody swept it away before it was."""
+    while True:
+        with ExitStack() as stack:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix=WRITING, delete=False))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                stack.pop_all()
+                return file
 
 
 def sweep(folder: Path) -> None:
@@ -54,9 +62,7 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(f"{WRITING}*"):
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = path.stat()
-            if found.st_size or time.time() - found.st_mtime > NEWBORN:
-                path.unlink()
+            path.unlink()
 
 
 @contextmanager
