@@ -220,6 +220,15 @@ VARIABLES = (
         evidence="openxla/xla PR #12520",
         undone_by="XLA_FLAGS of your own: add this flag to them",
     ),
+    Setting(
+        "NPROC",
+        "jax",
+        strict="{threads}",
+        warn="{threads}",
+        why="on a CPU, XLA has a thread pool of its own, which does not follow OMP_NUM_THREADS",
+        evidence="jaxlib 0.5.3 xla/pjrt/utils.cc, DefaultThreadPoolSize",
+        undone_by="another number",
+    ),
 )
 
 CALLS = (

@@ -123,6 +123,7 @@ NEED_GPU = {
 ELSEWHERE = {
     "OMP_DYNAMIC": "GNU's OpenMP, which both images have, keeps to FALSE by itself: tested below with the opposite",
     "TF_DETERMINISTIC_OPS": "tested below, without the hook, which makes the call of the same effect",
+    "NPROC": "neither image has JAX: tested in images/jax/smoke/threads.py",
     "XLA_FLAGS": "its flag is for GPUs only; that it joins flags of your own is tested in tests/unit",
     "TORCHINDUCTOR_DETERMINISTIC": "not every torch knows it: tested below",
 }

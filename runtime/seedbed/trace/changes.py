@@ -17,7 +17,7 @@ from seedbed.trace import journal
 from seedbed.wrapping import around
 
 ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"), "1"
 )
 START = 1.7e9  # seconds: what a stopped clock shows
 SECONDS_PER_LOOK = 0.001  # by which a stopped clock goes on, or loops that wait for it would never end

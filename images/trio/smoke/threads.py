@@ -1,0 +1,1 @@
+../../jax/smoke/threads.py
