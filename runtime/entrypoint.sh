@@ -233,7 +233,14 @@ announce() {
         warn) line="seed $seed, mode warn (the backward pass of attention is not deterministic), threads $OMP_NUM_THREADS" ;;
         off) line="mode off (nothing is seeded)" ;;
     esac
-    say "$line${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}"
+    image=${SEEDBED_IMAGE+, image $SEEDBED_IMAGE}
+    ! past_end_of_life || image="$image (end of life since $SEEDBED_END_OF_LIFE)"
+    say "$line$image"
+}
+
+past_end_of_life() {
+    ends=$(printf '%s' "${SEEDBED_END_OF_LIFE:-9999-12-31}" | tr -d -)
+    [ "$(date -u +%Y%m%d)" -gt "$ends" ] 2>/dev/null
 }
 
 is_seed() {

@@ -41,10 +41,14 @@ EXAMPLE = (
 
 
 class EndOfLife(Strict):
-    """When this version of the framework reached end of life."""
+    """When this version of the framework reached end of life, or will."""
 
     date: date
     note: Text
+
+    @property
+    def passed(self) -> bool:
+        return datetime.now(UTC).date() > self.date
 
 
 class SizeBudget(Strict):
@@ -139,6 +143,10 @@ class Image(Located):
         if own := [name for name in labels if name.startswith("io.seedbed.")]:
             raise ValueError(f"expected labels of your own, found {own[0]!r}, which Seedbed sets")
         return labels
+
+    @property
+    def past_end_of_life(self) -> EndOfLife | None:
+        return self.end_of_life if self.end_of_life and self.end_of_life.passed else None
 
     @property
     def programs_folder(self) -> Path:

@@ -136,6 +136,8 @@ def build_(
     differing = []
     with workplace(root, (each.base for each in recipes)) as place:
         for each in recipes:
+            if (ended := each.image.past_end_of_life) and not isinstance(place, There):
+                log.info(f"{each.name}: end of life since {ended.date}: {ended.note}")
             built = place.build_and_load(each, options)
             if record:
                 digest.write(each, built)

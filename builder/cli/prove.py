@@ -108,9 +108,10 @@ def diff_(first: str, second: str, as_json: bool) -> None:
 
 @click.command("push", cls=Verb, example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
 @default_images
+@click.option("--past-end-of-life", is_flag=True, help="Push also what is past its end of life.")
 @click.pass_obj
 @cleaning.in_use()
-def push_(root: Path, images: Sequence[str], default: bool) -> None:
+def push_(root: Path, images: Sequence[str], default: bool, past_end_of_life: bool) -> None:
     """Push images to SEEDBED_REPOSITORY; those that have not passed `smoke --full` get no tag.
 
     Without IMAGE: the default images.
@@ -120,7 +121,8 @@ def push_(root: Path, images: Sequence[str], default: bool) -> None:
         for recipe in recipes:
             if built := build.find(recipe):
                 place.bring(built)
-            print_line(push.push(recipe, client.logins(client.running())))
+            logins = client.logins(client.running())
+            print_line(push.push(recipe, logins, past_end_of_life=past_end_of_life))
 
 
 VERBS = (smoke_, verify_, diff_, push_)

@@ -128,6 +128,8 @@ def environment(image: Image) -> dict[str, str]:
         "CURL_CA_BUNDLE": CERTIFICATES,
         "SEEDBED_IMAGE": f"{image.name} {image.full_tag}",
     }
+    if image.end_of_life:
+        usable["SEEDBED_END_OF_LIFE"] = image.end_of_life.date.isoformat()
     if image.cuda:
         usable |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
     return usable | baked_environment(image.frameworks) | image.environment

@@ -34,6 +34,7 @@ def facts(image: Image) -> dict[str, Any]:
         "default": image.default,
         "gpus": list(image.gpus),
         "end_of_life": image.end_of_life.date.isoformat() if image.end_of_life else None,
+        "past_end_of_life": image.past_end_of_life is not None,
     }
 
 
@@ -68,6 +69,8 @@ def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
         for result in summary.get("smoke", ()):
             if result["outcome"] != "passed":
                 print_line(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
+        if summary.get("past_end_of_life"):
+            print_line(f"{name}: end of life since {summary['end_of_life']}")
         for moved in summary.get("moved", ()):
             print_line(f"{name}: unlocked: {moved}")
 

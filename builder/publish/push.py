@@ -20,15 +20,18 @@ from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Descriptor
 log = logging.getLogger(__name__)
 
 
-def push(recipe: Recipe, logins: Path | None) -> str:
+def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False) -> str:
     """Push the image to its repository, and return its name there, with its digest.
 
     `logins` is the file in which Docker's client keeps its logins; None: where it does for this user. Layers that the
     store lacks are assembled first. Raises SeedbedError if the image would not hold exactly what is locked, if it is
-    not the one that was tested, and if a tag names another image by now.
+    not the one that was tested, if a tag names another image by now, and past its end of life unless that is allowed.
     """
     if "SEEDBED_REPOSITORY" not in os.environ:
         raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
+    if (ended := recipe.image.past_end_of_life) and not past_end_of_life:
+        remedy = "To push it all the same, add --past-end-of-life"
+        raise SeedbedError(f"{recipe.name}: end of life since {ended.date}: {ended.note} {remedy}")
     dockerfile.check(recipe)
     image = image_of(recipe)
     tags = tags_of(recipe, image)

@@ -64,3 +64,13 @@ def test_where_to_push_has_to_be_said(recipe, monkeypatch):
     monkeypatch.delenv("SEEDBED_REPOSITORY", raising=False)
     with pytest.raises(UsageError, match="set SEEDBED_REPOSITORY"):
         publish.push(recipe, None)
+
+
+def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(cache, repository, edit, resolve):
+    edit("tiny/image.yaml", "tag:", "end_of_life: {date: 2026-04-23, note: It is over.}\ntag:")
+    old = resolve()
+    dockerfile.write(old)
+    with pytest.raises(SeedbedError, match=r"^tiny: end of life since 2026-04-23: It is over\. .* add --past-end"):
+        publish.push(old, None)
+    name, _, digest = publish.push(old, None, past_end_of_life=True).partition("@")
+    assert Repository.of(name).digest(digest) == digest

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def announce(environ: dict[str, str]) -> None:
         "off": "mode off (nothing is seeded)",
     }[mode]
     image = f", image {environ['SEEDBED_IMAGE']}" if "SEEDBED_IMAGE" in environ else ""
+    ended = environ.get("SEEDBED_END_OF_LIFE", "")
+    if ended and time.strftime("%Y-%m-%d", time.gmtime()) > ended:
+        image += f" (end of life since {ended})"
     terminal.log(f"{line}{image}")
 
 

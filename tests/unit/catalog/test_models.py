@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -33,6 +33,15 @@ def test_the_real_catalog_is_sound():
     assert images["pytorch"].end_of_life.date == date(2026, 4, 23)
     assert images["pytorch-cuda13"].full_tag == "2.14.1-cuda13.0-cudnn9-py311"
     assert images["tensorflow"].full_tag == "2.20.0-cuda12.6-cudnn9-py311"
+
+
+@pytest.mark.parametrize(("days", "passed"), [(-1, True), (0, False), (1, False)])
+def test_an_image_is_past_its_end_of_life_from_the_day_after(edit, load, days, passed):
+    assert load().image("tiny").past_end_of_life is None
+    end = datetime.now(UTC).date() + timedelta(days)
+    edit(YAML, "title: Tiny", f"end_of_life: {{date: {end}, note: It is over.}}\ntitle: Tiny")
+    image = load().image("tiny")
+    assert image.past_end_of_life == (image.end_of_life if passed else None)
 
 
 def test_models_are_frozen(load):

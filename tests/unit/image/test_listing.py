@@ -34,6 +34,15 @@ def test_what_is_not_built_has_no_bytes():
     assert "own" not in listing.with_own({"a": NOT_BUILT, "b": built(debian=1)})["a"]
 
 
+def test_what_is_past_its_end_of_life_is_named_below_the_table(capsys):
+    ended = {"end_of_life": "2026-04-23", "past_end_of_life": True}
+    listing.print_summaries({"a": built(debian=1) | ended, "b": NOT_BUILT | ended, "c": built(debian=1)})
+    assert [line for line in capsys.readouterr().out.splitlines() if "end of life" in line] == [
+        "a: end of life since 2026-04-23",
+        "b: end of life since 2026-04-23",
+    ]
+
+
 def test_the_table_has_the_column_only_if_it_has_numbers(capsys):
     listing.print_summaries(listing.with_own({"a": built(debian=1_000_000), "b": NOT_BUILT}))
     head, of_a, of_b = capsys.readouterr().out.splitlines()

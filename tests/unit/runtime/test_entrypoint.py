@@ -35,6 +35,14 @@ def test_it_says_seed_mode_threads_and_image_in_one_line_on_stderr(enter) -> Non
     assert done.stdout == "data\n"
 
 
+@pytest.mark.parametrize(
+    ("end", "said"), [("2026-04-23", " (end of life since 2026-04-23)"), ("9999-12-31", ""), ("soon", ""), ("", "")]
+)
+def test_it_says_that_the_image_is_past_its_end_of_life(enter, end: str, said: str) -> None:
+    done = enter("true", SEEDBED_IMAGE="tiny 1.0", OMP_NUM_THREADS="3", SEEDBED_END_OF_LIFE=end)
+    assert done.stderr == f"seedbed: seed 42, mode strict, threads 3, image tiny 1.0{said}\n"
+
+
 def test_warn_says_what_stays_nondeterministic(enter) -> None:
     assert (
         "mode warn (the backward pass of attention is not deterministic)" in enter("true", SEEDBED_MODE="warn").stderr

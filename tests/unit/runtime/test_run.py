@@ -26,6 +26,12 @@ def test_without_options_the_environment_counts(seedbed) -> None:
     assert done.stderr.startswith("seedbed: seed 5, mode strict, threads ")
 
 
+@pytest.mark.parametrize(("end", "said"), [("2026-04-23", " (end of life since 2026-04-23)"), ("9999-12-31", "")])
+def test_it_says_that_the_image_is_past_its_end_of_life(seedbed, end: str, said: str) -> None:
+    done = seedbed("run", "true", SEEDBED_IMAGE="tiny 1.0", SEEDBED_END_OF_LIFE=end)
+    assert done.stderr.endswith(f", image tiny 1.0{said}\n")
+
+
 def test_off_takes_out_what_an_outer_run_has_set(seedbed, python: Path) -> None:
     inner = [python, "-c", SEEDBED, "run", "--mode", "off", "--", "env"]
     left = variables(seedbed("run", "--seed", "7", "--", *inner))
