@@ -110,7 +110,13 @@ def killed(command: str) -> Callable[[Random, int, signal.Signals], Complaints]:
     return act
 
 
+STARTING = ("Fatal Python error: init_", "Failed checking if argv[0] is an import path entry")
+"""What Python says that was interrupted before it came to build.py."""
+
+
 def complaints_about_end(ended: Ended, how: signal.Signals) -> Complaints:
+    if ended.stderr.startswith(STARTING):
+        return
     if ended.status not in ENDINGS[how]:
         yield f"status {ended.status} after {how.name}: {ended.last_line}"
     if "Traceback (most recent call last)" in ended.stderr:
