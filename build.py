@@ -3,10 +3,14 @@
 
 import sys
 
-from builder import interrupts
+try:
+    from builder import interrupts
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":  # and not a worker that imports this file
     interrupts.handle()
+    interrupts.nothing_begun = True
 
 from builder import environment
 
@@ -14,6 +18,7 @@ if "smoke" in sys.argv and "--host" in sys.argv:  # has to work where no package
     environment.refuse_an_old_python()
     from builder.smoke import host
 
+    interrupts.nothing_begun = False
     sys.exit(host.main(sys.argv[1:]))
 
 environment.enter()

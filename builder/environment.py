@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from builder import interrupts
+
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("SEEDBED_VENV") or ROOT / ".venv").absolute()
 PYTHON = HOME / "bin" / "python"
@@ -71,6 +73,7 @@ def make() -> None:
     """Install the locked packages into a fresh environment; ends the process with one line where that fails."""
     from builder import network  # an old Python could not read it
 
+    interrupts.nothing_begun = False
     print("seedbed: preparing .venv from requirements.lock", file=sys.stderr)
     try:
         import venv

@@ -1,7 +1,9 @@
 """SIGINT, SIGTERM and SIGHUP end build.py in order: what it has started is ended, and no traceback is printed.
 
-Standard library only: build.py asks for it before anything else.
+Standard library only, and readable for Python 3.8: build.py asks for it before anything else.
 """
+
+from __future__ import annotations
 
 import os
 import signal
@@ -12,6 +14,7 @@ from types import FrameType
 
 waiting: list[int] = []  # signals that came while something was in `later`
 blocks = 0  # how many things are
+nothing_begun = False  # so that a signal ends the process at once: Python drops exceptions in callbacks of its imports
 told_by_command = False  # from when on `builder.cli` says that a signal came; before, nobody else does
 
 
@@ -60,4 +63,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     if not told_by_command:
         with suppress(OSError):
             os.write(2, f"seedbed: interrupted ({interrupted.signal})\n".encode())
+        if nothing_begun:
+            os._exit(interrupted.code)
     raise interrupted

@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with what comes before the environment, and a lock that asks for nothing."""
     checkout = tmp_path / "a checkout"
     (checkout / "builder").mkdir(parents=True)
-    for name in ("__init__.py", "commands.py", "environment.py", "network.py"):
+    for name in ("__init__.py", "commands.py", "environment.py", "interrupts.py", "network.py"):
         shutil.copy(paths.ROOT / "builder" / name, checkout / "builder")
     (checkout / "build.py").write_text(MAIN)
     (checkout / "requirements.lock").write_text("# nothing\n")
@@ -136,10 +136,19 @@ def test_an_old_python_is_told_so(checkout, arguments):
 
 
 def test_what_comes_before_is_read_by_an_old_python_too():
-    for name in ("build.py", "builder/__init__.py", "builder/environment.py"):
-        ast.parse((paths.ROOT / name).read_text(), feature_version=(3, 8))
+    """It also evaluates annotations, and knows neither `list[int]` nor `X | None`."""
+    for name in ("build.py", "builder/__init__.py", "builder/environment.py", "builder/interrupts.py"):
+        text = (paths.ROOT / name).read_text()
+        tree = ast.parse(text, feature_version=(3, 8))
+        assert "from __future__ import annotations\n" in text or not new_annotations(tree)
+    assert new_annotations(ast.parse("def waiting(for_whom: X | None): pass")), "control"
     with pytest.raises(SyntaxError):
         ast.parse("with (open('a') as a, open('b') as b): pass\nmatch a:\n    case b: pass", feature_version=(3, 8))
+
+
+def new_annotations(tree: ast.AST) -> list[ast.expr]:
+    found = [getattr(node, name, None) for node in ast.walk(tree) for name in ("annotation", "returns")]
+    return [each for each in found if isinstance(each, ast.BinOp | ast.Subscript)]
 
 
 def test_pip_that_fails_is_one_line(checkout, monkeypatch):

@@ -59,6 +59,16 @@ def test_a_signal_while_build_py_is_starting_is_the_same_line(number):
     assert (done.returncode, done.stderr) == (128 + number, f"seedbed: interrupted ({number.name})\n")
 
 
+def test_a_signal_in_a_callback_whose_exceptions_python_drops_ends_build_py_all_the_same():
+    """Python's import machinery has such callbacks. Control: once something is begun, it has to be ended in order."""
+    drops = f"class Dropping:\n def __del__(self): os.kill(os.getpid(), {signal.SIGTERM}); os.getpid()\nDropping()"
+    for begun, ended in ((False, (143, "")), (True, (0, "too far\n"))):
+        code = f"{IMPORT}; interrupts.nothing_begun = {not begun}\n{drops}\nprint('too far')"
+        done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == ended
+        assert done.stderr.startswith("seedbed: interrupted (SIGTERM)\n")
+
+
 def test_what_was_started_is_ended_in_order():
     code = f"{IMPORT}\ntry: os.kill(os.getpid(), signal.SIGTERM)\nfinally: print('ended')"
     done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=False)
