@@ -6,6 +6,7 @@ unseeded: what it draws is compared library by library, in two runs and with a p
 
 import functools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -312,6 +313,9 @@ def obstacle() -> str | None:
 @functools.cache
 def connected() -> Engine:
     return client.connect()
+
+
+os.register_at_fork(after_in_child=connected.cache_clear)  # two processes at one connection take each other's answers
 
 
 def docker(*arguments: str, timeout: int | None = None) -> subprocess.CompletedProcess[str]:
