@@ -4,36 +4,28 @@ Source: OCI distribution specification 1.1, "Push"; distribution's token authent
 """
 
 import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import docker.auth
 import requests
 from docker.errors import DockerException
-from docker.utils.config import find_config_file
-from pydantic_core import from_json
-from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder import network
 from builder.credentials import Credentials, origin
 from builder.errors import SeedbedError, UsageError
-from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Descriptor
-from builder.reading import LARGEST
-
-warnings.filterwarnings("ignore", module="docker.credentials")  # what they warn of is an error here
+from builder.oci.logins import LOOPBACK, login, token_in, token_server
+from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob
+from builder.oci.transport import ONE_ANSWER, TIMEOUT, Bearer, Session, body, well_formed
 
 UPLOADS_AT_ONCE = 4
-CHUNK = 1 << 16  # bytes
 HUB = f"registry-1.{docker.auth.INDEX_NAME}"
 """Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""
 
-LOOPBACK = re.compile(r"(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+)(:[0-9]+)?")
 MANIFEST_TYPES = ", ".join(
     (
         MANIFEST_TYPE,
@@ -43,63 +35,6 @@ MANIFEST_TYPES = ", ".join(
     )
 )
 """What a tag may name; a registry shows only what it is asked for."""
-
-TIMEOUT = (20, 600)
-"""Seconds to connect, and to wait for an answer."""
-
-
-ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False, "stream": True}
-"""How to ask for what is never to be asked of anybody else; `body` reads the answer."""
-
-TOKEN = re.compile("[ -~]+")
-
-
-class Session(requests.Session):
-    """Knows no credentials but those given: none of ~/.netrc's, and after a redirect `auth` decides anew."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = Credentials("", None)
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        prepared_request.headers.pop("Authorization", None)
-        self.auth(prepared_request)
-
-
-@dataclass(frozen=True)
-class Bearer(AuthBase):
-    """A token (RFC 6750)."""
-
-    token: str
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-def well_formed(address: str) -> bool:
-    try:
-        return bool(urlsplit(address))
-    except ValueError:
-        return False
-
-
-def body(answer: requests.Response) -> bytes:
-    """What the answer says, up to 1 MiB of it: some answers never end."""
-    said = b""
-    for chunk in answer.iter_content(CHUNK):
-        said += chunk
-        if len(said) > LARGEST:
-            break
-    return said[:LARGEST]
-
-
-@dataclass(frozen=True)
-class Blob:
-    """What a registry is to hold, and how to read it."""
-
-    descriptor: Descriptor
-    open: Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
@@ -199,49 +134,14 @@ class Repository:
 
     def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
         """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""
-        user = self._login()
+        user = login(self.registry, self.logins)
         if challenge.lower().startswith("basic"):
             return Credentials(origin(self._root()), user)
         asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-        realm = self._token_server(asked.get("realm", ""))
+        realm = token_server(self.registry, asked.get("realm", ""))
         query = {"service": asked.get("service", ""), "scope": f"repository:{self.name}:pull,push"}
         answer = session.get(realm, params=query, auth=Credentials(origin(realm), user), **ONE_ANSWER)
-        return Credentials(origin(self._root()), Bearer(self._token_in(self._expect(200, answer))))
-
-    def _login(self) -> HTTPBasicAuth | None:
-        """What `docker login` has left for this registry; raises SeedbedError if Docker did not write the file."""
-        file = find_config_file(self.logins and str(self.logins))
-        try:
-            if file and not Path(file).is_file():
-                raise ValueError("it is no plain file")
-            login = docker.auth.load_config(file).resolve_authconfig(self.registry) or {}
-            login = {key.lower(): value for key, value in login.items()}
-            return (
-                HTTPBasicAuth(login["username"].encode(), login["password"].encode()) if "username" in login else None
-            )
-        except (DockerException, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            remedy = f"mend it, or delete it and run docker login {self.registry}"
-            raise SeedbedError(
-                f"{file}: expected Docker's logins: {' '.join(str(error).split())!r}; {remedy}"
-            ) from None
-
-    def _token_server(self, realm: str) -> str:
-        """The address that tokens come from. It gets the password, so it is https unless all happens on loopback."""
-        address = urlsplit(realm if well_formed(realm) else "")
-        local = LOOPBACK.fullmatch(self.registry) and LOOPBACK.fullmatch(address.netloc)
-        if address.scheme == "https" or (address.scheme == "http" and local):
-            return realm
-        raise SeedbedError(f"{self.registry}: expected an https address to log in at, found realm {realm[:200]!r}")
-
-    def _token_in(self, answer: requests.Response) -> str:
-        try:
-            document = from_json(body(answer))
-            token = document.get("token") or document["access_token"]
-            if TOKEN.fullmatch(token):
-                return str(token)
-        except (ValueError, KeyError, AttributeError, TypeError):
-            pass
-        raise SeedbedError(f"{self.registry}: expected a token from {origin(answer.url)}, found none")
+        return Credentials(origin(self._root()), Bearer(token_in(self.registry, self._expect(200, answer))))
 
     def _expect(self, status: int, answer: requests.Response) -> requests.Response:
         if answer.status_code != status:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, BinaryIO
 
 from pydantic import NonNegativeInt, StringConstraints, TypeAdapter
 from pydantic_core import from_json
@@ -46,6 +46,14 @@ class Descriptor:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Descriptor":
         return cls(data["mediaType"], data["digest"], data["size"])
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob, wherever it is, and how to read it."""
+
+    descriptor: Descriptor
+    open: Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from builder.image import assemble, build, dockerfile
 from builder.image import tags as names
 from builder.image.recipe import Recipe
 from builder.oci.layout import OciImage, read_image
-from builder.oci.registry import Blob, Repository
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Descriptor
+from builder.oci.registry import Repository
+from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Blob, Descriptor
 
 log = logging.getLogger(__name__)
 

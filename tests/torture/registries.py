@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 
 from builder.oci import registry
-from builder.oci.registry import Blob, Repository
-from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from builder.oci.registry import Repository
+from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Blob, Descriptor
 from builder.publish import push as publish
 from tests.torture.harness import Try, as_command
 from tests.torture.mutations import NOISE, ODD_TEXTS, other_bytes, spoil
