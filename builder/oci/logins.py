@@ -1,10 +1,12 @@
 """Logins that `docker login` left, and the tokens that they are exchanged for.
 
-Source: distribution's token authentication.
+Source: distribution's token authentication; RFC 6750, RFC 7235.
 """
 
 import re
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,16 +15,45 @@ import requests
 from docker.errors import DockerException
 from docker.utils.config import find_config_file
 from pydantic_core import from_json
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from builder.credentials import origin
 from builder.errors import SeedbedError
-from builder.oci.transport import body, well_formed
 
 warnings.filterwarnings("ignore", module="docker.credentials")  # what they warn of is an error here
 
 LOOPBACK = re.compile(r"(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+)(:[0-9]+)?")
 TOKEN = re.compile("[ -~]+")
+
+
+@dataclass(frozen=True)
+class Bearer(AuthBase):
+    """A token (RFC 6750)."""
+
+    token: str
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """How a registry wants to be asked for a token: from whom (`realm`), for which `service`."""
+
+    realm: str
+    service: str
+
+    @classmethod
+    def read(cls, registry: str, header: str) -> "Challenge | None":
+        """What WWW-Authenticate says; None if it wants the login itself; raises SeedbedError as `token_server`."""
+        if header.lower().startswith("basic"):
+            return None
+        asked = dict(re.findall(r'(\w+)="([^"]*)"', header))
+        return cls(token_server(registry, asked.get("realm", "")), asked.get("service", ""))
+
+    def query(self, scopes: Sequence[str]) -> list[tuple[str, str]]:
+        return [("service", self.service), *(("scope", scope) for scope in scopes)]
 
 
 def login(registry: str, logins: Path | None) -> HTTPBasicAuth | None:
@@ -48,12 +79,20 @@ def token_server(registry: str, realm: str) -> str:
     raise SeedbedError(f"{registry}: expected an https address to log in at, found realm {realm[:200]!r}")
 
 
-def token_in(registry: str, answer: requests.Response) -> str:
+def token_in(registry: str, address: str, said: bytes) -> str:
+    """The token that a server at `address` gave; raises SeedbedError if it gave none."""
     try:
-        document = from_json(body(answer))
+        document = from_json(said)
         token = document.get("token") or document["access_token"]
         if TOKEN.fullmatch(token):
             return str(token)
     except (ValueError, KeyError, AttributeError, TypeError):
         pass
-    raise SeedbedError(f"{registry}: expected a token from {origin(answer.url)}, found none")
+    raise SeedbedError(f"{registry}: expected a token from {origin(address)}, found none")
+
+
+def well_formed(address: str) -> bool:
+    try:
+        return bool(urlsplit(address))
+    except ValueError:
+        return False

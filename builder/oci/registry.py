@@ -1,31 +1,29 @@
-"""Pushing to a registry straight from files: no engine has to hold them, and what the registry has is not sent.
+"""Repositories of a registry: images sent straight from files, what is attached to them, and both read back.
 
-Source: OCI distribution specification 1.1, "Push"; distribution's token authentication.
+Source: OCI distribution specification 1.1.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from types import MappingProxyType
+from urllib.parse import urljoin
 
 import docker.auth
 import requests
 from docker.errors import DockerException
 
-from builder import network
-from builder.credentials import Credentials, origin
+from builder import files
 from builder.errors import SeedbedError, UsageError
-from builder.oci.logins import LOOPBACK, login, token_in, token_server
-from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob
-from builder.oci.transport import ONE_ANSWER, TIMEOUT, Bearer, Session, body, well_formed
+from builder.oci import artifacts
+from builder.oci.artifacts import Artifact, Referrer
+from builder.oci.patience import Passing, patiently
+from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor
+from builder.oci.transport import ASK, Answer, Connection, Place
+from builder.oci.uploads import Sent, Upload, short
 
 UPLOADS_AT_ONCE = 4
-HUB = f"registry-1.{docker.auth.INDEX_NAME}"
-"""Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""
-
 MANIFEST_TYPES = ", ".join(
     (
         MANIFEST_TYPE,
@@ -36,17 +34,13 @@ MANIFEST_TYPES = ", ".join(
 )
 """What a tag may name; a registry shows only what it is asked for."""
 
+LARGEST_IN_MEMORY = 64 << 20
+MOST_PAGES = 100
+"""Of a list of referrers."""
 
-@dataclass(frozen=True)
-class Repository:
-    """A repository, `registry.example.org/team/name`. One on loopback needs no TLS, as with Docker's own client.
 
-    `logins` is Docker's config.json, where `docker login` leaves what it was told.
-    """
-
-    registry: str
-    name: str
-    logins: Path | None = None
+class Repository(Place):
+    """A repository, `registry.example.org/team/name`. Whatever it does is tried again if it meets a passing fault."""
 
     @classmethod
     def of(cls, reference: str, logins: Path | None = None) -> "Repository":
@@ -57,102 +51,200 @@ class Repository:
             raise UsageError(f"SEEDBED_REPOSITORY: expected {form}, found {reference!r}") from None
         return cls(registry, name, logins)
 
-    def __str__(self) -> str:
-        return f"{self.registry}/{self.name}"
-
     def digest(self, tag: str) -> str | None:
         """What the tag names by now; None if the registry says that there is no such tag, and says nothing else."""
-        with self._session() as session:
-            answer = self._head(session, f"manifests/{tag}", {"Accept": MANIFEST_TYPES})
-            return self._digest_in(answer) if answer else None
 
-    def push(self, manifest: Blob, blobs: Sequence[Blob], tags: Sequence[str] = ()) -> int:
-        """Send what is missing, and at last the manifest, under its digest and `tags`. Returns the blobs' bytes sent.
+        def attempt() -> str | None:
+            with self.reading() as connection:
+                return self._named(connection, tag)
 
-        Raises SeedbedError where the registry cannot be reached or refuses. Done again, it goes on with what is left.
+        return patiently(attempt)
+
+    def refuse_to_move(self, tag: str, digest: str) -> None:
+        """Raise SeedbedError if the tag names another image by now."""
+
+        def attempt() -> None:
+            with self.writing() as connection:
+                self._refuse_to_move(tag, self._named(connection, tag), digest)
+
+        patiently(attempt)
+
+    def push(
+        self,
+        manifest: Blob,
+        blobs: Sequence[Blob],
+        tags: Sequence[str] = (),
+        *,
+        attached: Sequence[Artifact] = (),
+        others: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> Sent:
+        """Send what is missing: blobs, then the manifest, then what is attached to it, and at last the tags.
+
+        `others` names, for digests of blobs, repositories of the registry that may have them. Raises SeedbedError
+        where the registry cannot be reached or refuses; the tags are then as they were, or name this manifest. Done
+        again, it goes on with what is left.
         """
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            sent = sum(pool.map(self._push_blob, blobs))
-        for name in (manifest.descriptor.digest, *tags):
-            self._push_manifest(manifest, name)
+            uploads = [Upload(self, blob, others.get(blob.descriptor.digest, ())) for blob in blobs]
+            sent = sum(pool.map(patiently, uploads), Sent())
+        self._put(manifest, manifest.descriptor.digest)
+        for artifact in attached:
+            sent += self._attach(artifact)
+        for tag in tags:
+            patiently(lambda tag=tag: self._tag(manifest, tag))
         return sent
 
-    def _push_blob(self, blob: Blob) -> int:
-        digest = blob.descriptor.digest
-        with self._session() as session:
-            if self._head(session, f"blobs/{digest}"):
-                return 0
-            opened = self._expect(202, session.post(self._url("blobs/uploads/"), **ONE_ANSWER))
-            address = self._upload_address(opened)
-            headers = {"Content-Type": "application/octet-stream"}
-            with blob.open() as data:
-                sent = session.put(address, params={"digest": digest}, data=data, headers=headers, **ONE_ANSWER)
-            self._expect(201, sent)
-        return blob.descriptor.size
+    def attach(self, artifact: Artifact) -> str:
+        """Send files about an image, to be found by its digest; returns the digest of their manifest."""
+        self._attach(artifact)
+        return Descriptor.of(artifact.manifest(), MANIFEST_TYPE).digest
 
-    def _head(
-        self, session: requests.Session, path: str, headers: dict[str, str] | None = None
-    ) -> requests.Response | None:
-        """The answer to a HEAD; None for 404, which alone means that there is no such thing."""
-        answer = session.head(self._url(path), headers=headers, allow_redirects=True, timeout=TIMEOUT)
-        return None if answer.status_code == requests.codes.not_found else self._expect(200, answer)
+    def referrers(self, digest: str, media_type: str = "") -> list[Referrer]:
+        """What is attached to the image, of all types or of this one."""
+        found = patiently(lambda: self._referrers(digest, media_type))
+        if found is None:  # a registry without the API: its clients keep an index
+            tag = artifacts.tag_of(digest)
+            index = patiently(lambda: self._get_manifest(tag, absent_is_fine=True))
+            found = artifacts.referrers_in(artifacts.read_index(f"{self}:{tag}", index)) if index else []
+        return [referrer for referrer in found if media_type in ("", referrer.media_type)]
 
-    def _digest_in(self, answer: requests.Response) -> str:
-        found = answer.headers.get("Docker-Content-Digest", "")
-        if not DIGEST.fullmatch(found):
-            raise SeedbedError(f"{self}: expected a digest in the header Docker-Content-Digest, found {found[:80]!r}")
-        return found
+    def manifest(self, name: str) -> bytes:
+        """The manifest that has this digest, or that a tag names."""
+        return patiently(lambda: self._get_manifest(name))
 
-    def _upload_address(self, opened: requests.Response) -> str:
-        """Where a blob is to be sent; never from https to a plain connection."""
-        location = opened.headers.get("Location", "")
-        address = urljoin(opened.url, location) if well_formed(location) else ""
-        if urlsplit(address).scheme not in ("https", urlsplit(opened.url).scheme):
-            raise SeedbedError(f"{self}: expected an upload over https, found Location: {location[:200]!r}")
-        return address
+    def blob(self, digest: str, size: int, into: Path) -> None:
+        """Fetch a blob into a file, which appears once it is whole and has that digest."""
 
-    def _push_manifest(self, manifest: Blob, name: str) -> None:
+        def attempt() -> None:
+            with files.new(into.parent) as file:
+                self._fetch(digest, size, file.write)
+                file.flush()
+                Path(file.name).replace(into)
+
+        patiently(attempt)
+
+    def read_blob(self, digest: str, largest: int = LARGEST_IN_MEMORY) -> bytes:
+        """A blob of at most `largest` bytes."""
+
+        def attempt() -> bytes:
+            data = bytearray()
+            self._fetch(digest, largest, data.extend)
+            return bytes(data)
+
+        return patiently(attempt)
+
+    def _named(self, connection: Connection, tag: str) -> str | None:
+        headers = {"Accept": MANIFEST_TYPES}
+        answer = connection.ask(f"tag {tag}", "HEAD", self.url(f"manifests/{tag}"), (200, 404), headers=headers)
+        return self._digest_in(answer, f"tag {tag}") if answer.status == requests.codes.ok else None
+
+    def _refuse_to_move(self, tag: str, found: str | None, digest: str) -> None:
+        if found not in (None, digest):
+            raise SeedbedError(
+                f"{self}:{tag} is {found} already, and tags never move: it would become {digest}; "
+                "give the new image another tag in image.yaml"
+            )
+
+    def _tag(self, manifest: Blob, tag: str) -> None:
+        """Set a tag, unless it is set: somebody else may have been faster, or the answer of the last try was lost."""
+        with self.writing() as connection:
+            found, digest = self._named(connection, tag), manifest.descriptor.digest
+            self._refuse_to_move(tag, found, digest)
+            if found is None:
+                self._put_by(connection, manifest, tag)
+
+    def _put(self, manifest: Blob, name: str) -> Answer:
+        def attempt() -> Answer:
+            with self.writing() as connection:
+                return self._put_by(connection, manifest, name)
+
+        return patiently(attempt)
+
+    def _put_by(self, connection: Connection, manifest: Blob, name: str) -> Answer:
+        what = f"manifest {short(name)}" if DIGEST.fullmatch(name) else f"tag {name}"
         headers = {"Content-Type": manifest.descriptor.media_type}
-        with self._session() as session, manifest.open() as data:
-            self._expect(201, session.put(self._url(f"manifests/{name}"), data=data, headers=headers, **ONE_ANSWER))
-
-    @contextmanager
-    def _session(self) -> Iterator[requests.Session]:
-        """A connection that may push. Tokens live for minutes only, so each blob gets one of its own."""
-        with Session() as session:
-            session.verify = str(network.ca_bundle() or requests.certs.where())
-            try:
-                asked = session.get(f"{self._root()}/v2/", **ONE_ANSWER)
-                if asked.status_code == requests.codes.unauthorized:
-                    session.auth = self._credentials(session, asked.headers.get("WWW-Authenticate", ""))
-                else:
-                    self._expect(200, asked)
-                yield session
-            except requests.RequestException as error:
-                complaint = f"{self.registry}: no answer: {error}"
-                raise SeedbedError(network.with_clock_remedy(complaint, complaint)) from error
-
-    def _credentials(self, session: requests.Session, challenge: str) -> "Credentials":
-        """What the registry's challenge asks for (RFC 7235): the user's login, or a token that it is exchanged for."""
-        user = login(self.registry, self.logins)
-        if challenge.lower().startswith("basic"):
-            return Credentials(origin(self._root()), user)
-        asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-        realm = token_server(self.registry, asked.get("realm", ""))
-        query = {"service": asked.get("service", ""), "scope": f"repository:{self.name}:pull,push"}
-        answer = session.get(realm, params=query, auth=Credentials(origin(realm), user), **ONE_ANSWER)
-        return Credentials(origin(self._root()), Bearer(token_in(self.registry, self._expect(200, answer))))
-
-    def _expect(self, status: int, answer: requests.Response) -> requests.Response:
-        if answer.status_code != status:
-            said = " ".join(body(answer).decode(errors="replace").split())[:200] or answer.reason
-            remedy = f"; run docker login {self.registry}" if answer.status_code in (401, 403) else ""
-            raise SeedbedError(f"{self}: refused with status {answer.status_code}: {said}{remedy}")
+        with manifest.open() as data:
+            answer = connection.ask(what, "PUT", self.url(f"manifests/{name}"), (201,), data=data, headers=headers)
+        if "Docker-Content-Digest" in answer.headers:
+            self._expect_digest(what, manifest.descriptor.digest, self._digest_in(answer, what))
         return answer
 
-    def _root(self) -> str:
-        host = HUB if self.registry == docker.auth.INDEX_NAME else self.registry
-        return f"{'http' if LOOPBACK.fullmatch(host) else 'https'}://{host}"
+    def _attach(self, artifact: Artifact) -> Sent:
+        """A registry with the referrers API names the subject in its answer; else the client keeps the index."""
+        sent = sum(map(patiently, (Upload(self, blob) for blob in artifact.blobs)), Sent())
+        manifest = Blob.of(artifact.manifest(), MANIFEST_TYPE)
+        answer = self._put(manifest, manifest.descriptor.digest)
+        if answer.headers.get("OCI-Subject") != artifact.subject.digest:
+            patiently(lambda: self._list(artifact))
+        return sent
 
-    def _url(self, path: str) -> str:
-        return f"{self._root()}/v2/{self.name}/{path}"
+    def _list(self, artifact: Artifact) -> None:
+        """Add to the index of what refers to the image, and see that it stayed: others may write it meanwhile."""
+        tag = artifacts.tag_of(artifact.subject.digest)
+
+        def changed() -> bytes | None:
+            found = self._get_manifest(tag, absent_is_fine=True)
+            index = artifacts.read_index(f"{self}:{tag}", found) if found else None
+            return artifacts.with_entry(index, artifact.entry())
+
+        if (index := changed()) is not None:
+            with self.writing() as connection:
+                self._put_by(connection, Blob.of(index, INDEX_TYPE), tag)
+            if changed() is not None:
+                raise Passing(f"{self}: tag {tag}: another client changed it at the same time")
+
+    def _referrers(self, digest: str, media_type: str) -> list[Referrer] | None:
+        """What the referrers API lists; None if the registry has none."""
+        address, query = self.url(f"referrers/{digest}"), {"artifactType": media_type} if media_type else {}
+        found: list[Referrer] = []
+        with self.reading() as connection:
+            for _ in range(MOST_PAGES):
+                headers = {"Accept": INDEX_TYPE}
+                answer = connection.ask("referrers", "GET", address, (200, 404), params=query, headers=headers)
+                if answer.status == requests.codes.not_found:
+                    return None
+                found += artifacts.referrers_in(artifacts.read_index(f"{self}: referrers", answer.body))
+                links = requests.utils.parse_header_links(answer.headers.get("Link", ""))
+                following = next((link["url"] for link in links if link.get("rel") == "next"), "")
+                if not following:
+                    return found
+                address, query = urljoin(answer.url, following), {}
+        raise SeedbedError(f"{self}: referrers: expected at most {MOST_PAGES} pages, found more; {ASK}")
+
+    def _get_manifest(self, name: str, *, absent_is_fine: bool = False) -> bytes:
+        what, headers = f"manifest {short(name)}", {"Accept": MANIFEST_TYPES}
+        with self.reading() as connection:
+            expected = (200, 404) if absent_is_fine else (200,)
+            answer = connection.ask(what, "GET", self.url(f"manifests/{name}"), expected, headers=headers)
+        if answer.status == requests.codes.not_found:
+            return b""
+        found = Descriptor.of(answer.body, MANIFEST_TYPE).digest
+        self._expect_digest(what, name if DIGEST.fullmatch(name) else self._digest_in(answer, what, found), found)
+        return answer.body
+
+    def _fetch(self, digest: str, largest: int, write: Callable[[bytes], object]) -> None:
+        """Give the blob's content to `write`, in pieces; raises SeedbedError unless it has that digest."""
+        what, found, size = f"blob {short(digest)}", hashlib.sha256(), 0
+
+        def take(chunk: bytes) -> None:
+            nonlocal size
+            size += len(chunk)
+            if size > largest:
+                raise SeedbedError(self.complaint(what, f"expected at most {largest} bytes, found more; {ASK}"))
+            found.update(chunk)
+            write(chunk)
+
+        with self.reading() as connection:
+            connection.ask(what, "GET", self.url(f"blobs/{digest}"), (200,), into=take)
+        self._expect_digest(what, digest, f"sha256:{found.hexdigest()}")
+
+    def _digest_in(self, answer: Answer, what: str, default: str = "") -> str:
+        found = answer.headers.get("Docker-Content-Digest", default)
+        if not DIGEST.fullmatch(found):
+            problem = f"expected a digest in the header Docker-Content-Digest, found {found[:80]!r}"
+            raise SeedbedError(self.complaint(what, f"{problem}; {ASK}"))
+        return found
+
+    def _expect_digest(self, what: str, expected: str, found: str) -> None:
+        if found != expected:
+            raise SeedbedError(self.complaint(what, f"expected {expected}, found {found}; {ASK}"))

@@ -4,6 +4,7 @@ Source: OCI image specification 1.1, descriptor.md, image-layout.md.
 """
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,10 @@ class Blob:
 
     descriptor: Descriptor
     open: Callable[[], BinaryIO]
+
+    @classmethod
+    def of(cls, data: bytes, media_type: str) -> "Blob":
+        return cls(Descriptor.of(data, media_type), lambda: io.BytesIO(data))
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,60 @@
-"""How registries are talked to: no credentials but those given, no redirects with them, answers read for a while.
+"""Talking to a registry: who may see which credentials, which faults may pass, and what the others are called.
 
-Source: RFC 6750; RFC 9110.
+Source: OCI distribution specification 1.1; RFC 9110.
 """
 
+import socket
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
 
+import docker.auth
 import requests
-from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, LocationParseError
 
-from builder.credentials import Credentials
+from builder import network
+from builder.credentials import Credentials, origin
+from builder.errors import SeedbedError
+from builder.oci.logins import LOOPBACK, Bearer, Challenge, login, token_in
+from builder.oci.patience import Passing, seconds_of
 from builder.reading import LARGEST
 
+HUB = f"registry-1.{docker.auth.INDEX_NAME}"
+"""Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""
+
 CHUNK = 1 << 16  # bytes
+CONNECTED = 20.0
+ANSWERED = 60.0
+STORED = 600.0
+"""Seconds to wait for a connection, for an answer, and for one to what was sent: a registry copies and hashes it."""
 
-TIMEOUT = (20, 600)
-"""Seconds to connect, and to wait for an answer."""
+LONGEST_ANSWER = 10.0
+"""Seconds that an answer's document is read for: some never end."""
+
+MAY_PASS = (408, 429, 500, 502, 503, 504)
+FINAL = (ssl.SSLCertVerificationError, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema,
+         requests.exceptions.MissingSchema, requests.TooManyRedirects, LocationParseError)  # fmt: skip
+NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+
+ASK = "ask who runs the registry"
+REMEDIES = {
+    401: "run docker login {registry}",
+    403: "run docker login {registry}",
+    404: "check that SEEDBED_REPOSITORY names a repository that is there",
+    413: "have the proxy before the registry take larger bodies",
+}
 
 
-ONE_ANSWER: Any = {"timeout": TIMEOUT, "allow_redirects": False, "stream": True}
-"""How to ask for what is never to be asked of anybody else; `body` reads the answer."""
+class Refused(SeedbedError):
+    """An answer with a status that asking again does not change."""
+
+    def __init__(self, problem: str, status: int, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.status = problem, status
 
 
 class Session(requests.Session):
@@ -29,6 +63,8 @@ class Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.auth = Credentials("", None)
+        self.max_redirects = 5
+        self.verify = str(network.ca_bundle() or requests.certs.where())
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         prepared_request.headers.pop("Authorization", None)
@@ -36,28 +72,179 @@ class Session(requests.Session):
 
 
 @dataclass(frozen=True)
-class Bearer(AuthBase):
-    """A token (RFC 6750)."""
+class Answer:
+    """An answer of the server at `url`; `body` is what was read of it, at most `LARGEST` bytes."""
 
-    token: str
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-def well_formed(address: str) -> bool:
-    try:
-        return bool(urlsplit(address))
-    except ValueError:
-        return False
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
 
 
-def body(answer: requests.Response) -> bytes:
-    """What the answer says, up to 1 MiB of it: some answers never end."""
-    said = b""
-    for chunk in answer.iter_content(CHUNK):
+@dataclass(frozen=True)
+class Place:
+    """A repository's address, and Docker's config.json with the logins; None: where Docker's client has it."""
+
+    registry: str
+    name: str
+    logins: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.name}"
+
+    @property
+    def root(self) -> str:
+        """Where the registry is. One on loopback needs no TLS, as with Docker's own client."""
+        host = HUB if self.registry == docker.auth.INDEX_NAME else self.registry
+        return f"{'http' if LOOPBACK.fullmatch(host) else 'https'}://{host}"
+
+    def url(self, path: str, name: str = "") -> str:
+        """The address of something in the repository, or in the one called `name`."""
+        return f"{self.root}/v2/{name or self.name}/{path}"
+
+    def complaint(self, what: str, problem: str) -> str:
+        """One line on what went wrong with a part of it."""
+        return ": ".join(filter(None, [str(self), what, problem]))
+
+    def reading(self) -> "Connection":
+        return Connection(self, (f"repository:{self.name}:pull",))
+
+    def writing(self, *others: str) -> "Connection":
+        """A connection that may push to the repository, and pull from these others."""
+        scopes = (f"repository:{self.name}:pull,push", *(f"repository:{other}:pull" for other in others))
+        return Connection(self, scopes)
+
+
+class Connection:
+    """A connection for one thread, for minutes: its token may expire, and is then renewed once."""
+
+    def __init__(self, place: Place, scopes: Sequence[str]) -> None:
+        self.place, self.scopes = place, scopes
+        self._session = Session()
+        self._renewable = False
+
+    def __enter__(self) -> "Connection":
+        try:
+            self._renewable = self._log_in()
+        except BaseException:
+            self._session.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def ask(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        expected: Collection[int],
+        *,
+        data: BinaryIO | None = None,
+        into: Callable[[bytes], object] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """The answer, which has one of these statuses; `into` gets the chunks of one with status 200.
+
+        `what` the request is about stands in errors. Raises Passing where trying again may help, else SeedbedError.
+        What is sent stays with the server asked; only reading follows redirects, without credentials.
+        """
+        options["allow_redirects"] = method in ("HEAD", "GET") and options.get("allow_redirects", True)
+        start = data.tell() if data else 0
+        answer = self._once(what, method, url, data=data, into=into, **options)
+        if answer.status == requests.codes.unauthorized and answer.status not in expected and self._renewable:
+            self._renewable = False
+            self._log_in()
+            if data:
+                data.seek(start)
+            answer = self._once(what, method, url, data=data, into=into, **options)
+        if answer.status not in expected:
+            raise self._refusal(what, answer)
+        return answer
+
+    def _once(
+        self, what: str, method: str, url: str, *, into: Callable[[bytes], object] | None, **options: Any
+    ) -> Answer:
+        timeout = (CONNECTED, STORED if method == "PUT" else ANSWERED)
+        try:
+            with self._session.request(method, url, stream=True, timeout=timeout, **options) as answer:
+                said = b""
+                if into and answer.status_code == requests.codes.ok:
+                    for chunk in chunks(answer):
+                        into(chunk)
+                else:
+                    said = document(answer)
+                return Answer(answer.url, answer.status_code, answer.headers, said)
+        except (requests.RequestException, HTTPError) as error:
+            said = self.place.complaint(what, f"no answer: {reason(error)}")
+            problem = network.with_clock_remedy(said, said)
+            if any(is_final(cause) for cause in causes(error)):
+                raise SeedbedError(f"{problem}; check SEEDBED_REPOSITORY and {ASK}") from error
+            raise Passing(problem) from error
+
+    def _refusal(self, what: str, answer: Answer) -> SeedbedError:
+        said = " ".join(answer.body.decode(errors="replace").split())[:200]
+        problem = self.place.complaint(what, f"refused with status {answer.status}{said and f': {said}'}")
+        if answer.status in MAY_PASS:
+            return Passing(problem, seconds_of(answer.headers.get("Retry-After")))
+        remedy = REMEDIES.get(answer.status, ASK).format(registry=self.place.registry)
+        return Refused(problem, answer.status, remedy)
+
+    def _log_in(self) -> bool:
+        """Do what the registry asks for: show the login, or a token for it. Returns whether that may expire.
+
+        Nobody but the registry itself is believed in this: the request follows no redirect.
+        """
+        self._session.auth = Credentials("", None)
+        asked = self.ask("", "GET", f"{self.place.root}/v2/", (200, 401), allow_redirects=False)
+        if asked.status == requests.codes.ok:
+            return False
+        registry, home = self.place.registry, origin(self.place.root)
+        user = login(registry, self.place.logins)
+        challenge = Challenge.read(registry, asked.headers.get("WWW-Authenticate", ""))
+        if challenge is None:
+            self._session.auth = Credentials(home, user)
+            return False
+        auth = Credentials(origin(challenge.realm), user)
+        query = challenge.query(self.scopes)
+        given = self.ask("login", "GET", challenge.realm, (200,), params=query, auth=auth, allow_redirects=False)
+        self._session.auth = Credentials(home, Bearer(token_in(registry, given.url, given.body)))
+        return True
+
+
+def document(answer: requests.Response) -> bytes:
+    """What the answer says, up to 1 MiB of it and for some seconds: some answers never end."""
+    said, began = b"", time.monotonic()
+    for chunk in chunks(answer):
         said += chunk
-        if len(said) > LARGEST:
+        if len(said) > LARGEST or time.monotonic() - began > LONGEST_ANSWER:
             break
     return said[:LARGEST]
+
+
+def chunks(answer: requests.Response) -> Iterator[bytes]:
+    """The content as it comes in; urllib3's own errors if it breaks off."""
+    while chunk := answer.raw.read1(CHUNK, decode_content=True):
+        yield chunk
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what is below it: libraries wrap those of the system several times."""
+    while error:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether trying again cannot help: an address that is none, a host that does not exist, a certificate."""
+    return isinstance(error, FINAL) or (isinstance(error, socket.gaierror) and error.errno in NO_SUCH_HOST)
+
+
+def reason(error: BaseException) -> str:
+    """What is at the bottom of it, in the system's words."""
+    *_, last = causes(error)
+    return getattr(last, "strerror", None) or str(last) or type(last).__name__

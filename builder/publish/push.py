@@ -1,6 +1,5 @@
 """Images into a registry. No engine has to hold them for that; but only what passed its smoke tests gets a tag."""
 
-import io
 import logging
 import os
 from collections.abc import Sequence
@@ -8,14 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from builder import files
+from builder.catalog import models
+from builder.catalog.models import Catalog, Image
 from builder.console import size, step
 from builder.errors import SeedbedError, UsageError
-from builder.image import assemble, build, dockerfile
-from builder.image import tags as names
+from builder.image import assemble, build, dockerfile, tags
 from builder.image.recipe import Recipe
 from builder.oci.layout import OciImage, read_image
 from builder.oci.registry import Repository
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Blob, Descriptor
+from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Blob
+from builder.publish.attached import artifacts_of
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,22 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
         raise SeedbedError(f"{recipe.name}: end of life since {ended.date}: {ended.note} {remedy}")
     dockerfile.check(recipe)
     image = image_of(recipe)
-    tags = tags_of(recipe, image)
-    repository = Repository.of(f"{names.repository()}/{recipe.name}", logins)
-    refuse_to_move(repository, tags, image.digest)
+    names = tags_of(recipe, image)
+    repository = Repository.of(f"{tags.repository()}/{recipe.name}", logins)
+    for name in names:
+        repository.refuse_to_move(name, image.digest)
     proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
     with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):
-        sent = repository.push(blob(image.manifest, MANIFEST_TYPE), blobs_of(image), tags)
+        sent = repository.push(
+            Blob.of(image.manifest, MANIFEST_TYPE),
+            blobs_of(image),
+            names,
+            attached=artifacts_of(recipe, image),
+            others=others_of(recipe, image),
+        )
     untested = f"no tag, for it has not passed ./build.py smoke --full {recipe.name}"
-    log.info(f"{recipe.name}: sent {size(sent)}; {', '.join(tags) or untested}")
+    mounted = f", mounted {size(sent.mounted)} from other images" if sent.mounted else ""
+    log.info(f"{recipe.name}: sent {size(sent.sent)}{mounted}; {', '.join(names) or untested}")
     return f"{repository}@{image.digest}"
 
 
@@ -61,24 +70,31 @@ def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:
             f"{recipe.name}: expected {built.digest}, as built, found {image.digest}; "
             f"run ./build.py verify {recipe.name}"
         )
-    allowed = names.tags_of(recipe.image, built) if built and built.tested and built.full else ()
+    allowed = tags.tags_of(recipe.image, built) if built and built.tested and built.full else ()
     return [name.rpartition(":")[2] for name in allowed]
 
 
-def refuse_to_move(repository: Repository, tags: Sequence[str], digest: str) -> None:
-    for tag in tags:
-        if (found := repository.digest(tag)) not in (None, digest):
-            raise SeedbedError(
-                f"{repository}:{tag} is {found} already, and tags never move: it would become {digest}; "
-                "give the new image another tag in image.yaml"
-            )
+def others_of(recipe: Recipe, image: OciImage) -> dict[str, list[str]]:
+    """For each layer the repositories of other images that may have it, those with the most layers in common first."""
+    catalog = models.load(recipe.image.folder.parent)
+    names = [other.name for other in relatives(recipe.image, catalog)]
+    repositories = [Repository.of(f"{tags.repository()}/{name}").name for name in names]
+    return {layer.descriptor.digest: repositories for layer in image.layers}
+
+
+def relatives(image: Image, catalog: Catalog) -> list[Image]:
+    """The other images with its base; those first that share layers of wheels with it, from whomever they have them."""
+    others = [other for other in catalog.images.values() if other.name != image.name and other.base == image.base]
+    return sorted(others, key=lambda other: (-len(groups(image) & groups(other)), other.name))
+
+
+def groups(image: Image) -> set[tuple[str, str]]:
+    """Its groups of wheels, each with the image that owns it."""
+    shared = {(each.image, name) for each in image.shared for name in each.layers}
+    return shared | {(image.name, group.name) for group in image.layers}
 
 
 def blobs_of(image: OciImage) -> list[Blob]:
     store = assemble.store()
     layers = [Blob(layer.descriptor, partial(store.blob(layer.descriptor.digest).open, "rb")) for layer in image.layers]
-    return [*layers, blob(image.config, CONFIG_TYPE)]
-
-
-def blob(data: bytes, media_type: str) -> Blob:
-    return Blob(Descriptor.of(data, media_type), lambda: io.BytesIO(data))
+    return [*layers, Blob.of(image.config, CONFIG_TYPE)]

@@ -9,7 +9,7 @@ from builder.errors import SeedbedError, UsageError
 from builder.image import dockerfile
 from builder.oci.layout import read_image
 from builder.oci.registry import Repository
-from builder.oci.store import MANIFEST_TYPE, Store
+from builder.oci.store import MANIFEST_TYPE, Blob, Store
 from builder.publish import push as publish
 
 
@@ -48,10 +48,10 @@ def test_a_tag_never_moves(cache, tested, recipe, repository):
     image = read_image(Store(cache), tested.digest)
     other = json.dumps(json.loads(image.manifest) | {"annotations": {"other": "image"}}).encode()
     taken = Repository.of(repository)
-    taken.push(publish.blob(other, MANIFEST_TYPE), publish.blobs_of(image), ["2.4.6-py311"])
+    taken.push(Blob.of(other, MANIFEST_TYPE), publish.blobs_of(image), ["2.4.6-py311"])
     with pytest.raises(SeedbedError, match=r":2\.4\.6-py311 is sha256:\w+ already, and tags never move"):
         publish.push(recipe, None)
-    assert taken.digest("2.4.6-py311") == publish.blob(other, MANIFEST_TYPE).descriptor.digest
+    assert taken.digest("2.4.6-py311") == Blob.of(other, MANIFEST_TYPE).descriptor.digest
 
 
 def test_what_is_no_longer_what_was_built_is_not_pushed(cache, tested, recipe, repository):

@@ -1,16 +1,14 @@
 """A registry that lies: what it answers is spoiled, in one way for each kind of request, and repeatably so."""
 
-import io
 import json
 import threading
 import time
 from pathlib import Path
 from random import Random
 
-from builder.oci import registry
+from builder.oci import patience, transport
 from builder.oci.registry import Repository
-from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Blob, Descriptor
-from builder.publish import push as publish
+from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Blob
 from tests.torture.harness import Try, as_command
 from tests.torture.mutations import NOISE, ODD_TEXTS, other_bytes, spoil
 from tests.unit.oci.test_registry import USER, Handler, Registry
@@ -117,17 +115,14 @@ def logins(random: Random, folder: Path) -> Try:
 
 def pushed(server: Registry, logins: Path) -> object:
     """Push, and end as ./build.py would."""
-    registry.TIMEOUT = (1, 1)
-    registry.ONE_ANSWER["timeout"] = registry.TIMEOUT
+    transport.CONNECTED = transport.ANSWERED = transport.STORED = 1.0
+    patience.POLICY = patience.POLICY.new(total=1)
+    patience.LONGEST_WAIT = 1.0
     repository = Repository.of(f"{server.address}/team/tiny", logins)
-    manifest, layer = blob(b'{"a": "manifest"}', MANIFEST_TYPE), blob(b"layer" * 1000, LAYER_TYPE)
+    manifest, layer = Blob.of(b'{"a": "manifest"}', MANIFEST_TYPE), Blob.of(b"layer" * 1000, LAYER_TYPE)
 
     def push() -> None:
-        publish.refuse_to_move(repository, ["1.0"], manifest.descriptor.digest)
-        repository.push(manifest, [layer, blob(b"config", LAYER_TYPE)], ["1.0"])
+        repository.refuse_to_move("1.0", manifest.descriptor.digest)
+        repository.push(manifest, [layer, Blob.of(b"config", LAYER_TYPE)], ["1.0"])
 
     return as_command(push)()
-
-
-def blob(data: bytes, media_type: str) -> Blob:
-    return Blob(Descriptor.of(data, media_type), lambda: io.BytesIO(data))

@@ -1,0 +1,116 @@
+"""Files about an image, such as its SBOM: manifests of their own, whose `subject` is the image's.
+
+Source: OCI image specification 1.1, manifest.md; OCI distribution specification 1.1, "Referrers Tag Schema".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from builder.errors import SeedbedError
+from builder.oci.store import INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor, Digest, canonical_json
+
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+EMPTY = Blob.of(b"{}", EMPTY_TYPE)
+TITLE = "org.opencontainers.image.title"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Files about the image whose manifest is `subject`; `media_type` says what they are, `titles` their names.
+
+    The same files give the same manifest.
+    """
+
+    media_type: str
+    subject: Descriptor
+    layers: tuple[Blob, ...]
+    titles: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def manifest(self) -> bytes:
+        titles = self.titles or ("",) * len(self.layers)
+        layers = [
+            layer.descriptor.to_json() | ({"annotations": {TITLE: title}} if title else {})
+            for layer, title in zip(self.layers, titles, strict=True)
+        ]
+        document = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "artifactType": self.media_type,
+            "config": EMPTY.descriptor.to_json(),
+            "layers": layers or [EMPTY.descriptor.to_json()],
+            "subject": self.subject.to_json(),
+        }
+        return canonical_json(document | ({"annotations": dict(self.annotations)} if self.annotations else {}))
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        return (EMPTY, *self.layers)
+
+    def entry(self) -> dict[str, Any]:
+        """How an index of what refers to the image lists it."""
+        facts = {"artifactType": self.media_type} | (
+            {"annotations": dict(self.annotations)} if self.annotations else {}
+        )
+        return Descriptor.of(self.manifest(), MANIFEST_TYPE).to_json() | facts
+
+
+@dataclass(frozen=True)
+class Referrer:
+    """The manifest `digest`, of `size` bytes, that refers to an image; `media_type` says what it is about."""
+
+    digest: str
+    media_type: str
+    annotations: Mapping[str, str]
+    size: int
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    mediaType: str
+    digest: Digest
+    size: NonNegativeInt
+    artifactType: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class Index(BaseModel):
+    """An image index that lists referrers; what else it says stays as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    manifests: list[Entry]
+
+
+def tag_of(digest: str) -> str:
+    """The tag of the index of what refers to an image, in a registry without the referrers API."""
+    return digest.replace(":", "-")
+
+
+def read_index(where: str, data: bytes) -> Index:
+    """Raises SeedbedError if it is no index."""
+    try:
+        return Index.model_validate_json(data)
+    except ValidationError as error:
+        raise SeedbedError(
+            f"{where}: expected an image index of referrers, found none: {error.errors()[0]['msg']}"
+        ) from None
+
+
+def referrers_in(index: Index) -> list[Referrer]:
+    return [Referrer(each.digest, each.artifactType, each.annotations or {}, each.size) for each in index.manifests]
+
+
+def with_entry(index: Index | None, entry: Mapping[str, Any]) -> bytes | None:
+    """The index with that entry too, in one order whoever came first; None if it has it."""
+    document = index.model_dump(exclude_unset=True) if index else {"schemaVersion": 2, "mediaType": INDEX_TYPE}
+    known: Sequence[dict[str, Any]] = document.get("manifests", ())
+    if any(each["digest"] == entry["digest"] for each in known):
+        return None
+    ordered = sorted([*known, entry], key=lambda each: (each.get("artifactType", ""), each["digest"]))
+    return canonical_json(document | {"manifests": ordered})

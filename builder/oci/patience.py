@@ -1,0 +1,59 @@
+"""Faults that may pass, and how often and how long what met one is tried again."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError, InvalidHeader
+
+from builder.errors import SeedbedError
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+POLICY = Retry(total=6, backoff_factor=0.5, backoff_max=30, backoff_jitter=0.5)
+"""Six more tries: at once, then after 1, 2, 4, 8 and 16 seconds, and up to half a second by chance."""
+
+LONGEST_WAIT = 120.0
+"""Seconds that are waited at most between all tries of one thing, whatever the other side asks for."""
+
+
+class Passing(SeedbedError):
+    """A fault that may pass. `after`: how many seconds the other side wants to be left alone, if it says so."""
+
+    def __init__(self, problem: str, after: float | None = None) -> None:
+        super().__init__(problem)
+        self.after = after
+
+
+def patiently(attempt: Callable[[], Result]) -> Result:
+    """What `attempt` returns, tried again after each fault that may pass; raises SeedbedError if that takes too long.
+
+    Each new try is one line of the log.
+    """
+    retry, waited = POLICY, 0.0
+    while True:
+        try:
+            return attempt()
+        except Passing as fault:
+            try:
+                retry = retry.increment(error=fault)
+            except HTTPError:
+                raise SeedbedError(f"{fault}, {len(retry.history) + 1} times; run the command again later") from fault
+            pause = retry.get_backoff_time() if fault.after is None else fault.after
+            if waited + pause > LONGEST_WAIT:
+                raise SeedbedError(f"{fault}; run the command again in {pause:.0f} s, not earlier") from fault
+            log.info(f"{fault}; trying again in {pause:.0f} s")
+        time.sleep(pause)
+        waited += pause
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """What the header Retry-After asks for (RFC 9110, 10.2.3): seconds or a date; None for anything else."""
+    try:
+        return POLICY.parse_retry_after(retry_after) if retry_after else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
