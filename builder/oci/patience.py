@@ -24,9 +24,9 @@ LONGEST_WAIT = 120.0
 class Passing(SeedbedError):
     """A fault that may pass. `after`: how many seconds the other side wants to be left alone, if it says so."""
 
-    def __init__(self, problem: str, after: float | None = None) -> None:
+    def __init__(self, problem: str, after: float | None = None, remedy: str = "run the command again later") -> None:
         super().__init__(problem)
-        self.after = after
+        self.after, self.remedy = after, remedy
 
 
 def patiently(attempt: Callable[[], Result]) -> Result:
@@ -42,7 +42,7 @@ def patiently(attempt: Callable[[], Result]) -> Result:
             try:
                 retry = retry.increment(error=fault)
             except HTTPError:
-                raise SeedbedError(f"{fault}, {len(retry.history) + 1} times; run the command again later") from fault
+                raise SeedbedError(f"{fault}, {len(retry.history) + 1} times; {fault.remedy}") from fault
             pause = retry.get_backoff_time() if fault.after is None else fault.after
             if waited + pause > LONGEST_WAIT:
                 raise SeedbedError(f"{fault}; run the command again in {pause:.0f} s, not earlier") from fault

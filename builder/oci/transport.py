@@ -3,6 +3,7 @@
 Source: OCI distribution specification 1.1; RFC 9110.
 """
 
+import logging
 import socket
 import ssl
 import time
@@ -22,6 +23,8 @@ from builder.errors import SeedbedError
 from builder.oci.logins import LOOPBACK, Bearer, Challenge, login, token_in
 from builder.oci.patience import Passing, seconds_of
 from builder.reading import LARGEST
+
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it warns of is found here, or tried again
 
 HUB = f"registry-1.{docker.auth.INDEX_NAME}"
 """Where Docker keeps images that name no registry: its client has this name built in, and the SDK has none for it."""

@@ -103,12 +103,17 @@ def trial(built, recipe) -> Iterator[SharingTrial]:
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on loopback, from Debian's package docker-registry, which is not installed."""
+def registry_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of Debian's package docker-registry, which is not installed."""
     if reason := archive.host_supported():
         pytest.skip(f"no registry to be had here: {reason}")
-    folder = tmp_path_factory.mktemp("registry")
-    with loopback.running(loopback.unpack_registry(folder), folder / "registry") as running:
+    return loopback.unpack_registry(tmp_path_factory.mktemp("docker-registry"))
+
+
+@pytest.fixture(scope="session")
+def registry(registry_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry on loopback."""
+    with loopback.running(registry_program, tmp_path_factory.mktemp("registry") / "registry") as running:
         yield running.address
 
 
