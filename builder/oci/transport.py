@@ -67,7 +67,6 @@ class Session(requests.Session):
         super().__init__()
         self.auth = Credentials("", None)
         self.max_redirects = 5
-        self.verify = str(network.ca_bundle() or requests.certs.where())
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         prepared_request.headers.pop("Authorization", None)
@@ -124,6 +123,7 @@ class Connection:
     def __init__(self, place: Place, scopes: Sequence[str]) -> None:
         self.place, self.scopes = place, scopes
         self._session = Session()
+        self._authorities = str(network.ca_bundle() or requests.certs.where())
         self._renewable = False
 
     def __enter__(self) -> "Connection":
@@ -171,9 +171,10 @@ class Connection:
     def _once(
         self, what: str, method: str, url: str, *, into: Callable[[bytes], object] | None, **options: Any
     ) -> Answer:
-        timeout = (CONNECTED, STORED if method == "PUT" else ANSWERED)
+        options["timeout"] = (CONNECTED, STORED if method == "PUT" else ANSWERED)
+        options["verify"] = self._authorities  # a session's own gives way to the environment
         try:
-            with self._session.request(method, url, stream=True, timeout=timeout, **options) as answer:
+            with self._session.request(method, url, stream=True, **options) as answer:
                 said = b""
                 if into and answer.status_code == requests.codes.ok:
                     for chunk in chunks(answer):

@@ -46,7 +46,7 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
             blobs_of(image),
             names,
             attached=artifacts_of(recipe, image),
-            others=others_of(recipe, image),
+            others=dict.fromkeys((layer.descriptor.digest for layer in image.layers), repositories_beside(recipe)),
         )
     untested = f"no tag, for it has not passed ./build.py smoke --full {recipe.name}"
     mounted = f", mounted {size(sent.mounted)} from other images" if sent.mounted else ""
@@ -74,12 +74,11 @@ def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:
     return [name.rpartition(":")[2] for name in allowed]
 
 
-def others_of(recipe: Recipe, image: OciImage) -> dict[str, list[str]]:
-    """For each layer the repositories of other images that may have it, those with the most layers in common first."""
+def repositories_beside(recipe: Recipe) -> list[str]:
+    """The repositories of other images that may have layers of this one, those with most in common first."""
     catalog = models.load(recipe.image.folder.parent)
-    names = [other.name for other in relatives(recipe.image, catalog)]
-    repositories = [Repository.of(f"{tags.repository()}/{name}").name for name in names]
-    return {layer.descriptor.digest: repositories for layer in image.layers}
+    others = [f"{tags.repository()}/{other.name}" for other in relatives(recipe.image, catalog)]
+    return [Repository.of(other).name for other in others]
 
 
 def relatives(image: Image, catalog: Catalog) -> list[Image]:

@@ -2,14 +2,19 @@
 
 import json
 import logging
+import re
+import shutil
 
 import pytest
 
 from builder.errors import SeedbedError, UsageError
 from builder.image import dockerfile
+from builder.image.recipe import Recipe
+from builder.oci.artifacts import Artifact
 from builder.oci.layout import read_image
 from builder.oci.registry import Repository
-from builder.oci.store import MANIFEST_TYPE, Blob, Store
+from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor, Store
+from builder.publish import attached
 from builder.publish import push as publish
 
 
@@ -25,6 +30,31 @@ def test_a_second_push_sends_nothing(cache, tested, recipe, repository, said):
     assert f"; 2.4.6-py311, 2.4.6-py311-{tested.lock[:12]}" in said() and "sent 0 B" not in said()
     publish.push(recipe, None)
     assert "sent 0 B; 2.4.6-py311" in said()
+
+
+@pytest.fixture
+def sibling(folder, resolve) -> Recipe:
+    """An image with the same layers but for the last, in the same catalog."""
+    shutil.copytree(folder / "tiny", folder / "sibling")
+    made = resolve("sibling")
+    dockerfile.write(made)
+    return made
+
+
+def test_what_another_image_has_brought_is_mounted(cache, tested, recipe, sibling, repository, said):
+    publish.push(recipe, None)
+    name, _, digest = publish.push(sibling, None).partition("@")
+    assert re.search(r"sibling: sent \d+ kB, mounted \d+ MB from other images; no tag", said())
+    assert Repository.of(name).digest(digest) == digest
+    image = json.loads(Repository.of(name).manifest(digest))
+    assert all(Repository.of(name).read_blob(layer["digest"], 10**9) for layer in image["layers"])
+
+
+def test_control_where_it_is_not_looked_for_it_is_sent(cache, tested, recipe, sibling, repository, said, monkeypatch):
+    monkeypatch.setattr(publish, "relatives", lambda image, catalog: [])
+    publish.push(recipe, None)
+    publish.push(sibling, None)
+    assert re.search(r"sibling: sent \d+ MB; no tag", said())
 
 
 def test_what_was_not_tested_gets_no_tag(cache, tested, repository, edit, resolve, said):
@@ -74,3 +104,16 @@ def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(cache, repo
         publish.push(old, None)
     name, _, digest = publish.push(old, None, past_end_of_life=True).partition("@")
     assert Repository.of(name).digest(digest) == digest
+
+
+def test_what_is_attached_refers_to_the_image_and_comes_before_its_tags(cache, tested, recipe, repository, monkeypatch):
+    sbom = Blob.of(b"{}\n", "application/json")
+
+    def maker(recipe, image):
+        return [Artifact("application/x", Descriptor.of(image.manifest, MANIFEST_TYPE), (sbom,))]
+
+    monkeypatch.setattr(attached, "MAKERS", (maker,))
+    _, _, digest = publish.push(recipe, None).partition("@")
+    [referrer] = Repository.of(repository).referrers(digest)
+    assert json.loads(Repository.of(repository).manifest(referrer.digest))["subject"]["digest"] == digest
+    assert Repository.of(repository).digest(digest) == digest == tested.digest
