@@ -7,8 +7,8 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -90,6 +90,8 @@ class Place:
     registry: str
     name: str
     logins: Path | None = None
+    keys: dict[tuple[str, ...], "Key"] = field(default_factory=dict, compare=False, repr=False)
+    """What the registry asked for, by scopes: it is asked once, not by each connection."""
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.name}"
@@ -117,10 +119,18 @@ class Place:
         return Connection(self, scopes)
 
 
-class Connection:
-    """A connection for one thread, for minutes: its token may expire, and is then renewed once."""
+@dataclass(frozen=True)
+class Key:
+    """What lets a connection in; a token `expires` after some minutes."""
 
-    def __init__(self, place: Place, scopes: Sequence[str]) -> None:
+    credentials: Credentials
+    expires: bool = False
+
+
+class Connection:
+    """A connection for one thread. If its token has expired, it gets a fresh one, once."""
+
+    def __init__(self, place: Place, scopes: tuple[str, ...]) -> None:
         self.place, self.scopes = place, scopes
         self._session = Session()
         self._authorities = str(network.ca_bundle() or requests.certs.where())
@@ -128,10 +138,11 @@ class Connection:
 
     def __enter__(self) -> "Connection":
         try:
-            self._renewable = self._log_in()
+            key = self.place.keys.get(self.scopes) or self._log_in()
         except BaseException:
             self._session.close()
             raise
+        self._session.auth, self._renewable = key.credentials, key.expires
         return self
 
     def __exit__(
@@ -160,7 +171,7 @@ class Connection:
         answer = self._once(what, method, url, data=data, into=into, **options)
         if answer.status == requests.codes.unauthorized and answer.status not in expected and self._renewable:
             self._renewable = False
-            self._log_in()
+            self._session.auth = self._log_in().credentials
             if data:
                 data.seek(start)
             answer = self._once(what, method, url, data=data, into=into, **options)
@@ -197,26 +208,29 @@ class Connection:
         remedy = REMEDIES.get(answer.status, ASK).format(registry=self.place.registry)
         return Refused(problem, answer.status, remedy)
 
-    def _log_in(self) -> bool:
-        """Do what the registry asks for: show the login, or a token for it. Returns whether that may expire.
+    def _log_in(self) -> Key:
+        """What lets this connection in, which is remembered for the next."""
+        self._session.auth = Credentials("", None)
+        key = self.place.keys[self.scopes] = self._key()
+        return key
+
+    def _key(self) -> Key:
+        """What the registry asks for: the login, or a token for it.
 
         Nobody but the registry itself is believed in this: the request follows no redirect.
         """
-        self._session.auth = Credentials("", None)
         asked = self.ask("", "GET", f"{self.place.root}/v2/", (200, 401), allow_redirects=False)
         if asked.status == requests.codes.ok:
-            return False
+            return Key(Credentials("", None))
         registry, home = self.place.registry, origin(self.place.root)
         user = login(registry, self.place.logins)
         challenge = Challenge.read(registry, asked.headers.get("WWW-Authenticate", ""))
         if challenge is None:
-            self._session.auth = Credentials(home, user)
-            return False
+            return Key(Credentials(home, user))
         auth = Credentials(origin(challenge.realm), user)
         query = challenge.query(self.scopes)
         given = self.ask("login", "GET", challenge.realm, (200,), params=query, auth=auth, allow_redirects=False)
-        self._session.auth = Credentials(home, Bearer(token_in(registry, given.url, given.body)))
-        return True
+        return Key(Credentials(home, Bearer(token_in(registry, given.url, given.body))), expires=True)
 
 
 def document(answer: requests.Response) -> bytes:

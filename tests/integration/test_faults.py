@@ -11,12 +11,13 @@ from typing import BinaryIO, cast
 
 import pytest
 
+from builder import paths
 from builder.errors import SeedbedError
 from builder.oci import patience
 from builder.oci.artifacts import Artifact
 from builder.oci.registry import Repository
 from builder.oci.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, canonical_json
-from builder.oci.transport import ASK
+from builder.oci.transport import ASK, REMEDIES
 from builder.oci.uploads import Sent, Upload
 from tests.integration import proxy as proxies
 from tests.integration.daemon import Daemon
@@ -27,6 +28,7 @@ IS_BLOB = "HEAD", "/blobs/sha256"
 BEGIN = "POST", "/blobs/uploads/"
 BLOB = "PUT", "/blobs/uploads/"
 MANIFEST = "PUT", "/manifests/sha256:"
+INDEX = "PUT", "/manifests/sha256-"
 IS_TAG = "HEAD", "/manifests/1.0$"
 TAG = "PUT", "/manifests/1.0$"
 
@@ -56,13 +58,20 @@ AGAIN = "7 times; run the command again later"
 
 @dataclass(frozen=True)
 class Row:
-    """A fault, and the line with which a push ends, behind the name of the repository; none if it ends well."""
+    """A fault, and the line with which a push ends, behind the name of the repository; none if it ends well.
+
+    In a line, `…` is anything.
+    """
 
     what: str
     place: tuple[str, str]
     does: Does
     times: int = 1
     line: str = ""
+
+    def pattern(self, repository: Repository) -> str:
+        line = re.escape(f"{repository}: {self.line}").replace("REGISTRY", re.escape(repository.registry))
+        return line.replace("…", r"[\w ]+")
 
 
 ROWS = (
@@ -87,6 +96,8 @@ ROWS = (
     Row("500 for the manifest", MANIFEST, status(500)),
     Row("connection cut in the manifest", MANIFEST, proxies.cut_half_way),
     Row("answer to the manifest lost", MANIFEST, proxies.cut_before_the_answer, 2),
+    Row("429 for the index of what is attached", INDEX, status(429)),
+    Row("answer to that index lost", INDEX, proxies.cut_before_the_answer),
     Row("504 for what a tag names", IS_TAG, status(504)),
     Row("429 for a tag", TAG, status(429)),
     Row("500 for a tag", TAG, status(500), 2),
@@ -94,37 +105,39 @@ ROWS = (
     Row("answer to a tag lost, always", TAG, proxies.cut_before_the_answer, ALWAYS),
     Row("503 at first contact, always", PING, status(503), ALWAYS, f"refused with status 503: a fault, {AGAIN}"),
     Row("429 for a HEAD, to come back in an hour", IS_BLOB, status(429, Retry_After="3600"), ALWAYS,
-        r"blob sha256:\w{12}: refused with status 429; run the command again in 3600 s, not earlier"),
+        "blob sha256:…: refused with status 429; run the command again in 3600 s, not earlier"),
     Row("403 for a HEAD", IS_BLOB, status(403), ALWAYS,
-        r"blob sha256:\w{12}: refused with status 403; run docker login REGISTRY"),
+        "blob sha256:…: refused with status 403; run docker login REGISTRY"),
     Row("404 for the start of an upload", BEGIN, status(404), ALWAYS,
-        r"blob sha256:\w{12}: refused with status 404: a fault; check that SEEDBED_REPOSITORY .* there"),
+        f"blob sha256:…: refused with status 404: a fault; {REMEDIES[404]}"),
     Row("401 after a blob", BLOB, status(401), ALWAYS,
-        r"blob sha256:\w{12}: refused with status 401: a fault; run docker login REGISTRY"),
+        "blob sha256:…: refused with status 401: a fault; run docker login REGISTRY"),
     Row("413 after a blob", BLOB, status(413), ALWAYS,
-        r"blob sha256:\w{12}: refused with status 413: a fault; have the proxy before the registry take larger bodies"),
+        "blob sha256:…: refused with status 413: a fault; have the proxy before the registry take larger bodies"),
     Row("500 after a blob, always", BLOB, status(500), ALWAYS,
-        rf"blob sha256:\w{{12}}: refused with status 500: a fault, {AGAIN}"),
+        f"blob sha256:…: refused with status 500: a fault, {AGAIN}"),
     Row("connection cut before a blob, always", BLOB, proxies.cut, ALWAYS,
-        rf"blob sha256:\w{{12}}: no answer: [\w ]+, {AGAIN}"),
+        f"blob sha256:…: no answer: …, {AGAIN}"),
     Row("404: the upload is gone, always", BLOB, status(404), ALWAYS,
-        rf"blob sha256:\w{{12}}: refused with status 404: a fault, {AGAIN}"),
+        f"blob sha256:…: refused with status 404: a fault, {AGAIN}"),
     Row("no address for the upload", BEGIN, changed(Location=None), ALWAYS,
-        rf"blob sha256:\w{{12}}: expected an upload over https, found Location: '', 7 times; {ASK}"),
+        f"blob sha256:…: expected an upload over https, found Location: '', 7 times; {ASK}"),
     Row("an address that is none", BEGIN, changed(Location="http://["), ALWAYS,
-        rf"blob sha256:\w{{12}}: expected an upload over https, found Location: 'http://\[', 7 times; {ASK}"),
+        f"blob sha256:…: expected an upload over https, found Location: 'http://[', 7 times; {ASK}"),
     Row("an address where nobody is", BEGIN, changed(Location=NOWHERE), ALWAYS,
-        rf"blob sha256:\w{{12}}: no answer: Connection refused, {AGAIN}"),
+        f"blob sha256:…: no answer: Connection refused, {AGAIN}"),
     Row("500 for the manifest, always", MANIFEST, status(500), ALWAYS,
-        rf"manifest sha256:\w{{12}}: refused with status 500: a fault, {AGAIN}"),
+        f"manifest sha256:…: refused with status 500: a fault, {AGAIN}"),
     Row("400 for the manifest", MANIFEST, status(400), ALWAYS,
-        rf"manifest sha256:\w{{12}}: refused with status 400: a fault; {ASK}"),
+        f"manifest sha256:…: refused with status 400: a fault; {ASK}"),
     Row("another digest for the manifest", MANIFEST, changed(Docker_Content_Digest=OTHER), ALWAYS,
-        rf"manifest sha256:\w{{12}}: expected sha256:\w{{64}}, found {OTHER}; {ASK}"),
+        f"manifest sha256:…: expected sha256:…, found {OTHER}; {ASK}"),
+    Row("500 for the index of what is attached, always", INDEX, status(500), ALWAYS,
+        f"tag sha256-…: refused with status 500: a fault, {AGAIN}"),
     Row("no digest for what a tag names", IS_TAG, status(200, Docker_Content_Digest="?"), ALWAYS,
-        rf"tag 1\.0: expected a digest in the header Docker-Content-Digest, found '\?', 7 times; {ASK}"),
-    Row("429 for a tag, always", TAG, status(429), ALWAYS, rf"tag 1\.0: refused with status 429: a fault, {AGAIN}"),
-    Row("connection cut in a tag, always", TAG, proxies.cut_half_way, ALWAYS, rf"tag 1\.0: no answer: [\w ]+, {AGAIN}"),
+        f"tag 1.0: expected a digest in the header Docker-Content-Digest, found '?', 7 times; {ASK}"),
+    Row("429 for a tag, always", TAG, status(429), ALWAYS, f"tag 1.0: refused with status 429: a fault, {AGAIN}"),
+    Row("connection cut in a tag, always", TAG, proxies.cut_half_way, ALWAYS, f"tag 1.0: no answer: …, {AGAIN}"),
 )  # fmt: skip
 
 
@@ -164,8 +177,7 @@ def test_a_push_ends_or_says_why_and_the_next_one_ends(row, proxy, repository, b
     if row.line:
         with pytest.raises(SeedbedError) as failed:
             push(repository)
-        line = row.line.replace("REGISTRY", re.escape(proxy.address))
-        assert re.fullmatch(f"{re.escape(str(repository))}: {line}", str(failed.value))
+        assert re.fullmatch(row.pattern(repository), str(failed.value))
         assert [behind.digest(tag) for tag in TAGS] == [None, None]
         assert proxy.met
         proxy.fails(None)
@@ -208,6 +220,12 @@ def test_what_does_not_pass_is_asked_once(proxy, repository, code):
     with suppress(SeedbedError):
         repository.digest("1.0")
     assert proxy.met == 1
+
+
+def test_the_page_about_publishing_has_this_table():
+    lines = [f"| {row.what} | {f'`{row.line}`' if row.line else 'the push ends'} |" for row in ROWS]
+    page = (paths.ROOT / "docs" / "publishing.md").read_text()
+    assert "\n".join(lines).replace("REGISTRY", "registry.example.org") in page, "\n".join(lines)
 
 
 def test_control_without_new_tries_the_first_fault_ends_a_push(proxy, repository, behind, monkeypatch):

@@ -18,7 +18,7 @@ from docker.auth import INDEX_NAME
 from builder.errors import SeedbedError, UsageError
 from builder.oci import patience
 from builder.oci.logins import token_in, token_server
-from builder.oci.registry import Repository
+from builder.oci.registry import UPLOADS_AT_ONCE, Repository
 from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Blob, Descriptor
 from builder.oci.transport import Answer
 from builder.oci.uploads import Sent, Upload
@@ -32,6 +32,7 @@ class Registry(ThreadingHTTPServer):
     def __init__(self, asks: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asks, self.blobs, self.manifests, self.received = asks, {}, {}, []
+        self.greetings = 0
         self.credentials = []  # every one that a client has sent
         self.answers = {}  # (method, part of the path) -> status and headers, in place of what a registry answers
 
@@ -51,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def parse_request(self) -> bool:
         parsed = super().parse_request()
+        self.server.greetings += self.path == "/v2/" if parsed else 0
         if parsed and "Authorization" in self.headers:
             self.server.credentials.append(self.headers["Authorization"])
         return parsed
@@ -161,6 +163,22 @@ def test_blobs_come_before_the_manifest_and_its_tags(registry, repository):
     assert set(registry.received[:2]) == {digest(b"one"), digest(b"two")}
     assert registry.received[2:] == [digest(b"{}"), "1.0"]
     assert registry.manifests["1.0"] == b"{}"
+
+
+def test_a_tag_that_another_client_sets_meanwhile_stays(registry, repository):
+    """After the look at the tags, and before this push gets to them."""
+    repository.refuse_to_move("1.0", MANIFEST.descriptor.digest)
+    registry.manifests["1.0"] = b"another"
+    with pytest.raises(SeedbedError, match=rf":1\.0 is {digest(b'another')} already, and tags never move"):
+        repository.push(MANIFEST, LAYERS, ["1.0", "1.1"])
+    assert (registry.manifests["1.0"], "1.1" in registry.manifests) == (b"another", False)
+
+
+def test_a_registry_is_asked_once_how_it_lets_clients_in(registry, repository):
+    """And not for each blob: that is one more request, or two, for each."""
+    greetings = registry.greetings
+    repository.push(MANIFEST, [*LAYERS, blob(b"three"), blob(b"four"), blob(b"five")], ["1.0"])
+    assert registry.greetings - greetings <= UPLOADS_AT_ONCE
 
 
 def test_what_the_registry_has_is_not_sent(registry, repository):
