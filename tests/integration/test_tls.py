@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -71,6 +72,7 @@ def start(registry_program, tmp_path, monkeypatch) -> Iterator[Callable[..., Rep
         daemons.append(daemon)
         daemon.start()
         monkeypatch.setenv("SSL_CERT_FILE", files["authority"])
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())  # comes second, also for requests
         login = base64.b64encode(f"gardener:{password}".encode()).decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {f"{HOST}:{daemon.port}": {"auth": login}}}))
         return Repository(f"{HOST}:{daemon.port}", "team/tiny", tmp_path / "config.json")

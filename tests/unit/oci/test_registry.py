@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -263,6 +264,42 @@ def test_the_ping_is_not_redirected(registry, repository, stranger):
     with pytest.raises(SeedbedError, match="refused with status 307"):
         repository.push(MANIFEST, LAYERS)
     assert stranger.credentials == []
+
+
+@pytest.mark.parametrize("request_", [("POST", "/uploads/"), ("PUT", "/uploads/"), ("PUT", "/manifests/")])
+def test_what_is_sent_is_not_redirected(registry, repository, stranger, request_, monkeypatch):
+    method, part = request_
+    put = Handler.do_PUT
+
+    def do_put(handler: Handler) -> None:
+        if handler.server is registry and method == "PUT" and part in handler.path:
+            handler.rfile.read(int(handler.headers["Content-Length"]))
+            return handler.answer(307, {"Location": f"http://{stranger.address}{handler.path}"})
+        return put(handler)
+
+    monkeypatch.setattr(Handler, "do_PUT", do_put)
+    if method == "POST":
+        registry.answers[method, part] = 307, {"Location": f"http://{stranger.address}/v2/team/tiny/blobs/uploads/"}
+    with pytest.raises(SeedbedError, match="refused with status 307"):
+        repository.push(MANIFEST, LAYERS, ["1.0"])
+    assert (stranger.received, stranger.credentials) == ([], [])
+
+
+@pytest.mark.parametrize(("number", "tries"), [(socket.EAI_NONAME, 1), (socket.EAI_AGAIN, 7)])
+def test_a_host_that_does_not_exist_is_looked_for_once(monkeypatch, number, tries):
+    """And one that is not found for the moment, for a while."""
+    looked = []
+
+    def getaddrinfo(host: str, *_: object) -> None:
+        looked.append(host)
+        raise socket.gaierror(number, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SeedbedError, match=r"^registry\.example\.org/tiny: no answer: Name or service not known"):
+        Repository.of("registry.example.org/tiny").digest("1.0")
+    assert len(looked) == tries
 
 
 REALMS = [
