@@ -6,6 +6,7 @@ It listens on loopback under a name that is not loopback's: to that one, nothing
 import base64
 import datetime
 import json
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,7 @@ def test_with_another_password_the_error_says_what_to_type_and_does_not_show_it(
 )
 def test_a_certificate_that_is_not_good_is_refused_at_once(start, name, until, expected, caplog):
     repository = start(name, until)
+    caplog.set_level(logging.INFO, "builder")
     with pytest.raises(SeedbedError, match=rf"^{HOST}:\d+/team/tiny: no answer: .*{expected}"):
         repository.push(IMAGE, LAYERS)
     assert caplog.messages == []

@@ -75,9 +75,9 @@ def test_but_not_for_longer_than_two_minutes_in_all(slept, after, pauses):
     assert len(slept) == pauses
 
 
-@pytest.mark.parametrize(("header", "expected"), [("7", 7), ("0", 0), (formatdate(time() + 100, usegmt=True), 100)])
-def test_retry_after_is_seconds_or_a_date(header, expected):
-    assert seconds_of(header) == pytest.approx(expected, abs=5)
+def test_retry_after_is_seconds_or_a_date():
+    assert (seconds_of("7"), seconds_of("0")) == (7, 0)
+    assert seconds_of(formatdate(time() + 1000, usegmt=True)) == pytest.approx(1000, abs=60)
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-1", "1.5", "٣", "9" * 5000])

@@ -17,7 +17,7 @@ import pytest
 from docker.auth import INDEX_NAME
 
 from builder.errors import SeedbedError, UsageError
-from builder.oci import patience
+from builder.oci import patience, transport
 from builder.oci.logins import token_in, token_server
 from builder.oci.registry import UPLOADS_AT_ONCE, Repository
 from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Blob, Descriptor
@@ -392,6 +392,30 @@ def test_an_answer_without_an_end_is_read_for_a_while(registry, repository, monk
     with pytest.raises(SeedbedError, match=r"refused with status 418: (\\x1b){150,200}"):
         repository.manifest("1.0")
     assert count < 50_000_000
+
+
+@pytest.mark.parametrize("registry", [None], indirect=True)
+def test_an_answer_that_trickles_is_read_for_some_seconds(registry, repository, monkeypatch):
+    """No pause in it is long enough for a timeout."""
+    ended = threading.Event()
+
+    def answer(handler: Handler, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+        handler.send_response(418)
+        handler.end_headers()
+        with suppress(ConnectionError):
+            while not ended.wait(0.01):
+                handler.wfile.write(b"x")
+        handler.close_connection = True
+
+    monkeypatch.setattr(Handler, "answer", answer)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.1)
+    timer = threading.Timer(5, ended.set)
+    timer.start()
+    with pytest.raises(SeedbedError, match=r"refused with status 418: x+;"):
+        repository.manifest("1.0")
+    assert not ended.is_set()
+    timer.cancel()
+    ended.set()
 
 
 @pytest.mark.parametrize("reference", ["https://registry.example.org/team", "-registry.example.org/y", "http://"])
