@@ -1,8 +1,8 @@
 """Faults that may pass, and how often and how long what met one is tried again."""
 
 import logging
-import time
 from collections.abc import Callable
+from threading import Event
 from typing import TypeVar
 
 from urllib3 import Retry
@@ -29,10 +29,14 @@ class Passing(SeedbedError):
         self.after, self.remedy = after, remedy
 
 
-def patiently(attempt: Callable[[], Result]) -> Result:
+NEVER = Event()
+"""What ends the pauses of those that nobody else ends."""
+
+
+def patiently(attempt: Callable[[], Result], ended: Event = NEVER) -> Result:
     """What `attempt` returns, tried again after each fault that may pass; raises SeedbedError if that takes too long.
 
-    Each new try is one line of the log.
+    Each new try is one line of the log. If `ended` is set meanwhile, the last fault is raised.
     """
     retry, waited = POLICY, 0.0
     while True:
@@ -47,7 +51,8 @@ def patiently(attempt: Callable[[], Result]) -> Result:
             if waited + pause > LONGEST_WAIT:
                 raise SeedbedError(f"{fault}; run the command again in {pause:.0f} s, not earlier") from fault
             log.info(f"{fault}; trying again in {pause:.0f} s")
-        time.sleep(pause)
+            if ended.wait(pause):
+                raise
         waited += pause
 
 

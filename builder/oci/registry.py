@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from types import MappingProxyType
 from urllib.parse import urljoin
 
@@ -84,9 +85,7 @@ class Repository(Place):
         where the registry cannot be reached or refuses; the tags are then as they were, or name this manifest. Done
         again, it goes on with what is left.
         """
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            uploads = [Upload(self, blob, others.get(blob.descriptor.digest, ())) for blob in blobs]
-            sent = sum(pool.map(patiently, uploads), Sent())
+        sent = self._push_blobs(blobs, others)
         self._put(manifest, manifest.descriptor.digest)
         for artifact in attached:
             sent += self._attach(artifact)
@@ -132,6 +131,17 @@ class Repository(Place):
             return bytes(data)
 
         return patiently(attempt)
+
+    def _push_blobs(self, blobs: Sequence[Blob], others: Mapping[str, Sequence[str]]) -> Sent:
+        """Several at once; if one fails, the others are broken off."""
+        ended = Event()
+        uploads = [Upload(self, blob, others.get(blob.descriptor.digest, ()), ended) for blob in blobs]
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            try:
+                return sum(pool.map(lambda upload: patiently(upload, ended), uploads), Sent())
+            except BaseException:
+                ended.set()
+                raise
 
     def _named(self, connection: Connection, tag: str) -> str | None:
         headers = {"Accept": MANIFEST_TYPES}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import docker.auth
 import requests
@@ -157,7 +157,7 @@ class Connection:
         url: str,
         expected: Collection[int],
         *,
-        data: BinaryIO | None = None,
+        data: IO[bytes] | None = None,
         into: Callable[[bytes], object] | None = None,
         **options: Any,
     ) -> Answer:

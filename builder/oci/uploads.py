@@ -3,15 +3,18 @@
 Source: OCI distribution specification 1.1, "Pushing blobs", "Mounting a blob from another repository".
 """
 
+import io
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
+from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from builder.errors import SeedbedError
 from builder.oci.logins import well_formed
-from builder.oci.patience import Passing
+from builder.oci.patience import NEVER, Passing
 from builder.oci.store import Blob
 from builder.oci.transport import ASK, Answer, Connection, Place, Refused
 
@@ -35,10 +38,13 @@ class Sent:
 
 
 class Upload:
-    """A blob on its way into a repository. Each call is one attempt, and goes on where the last was cut off."""
+    """A blob on its way into a repository. Each call is one attempt, and goes on where the last was cut off.
 
-    def __init__(self, place: Place, blob: Blob, others: Sequence[str] = ()) -> None:
-        self.place, self.blob, self.others = place, blob, others
+    It breaks off if `ended` is set: nobody waits for gigabytes of a push that has failed.
+    """
+
+    def __init__(self, place: Place, blob: Blob, others: Sequence[str] = (), ended: Event = NEVER) -> None:
+        self.place, self.blob, self.others, self.ended = place, blob, others, ended
         self.what = f"blob {short(blob.descriptor.digest)}"
         self._cut_off = ""  # the address of an upload that the registry may know more of
         self._sending = False
@@ -99,8 +105,9 @@ class Upload:
         size, self._sending = self.blob.descriptor.size, True
         query = {"digest": self.blob.descriptor.digest}
         headers = OCTETS | ({"Content-Range": f"{offset}-{size - 1}"} if 0 < offset < size else {})
-        with self.blob.open() as data:
-            data.seek(offset, os.SEEK_SET)
+        with self.blob.open() as content:
+            content.seek(offset)
+            data = Content(content, self.ended)
             try:
                 connection.ask(self.what, "PUT", address, (201,), params=query, data=data, headers=headers)
             except Passing:
@@ -122,6 +129,24 @@ class Upload:
                 self.place.complaint(self.what, problem), remedy=ASK
             )  # of an answer cut off, the end is missing
         return address
+
+
+class Content(io.RawIOBase):
+    """What is left of a blob, until the push has ended."""
+
+    def __init__(self, content: BinaryIO, ended: Event) -> None:
+        self._content, self._ended = content, ended
+
+    def read(self, size: int = -1) -> bytes:
+        if self._ended.is_set():
+            raise SeedbedError("broken off, for the push has ended")
+        return self._content.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
 
 
 def short(digest: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from email.utils import formatdate
+from threading import Event
 from time import time
 
 import pytest
@@ -15,7 +16,7 @@ from builder.oci.patience import LONGEST_WAIT, POLICY, Passing, patiently, secon
 def slept(monkeypatch) -> list[float]:
     """The pauses that were made, and none is."""
     pauses: list[float] = []
-    monkeypatch.setattr(patience.time, "sleep", pauses.append)
+    monkeypatch.setattr(patience.NEVER, "wait", pauses.append)
     return pauses
 
 
@@ -66,6 +67,13 @@ def test_other_errors_are_not_tried_again(slept):
 def test_the_other_side_is_left_alone_for_as_long_as_it_asks(slept):
     patiently(failing(3, after=7))
     assert slept == [7, 7, 7]
+
+
+def test_whoever_waits_stops_once_all_is_over():
+    ended = Event()
+    ended.set()
+    with pytest.raises(SeedbedError, match=r"^the place: no answer$"):
+        patiently(failing(1, after=60), ended)
 
 
 @pytest.mark.parametrize(("after", "pauses"), [(3600, 0), (50, 2)])

@@ -1,7 +1,9 @@
 """Blobs on their way: resumed if the registry says how much it has, mounted from siblings, with tokens that expire."""
 
+import io
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +13,7 @@ import pytest
 from builder.errors import SeedbedError
 from builder.oci import patience
 from builder.oci.registry import Repository
-from builder.oci.store import LAYER_TYPE, Blob
+from builder.oci.store import LAYER_TYPE, Blob, Descriptor
 from builder.oci.uploads import Sent, Upload
 from tests.unit.oci.test_registry import LAYERS, MANIFEST, USER, Handler, Registry, digest
 
@@ -243,3 +245,30 @@ def test_if_the_fresh_token_is_not_taken_either_the_error_says_what_to_type(forg
     with pytest.raises(SeedbedError, match=rf"refused with status 401; run docker login {forgetful.address}$"):
         patience.patiently(upload)
     assert forgetful.given == 2
+
+
+class Slow(io.RawIOBase):
+    """A long content, of which each piece takes a while; `pieces` counts them."""
+
+    pieces = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 1000 * 8192 if whence else 0
+
+    def tell(self) -> int:
+        return 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.pieces += 1
+        time.sleep(0.02)
+        return bytes(8192)
+
+
+def test_once_a_blob_is_refused_the_others_are_broken_off(careful):
+    """Control: otherwise all of the slow one is sent, which nobody needs any more."""
+    careful.cuts, slow = 0, Slow()
+    other = Descriptor(LAYER_TYPE, digest(b"other"), 1000 * 8192)
+    altered = Blob(BLOB.descriptor, lambda: io.BytesIO(DATA[::-1]))
+    with pytest.raises(SeedbedError, match="refused with status 400: digest invalid"):
+        Repository(careful.address, "team/tiny").push(MANIFEST, [altered, Blob(other, lambda: slow)])
+    assert 0 < slow.pieces < 500
