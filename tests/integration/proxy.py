@@ -74,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def read(self, count: int) -> bytes:
         data = self.rfile.read(min(count, self.left))
+        if self.left and count and not data:
+            raise ConnectionError("the client has hung up")
         self.left -= len(data)
         return data
 
