@@ -22,11 +22,11 @@ TITLE = "org.opencontainers.image.title"
 class Artifact:
     """Files about the image whose manifest is `subject`; `media_type` says what they are, `titles` their names.
 
-    The same files give the same manifest.
+    The same files give the same manifest. Without a subject they can be kept as a file, and attached to no image.
     """
 
     media_type: str
-    subject: Descriptor
+    subject: Descriptor | None
     layers: tuple[Blob, ...]
     titles: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -43,9 +43,10 @@ class Artifact:
             "artifactType": self.media_type,
             "config": EMPTY.descriptor.to_json(),
             "layers": layers or [EMPTY.descriptor.to_json()],
-            "subject": self.subject.to_json(),
         }
-        return canonical_json(document | ({"annotations": dict(self.annotations)} if self.annotations else {}))
+        subject = {"subject": self.subject.to_json()} if self.subject else {}
+        annotations = {"annotations": dict(self.annotations)} if self.annotations else {}
+        return canonical_json(document | subject | annotations)
 
     @property
     def blobs(self) -> tuple[Blob, ...]:

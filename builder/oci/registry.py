@@ -184,13 +184,13 @@ class Repository(Place):
         sent = sum(map(patiently, (Upload(self, blob) for blob in artifact.blobs)), Sent())
         manifest = Blob.of(artifact.manifest(), MANIFEST_TYPE)
         answer = self._put(manifest, manifest.descriptor.digest)
-        if answer.headers.get("OCI-Subject") != artifact.subject.digest:
-            patiently(lambda: self._list(artifact))
+        if artifact.subject and answer.headers.get("OCI-Subject") != artifact.subject.digest:
+            patiently(lambda: self._list(artifact, artifact.subject.digest))
         return sent
 
-    def _list(self, artifact: Artifact) -> None:
+    def _list(self, artifact: Artifact, subject: str) -> None:
         """Add to the index of what refers to the image, and see that it stayed: others may write it meanwhile."""
-        tag = artifacts.tag_of(artifact.subject.digest)
+        tag = artifacts.tag_of(subject)
 
         def changed() -> bytes | None:
             return artifacts.with_entry(self._index(tag), artifact.entry())
