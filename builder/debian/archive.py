@@ -47,6 +47,10 @@ class PackageGone(SeedbedError):
         )
 
 
+class NotFetched(SeedbedError):
+    """The archive could not be reached, or sent other bytes: it is not known whether it has the package."""
+
+
 class Archive:
     """One suite of Debian with its updates and security updates, or one snapshot of it.
 
@@ -84,7 +88,7 @@ class Archive:
         """Bring the packages to `into`/<sha256>.deb and return these paths; what is there already is kept.
 
         Asks for the files by their pool path, so it needs no lists. Raises PackageGone, after the rest
-        has been brought, when the archive lacks some; SeedbedError when it cannot be reached or sends
+        has been brought, when the archive lacks some; NotFetched when it cannot be reached or sends
         other bytes.
         """
         into.mkdir(parents=True, exist_ok=True)
@@ -213,7 +217,7 @@ def _failed_download(lacking: Sequence[Package], stderr: str) -> SeedbedError:
     gone = [package for package, reason in reasons.items() if re.search("404|No such file", reason)]
     for package, reason in reasons.items():
         if package not in gone:
-            return SeedbedError(f"{package.name}={package.version} could not be fetched: {_with_remedy(reason)}")
+            return NotFetched(f"{package.name}={package.version} could not be fetched: {_with_remedy(reason)}")
     return PackageGone(gone)
 
 

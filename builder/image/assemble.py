@@ -12,7 +12,7 @@ from multiprocessing import active_children
 from builder import files, paths
 from builder.catalog.models import LayerGroup
 from builder.console import step
-from builder.image import contents
+from builder.image import contents, kits
 from builder.image.recipe import Recipe
 from builder.layers import wheels
 from builder.layers.base import layer as base_layer
@@ -109,7 +109,7 @@ def beside(task: Callable[[], object]) -> Iterator[Callable[[], None]]:
 
 def base(recipe: Recipe, *, locked: bool) -> tuple[Layer, tuple[str, ...]]:
     """Debian's root file system from its locked packages."""
-    return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL)
+    return base_layer(recipe.base, recipe.packages, store(), locked=locked, level=LEVEL, kits=kits.of(recipe))
 
 
 def wheels_of(recipe: Recipe, groups: Sequence["Group"], made: Made) -> None:

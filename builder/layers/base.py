@@ -1,7 +1,7 @@
 """The Debian base as one layer, made of its locked packages, without a registry.
 
-They come from the local cache, else from the archive, else from a snapshot of the lock's date. If one is no longer
-available, the layer is made of what the archive has now, and names what was substituted.
+They come from the local cache, else from the archive, else from a snapshot of the lock's date, else from a rebuild kit.
+If one is no longer available, the layer is made of what the archive has now, and names what was substituted.
 """
 
 import logging
@@ -15,10 +15,12 @@ from builder import paths, scratch
 from builder.catalog.models import Base
 from builder.console import step
 from builder.debian import bootstrap, sources
-from builder.debian.archive import Archive, Package, PackageGone
+from builder.debian.archive import Archive, NotFetched, Package, PackageGone
 from builder.debian.bootstrap import Debs
 from builder.debian.sources import Snapshot
 from builder.errors import SeedbedError
+from builder.layers import kit
+from builder.layers.kit import Kit
 from builder.lock import packages
 from builder.lock.packages import Lock
 from builder.oci.store import Layer, Store
@@ -27,7 +29,9 @@ from builder.oci.tar import layer_key, tar_to_layer
 log = logging.getLogger(__name__)
 
 
-def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int) -> tuple[Layer, tuple[str, ...]]:
+def layer(
+    base: Base, lock: Lock, store: Store, *, locked: bool, level: int, kits: Sequence[Kit] = ()
+) -> tuple[Layer, tuple[str, ...]]:
     """The base's root file system as a layer, and what was substituted: `name: locked version -> version in the layer`.
 
     Nothing substituted: the layer contains exactly what the lock says. `level` is zstd's. Raises `SeedbedError` if the
@@ -36,7 +40,7 @@ def layer(base: Base, lock: Lock, store: Store, *, locked: bool, level: int) -> 
     if known := store.find(key_of(base, lock, level), what=what(base)):
         return known, ()
     bootstrap.check_host()
-    found, moved = fetch(base, lock, locked=locked)
+    found, moved = fetch(base, lock, locked=locked, kits=kits)
 
     def make_layer() -> Layer:
         with step(f"{base.name}: {len(found.packages)} Debian packages into a root file system"):
@@ -57,11 +61,18 @@ def what(base: Base) -> str:
     return f"Debian {base.suite}: {', '.join(sorted(base.packages))}"
 
 
-def fetch(base: Base, lock: Lock, *, locked: bool) -> tuple[Lock, tuple[str, ...]]:
-    """Bring every package into the cache. Returns what was brought, as a lock, and what of `lock` moved."""
-    debian = packages.archive_of(base)
+def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> tuple[Lock, tuple[str, ...]]:
+    """Bring every package into the cache. Returns what was brought, as a lock, and what of `lock` moved.
+
+    What neither the archive nor a snapshot of it gives may come from one of the `kits`.
+    """
+    debian, wanted = packages.archive_of(base), [lock.mmdebstrap, *lock.packages]
     try:
-        debian.fetch([lock.mmdebstrap, *lock.packages], folder_of_packages())
+        debian.fetch(wanted, folder_of_packages())
+        return lock, ()
+    except NotFetched:
+        if kit.fetch(kits, missing(wanted), folder_of_packages()):
+            raise
         return lock, ()
     except PackageGone as gone:
         dropped = gone.packages
@@ -71,15 +82,23 @@ def fetch(base: Base, lock: Lock, *, locked: bool) -> tuple[Lock, tuple[str, ...
         fetch_from_snapshots(base, lock.date, dropped)
         return lock, ()
     except SeedbedError as error:
-        if locked:
-            raise SeedbedError(
-                f"the Debian archive has dropped {names}, and {error}; "
-                f"name another snapshot archive in SEEDBED_SNAPSHOT, or {packages.remedy(base)}"
-            ) from None
-        log.info(f"{base.name}: {error}; going on with what the archive has now")
+        complaint = error
+    if not kit.fetch(kits, missing(dropped), folder_of_packages()):
+        return lock, ()
+    if locked:
+        raise SeedbedError(
+            f"the Debian archive has dropped {names}, and {complaint}; name a rebuild kit in SEEDBED_KIT, "
+            f"another snapshot archive in SEEDBED_SNAPSHOT, or {packages.remedy(base)}"
+        )
+    log.info(f"{base.name}: {complaint}; going on with what the archive has now")
     newest = packages.make(base, f"{lock.date:{packages.DATE}}")
     debian.fetch([newest.mmdebstrap, *newest.packages], folder_of_packages())
     return newest, moves(lock, newest)
+
+
+def missing(wanted: Sequence[Package]) -> list[Package]:
+    """Those of the packages that the cache lacks."""
+    return [package for package in wanted if not (folder_of_packages() / f"{package.sha256}.deb").exists()]
 
 
 def fetch_from_snapshots(base: Base, date: datetime, wanted: Sequence[Package]) -> None:

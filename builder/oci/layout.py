@@ -97,10 +97,15 @@ def write_layout(folder: Path, store: Store, image: OciImage) -> None:
         take(layout, store.blob(layer.descriptor.digest), layer.descriptor)
     layout.add(image.config, CONFIG_TYPE)
     manifest = layout.add(image.manifest, MANIFEST_TYPE).to_json() | {"platform": PLATFORM}
-    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest]}
     layers = [blob_path(layer.descriptor.digest) for layer in image.layers]
     docker = [{"Config": blob_path(image.config_digest), "RepoTags": None, "Layers": layers}]
     files.write(folder / "manifest.json", canonical_json(docker))
+    finish(folder, manifest)
+
+
+def finish(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Make the folder, whose blobs are there, an OCI layout of the one manifest that is so described."""
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [dict(manifest)]}
     files.write(folder / "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
     files.write(folder / "index.json", canonical_json(index))
 

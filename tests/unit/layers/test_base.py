@@ -1,7 +1,7 @@
 """The base's layer: where its packages come from, and what decides its bytes; no network or Debian host is needed."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 
 from builder.catalog.models import Base
 from builder.debian import bootstrap, sources
+from builder.debian.archive import NotFetched, Package
 from builder.errors import SeedbedError
 from builder.layers import base
 from builder.lock import packages
@@ -85,6 +86,18 @@ def snapshots(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeArchive]:
     return snapshots
 
 
+@dataclass
+class FakeKit:
+    """A kit that has these packages, and notes which it was asked for."""
+
+    packages: Sequence[Package]
+    asked: list[Package] = field(default_factory=list)
+
+    def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
+        self.asked += wanted
+        return [package for package in wanted if package in self.packages]
+
+
 MOVED = ("libnew: none -> 1", "python3: 3.11.2-1 -> 3.11.2-2", "tini: 0.19.0-1 -> none")
 
 
@@ -136,6 +149,48 @@ def test_a_snapshot_archive_that_cannot_be_reached_is_no_reason_to_fail(
 
     monkeypatch.setattr(base, "snapshot_of", unreachable)
     assert made(model, lock, store)[1] == MOVED
+
+
+def test_what_neither_archive_nor_snapshot_has_comes_from_a_kit(
+    model: Base, lock: Lock, later: FakeArchive, snapshots: dict[str, FakeArchive], store: Store
+) -> None:
+    snapshots["20260203T040506Z"] = FakeArchive(packages=[PYTHON])
+    (base.folder_of_packages()).mkdir(parents=True)
+    (base.folder_of_packages() / f"{PYTHON.sha256}.deb").touch()  # as the snapshot leaves it
+    kit = FakeKit([TINI, PYTHON, LIBC])
+    layer, moved = base.layer(model, lock, store, locked=True, level=3, kits=[kit])
+    assert (moved, kit.asked) == ((), [TINI])
+    assert store.blob(layer.descriptor.digest).read_text() == LIBC.sha256 + PYTHON.sha256 + TINI.sha256
+
+
+def test_what_no_kit_has_either_is_substituted_and_locked_refuses_it(
+    model: Base, lock: Lock, later: FakeArchive, snapshots: dict[str, FakeArchive], store: Store
+) -> None:
+    kit = FakeKit([PYTHON])
+    assert base.layer(model, lock, store, locked=False, level=3, kits=[kit])[1] == MOVED
+    with pytest.raises(SeedbedError, match=r"name a rebuild kit in SEEDBED_KIT, .*SEEDBED_SNAPSHOT"):
+        base.layer(model, lock, store, locked=True, level=3, kits=[kit])
+
+
+def test_a_kit_stands_in_for_an_archive_that_does_not_answer(
+    model: Base, lock: Lock, archive: FakeArchive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(packages: Sequence[Package], into: Path) -> list[Path]:
+        raise NotFetched("libc6=2.36-9 could not be fetched: no route to host")
+
+    monkeypatch.setattr(archive, "fetch", unreachable)
+    everything = FakeKit([MMDEBSTRAP, LIBC, PYTHON, TINI])
+    assert base.layer(model, lock, store, locked=True, level=3, kits=[FakeKit([]), everything])[1] == ()
+    with pytest.raises(NotFetched, match="no route to host"):
+        base.layer(model, lock, store, locked=False, level=4, kits=[FakeKit([LIBC])])
+
+
+def test_a_kit_is_not_asked_for_what_the_archive_has(
+    model: Base, lock: Lock, archive: FakeArchive, store: Store
+) -> None:
+    kit = FakeKit([])
+    base.layer(model, lock, store, locked=True, level=3, kits=[kit])
+    assert kit.asked == []
 
 
 def test_a_package_that_only_changed_its_place_has_not_moved(

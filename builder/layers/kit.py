@@ -1,0 +1,238 @@
+"""Rebuild kits: the Debian packages of an image, kept where nobody drops them.
+
+A kit is an OCI artifact with a layer for each package, under the package's own sha256. It is an OCI layout or archive,
+or lies in a registry beside the image. Nothing of a kit is believed: a package has the size and sha256 of the lock, or
+it is refused.
+
+Source: OCI image specification 1.1, image-layout.md, manifest.md.
+"""
+
+import hashlib
+import io
+import logging
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol, cast
+
+from builder import files, reading
+from builder.debian.archive import Package
+from builder.errors import SeedbedError
+from builder.oci.artifacts import TITLE
+from builder.oci.images import INDEX, UNREADABLE, Document, Index, Part, Source, document_in, of_layout, tar_in
+from builder.oci.registry import Repository
+from builder.oci.store import blob_path
+from builder.oci.transport import Refused
+
+log = logging.getLogger(__name__)
+
+KIT_TYPE = "application/vnd.seedbed.kit.v1"
+PACKAGE_TYPE = "application/vnd.debian.binary-package"
+MARK = "oci-layout"
+CHUNK = 1 << 20
+REMEDY = "get it again, or write one with ./build.py kit"
+
+
+class Kit(Protocol):
+    """Where packages may be; as a string it is what a person calls it."""
+
+    def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
+        """Bring those that it has to `into`/<sha256>.deb, and return them.
+
+        Raises SeedbedError if it has other bytes for one, or is no kit.
+        """
+
+
+def fetch(kits: Sequence[Kit], wanted: Sequence[Package], into: Path) -> list[Package]:
+    """Bring what the kits have of the packages to `into`/<sha256>.deb; returns those that none of them has."""
+    missing = list(wanted)
+    for kit in kits:
+        if missing and (taken := kit.fetch(missing, into)):
+            log.info(f"{len(taken)} Debian packages from the kit {kit}: {', '.join(map(named, taken))}")
+            missing = [package for package in missing if package not in taken]
+    return missing
+
+
+# ---- a kit at hand -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KitAtHand:
+    """A kit as `./build.py kit` writes it, or as an OCI client pulls it: an archive, or the folder of a layout."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(reading.shown(self.path))
+
+    def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
+        try:
+            with self.opened() as source:
+                contents = Contents.of(source)
+                taken = [package for package in wanted if contents.has(package, f"the kit {self}")]
+                for package in taken:
+                    with source(blob_path(digest_of(package))) as data:
+                        bring(package, data, into, f"the kit {self}")
+        except UNREADABLE as error:
+            raise SeedbedError(f"{self}: expected a rebuild kit: {error}; {REMEDY}") from None
+        return taken
+
+    @contextmanager
+    def opened(self) -> Iterator[Source]:
+        if self.path.is_dir():
+            yield lambda path: of_layout(self.path, path)
+            return
+        with reading.opened(self.path, REMEDY) as file, tar_in(file, "r:") as tar:
+            members = members_of(tar)
+
+            def source(path: str) -> nullcontext[BinaryIO]:
+                if not ((member := members.get(path)) and member.isreg()):
+                    raise ValueError(f"found no {path} in it")
+                return nullcontext(cast(BinaryIO, tar.extractfile(member)))
+
+            yield source
+
+
+def members_of(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """The members of an archive by their paths; raises ValueError if one leads out of it."""
+    members = {}
+    for member in tar:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"found the path {member.name!r} in it, which leads outside")
+        members[str(path)] = member
+    return members
+
+
+class Layer(Part):
+    annotations: dict[str, str] | None = None
+
+
+class Manifest(Document):
+    artifactType: str = ""
+    layers: list[Layer]
+
+
+def manifest_in(source: Source, path: str) -> Manifest:
+    return Manifest.model_validate(document_in(source, path, Manifest))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What manifests of kits list: the digests of packages, and of each file name the digest."""
+
+    digests: frozenset[str]
+    titles: dict[str, str]
+
+    @classmethod
+    def of(cls, source: Source) -> "Contents":
+        """What an OCI layout lists; raises ValueError if it holds no kit."""
+        document_in(source, MARK, Document)  # an archive that is cut short may lack just its end
+        index = document_in(source, INDEX, Index)
+        manifests = [manifest_in(source, blob_path(entry["digest"])) for entry in index["manifests"]]
+        if not (kits := [manifest for manifest in manifests if manifest.artifactType == KIT_TYPE]):
+            raise ValueError(f"found no manifest of the type {KIT_TYPE} in it")
+        return cls.listed(kits)
+
+    @classmethod
+    def listed(cls, manifests: Sequence[Manifest]) -> "Contents":
+        layers = [layer for manifest in manifests for layer in manifest.layers]
+        titles = {(layer.annotations or {}).get(TITLE, ""): layer.digest for layer in layers}
+        if outside := [title for title in titles if "/" in title]:
+            raise ValueError(f"found the file name {outside[0]!r} in it, which leads outside")
+        return cls(frozenset(layer.digest for layer in layers), titles)
+
+    def has(self, package: Package, kit: str) -> bool:
+        """Whether the package is there; raises SeedbedError if its name is, for other bytes."""
+        if digest_of(package) in self.digests:
+            return True
+        if other := self.titles.get(file_name(package)):
+            raise refusal(package, kit, other)
+        return False
+
+
+# ---- the kit of a published image ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedKit:
+    """The packages in a repository, `registry.example.org/team/name`, beside its `image`, named by digest or tag.
+
+    A registry gives any blob of a repository by its digest, so packages are found even if the kit is another image's.
+    """
+
+    reference: str
+    image: str
+
+    def __str__(self) -> str:
+        return f"of {self.reference}"
+
+    def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
+        """A registry that cannot be reached, or has no kit, is no error."""
+        try:
+            repository = Repository.of(self.reference)
+            listed = self.listed(repository)
+        except (SeedbedError, ValueError) as error:
+            log.info(f"{self.reference}: no packages from there: {error}")
+            return []
+        return [package for package in wanted if self.bring(package, repository, listed, into)]
+
+    def listed(self, repository: Repository) -> Contents:
+        """What the kits list that are attached to the image."""
+        image = repository.digest(self.image)
+        referrers = repository.referrers(image, KIT_TYPE) if image else []
+        documents = {blob_path(each.digest): repository.manifest(each.digest) for each in referrers}
+
+        def source(path: str) -> nullcontext[BinaryIO]:
+            return nullcontext(io.BytesIO(documents[path]))
+
+        return Contents.listed([manifest_in(source, path) for path in documents])
+
+    def bring(self, package: Package, repository: Repository, listed: Contents, into: Path) -> bool:
+        """Whether it is there, and now in `into`."""
+        try:
+            repository.blob(digest_of(package), package.size, into / f"{package.sha256}.deb")
+            return True
+        except Refused as refused:
+            if listed.has(package, f"the kit {self}"):
+                log.info(f"{named(package)}: in the kit {self}, but {refused}")
+            return False
+        except SeedbedError as error:
+            raise SeedbedError(f"{named(package)}: not taken from the kit {self}: {error}") from None
+
+
+# ---- a package -----------------------------------------------------------------------------------------------------
+
+
+def bring(package: Package, data: BinaryIO, into: Path, kit: str) -> None:
+    """Write the package to `into`/<sha256>.deb; raises SeedbedError, and writes nothing, if its bytes are others."""
+    with files.new(into) as file:
+        found, size = hashlib.sha256(), 0
+        while size <= package.size and (chunk := data.read(CHUNK)):
+            found.update(chunk)
+            size += file.write(chunk)
+        if (found.hexdigest(), size) != (package.sha256, package.size):
+            raise refusal(package, kit, f"sha256:{found.hexdigest()}" if size <= package.size else "more bytes")
+        file.flush()
+        Path(file.name).replace(into / f"{package.sha256}.deb")
+
+
+def refusal(package: Package, kit: str, found: str) -> SeedbedError:
+    return SeedbedError(
+        f"{named(package)}: {kit} has {found} for it, the lock says {digest_of(package)}; it was not used: "
+        "get another kit, or build without this one"
+    )
+
+
+def named(package: Package) -> str:
+    return f"{package.name}={package.version}"
+
+
+def digest_of(package: Package) -> str:
+    return f"sha256:{package.sha256}"
+
+
+def file_name(package: Package) -> str:
+    return PurePosixPath(package.filename).name
