@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from builder import files
+from builder import files, paths
 from builder.catalog.models import Base
 from builder.engine import client, throwaway
 from builder.engine.client import Engine
 from builder.engine.throwaway import STORE, Debian, Throwaway
 from builder.errors import SeedbedError
-from builder.image import assemble, build, record
+from builder.image import assemble, build, kits, record
 from builder.image.build import Options
 from builder.image.load import Loader, load
 from builder.image.recipe import Recipe
@@ -60,6 +60,14 @@ class Here:
 
     def bring(self, built: Record) -> None:
         """It was built into this host's store."""
+
+    def fetch(self, recipe: Recipe, *, tests: bool) -> None:
+        count = kits.fetch(recipe, tests=tests)
+        log.info(f"{recipe.name}: {count} files are there, in {paths.cache()}")
+
+    def bring_packages(self, recipe: Recipe) -> None:
+        """Bring the locked Debian packages into this host's cache."""
+        kits.fetch_packages(recipe)
 
 
 class There:
@@ -139,3 +147,13 @@ class There:
                 found = copy.commit(MANIFEST_TYPE).digest
             if found != digest:
                 raise SeedbedError(f"{where}: expected {digest}, found {found}; run ./build.py build --no-cache")
+
+    def fetch(self, recipe: Recipe, *, tests: bool) -> None:
+        self.run("fetch", recipe.name, *(["--smoke"] if tests else []))
+
+    def bring_packages(self, recipe: Recipe) -> None:
+        """Bring the locked Debian packages there, and from there into this host's cache."""
+        self.run("kit", recipe.name, "--output", "/tmp/kit")
+        for package in kits.missing_packages(recipe):
+            with self.container.opened(f"{STORE}/packages/{package.sha256}.deb") as data:
+                kits.take_in(package, data, "the container")

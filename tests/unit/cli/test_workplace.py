@@ -14,12 +14,14 @@ from builder.cli.workplace import Here, There
 from builder.engine import throwaway
 from builder.engine.throwaway import Debian
 from builder.errors import SeedbedError
-from builder.image import assemble, build, record
+from builder.image import assemble, build, kits, record
 from builder.image.build import Options
 from builder.image.recipe import Recipe, resolve_all
 from builder.image.record import LayerRecord, Record, SmokeResult
+from builder.layers.base import folder_of_packages
 from builder.oci.store import Descriptor
 from tests.conftest import TINY
+from tests.kits import package, recipe_of
 
 BLOBS = (b"manifest", b"config", b"layer")
 MANIFEST, CONFIG, LAYER = (Descriptor.of(blob, "").digest for blob in BLOBS)
@@ -177,3 +179,36 @@ def test_an_engine_is_the_choice_between_here_and_there(recipe, monkeypatch):
         monkeypatch.setattr(throwaway, "chosen", lambda engine=engine: engine)
         with workplace.workplace(TINY, [recipe.base]) as place:
             assert isinstance(place, kind)
+
+
+# ---- packages for a rebuild kit ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packages(recipe: Recipe) -> tuple[Recipe, dict[str, bytes]]:
+    """The recipe with two packages alone, and their files in a container; one of them is in this host's cache."""
+    here, there = package("tini", b"init"), package("mmdebstrap", b"perl")
+    (folder_of_packages() / f"{there.sha256}.deb").unlink()
+    return recipe_of(recipe, there, here), {f"{throwaway.STORE}/packages/{there.sha256}.deb": b"perl"}
+
+
+def test_packages_come_out_of_the_container_into_this_hosts_cache(monkeypatch, packages):
+    recipe, files = packages
+    container = Container(files)
+    there(monkeypatch, container).bring_packages(recipe)
+    assert container.ran == [("--catalog", "/seedbed/tests/images", "kit", "tiny", "--output", "/tmp/kit")]
+    assert kits.missing_packages(recipe) == []
+
+
+def test_a_package_that_comes_out_with_other_bytes_is_refused_by_name(monkeypatch, packages):
+    recipe, files = packages
+    with pytest.raises(SeedbedError, match=r"^mmdebstrap=1\.0-1: the container has "):
+        there(monkeypatch, Container(dict.fromkeys(files, b"evil"))).bring_packages(recipe)
+    assert kits.missing_packages(recipe) == [recipe.packages.mmdebstrap]
+
+
+@pytest.mark.parametrize(("tests", "options"), [(False, ()), (True, ("--smoke",))])
+def test_what_builds_in_a_container_need_is_fetched_there(monkeypatch, recipe, tests, options):
+    container = Container({})
+    there(monkeypatch, container).fetch(recipe, tests=tests)
+    assert container.ran == [("--catalog", "/seedbed/tests/images", "fetch", "tiny", *options)]
