@@ -1,6 +1,7 @@
 """Containers that are started, waited for and removed, whatever becomes of this process."""
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig
 
+from builder import reading
 from builder.errors import SeedbedError
 from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
 
@@ -134,3 +136,14 @@ def packed(files: Files) -> bytes:
             else:
                 archive.add(source, target.lstrip("/"), filter=readable)
     return buffer.getvalue()
+
+
+def streamed(name: str, source: Path) -> Iterator[bytes]:
+    """A tar with one file, piece by piece: it may be larger than the memory."""
+    with reading.opened(source) as file:
+        member = tarfile.TarInfo(name)
+        member.size = os.fstat(file.fileno()).st_size
+        yield member.tobuf(tarfile.GNU_FORMAT)
+        while chunk := file.read(1 << 20):
+            yield chunk
+        yield bytes(-member.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)

@@ -25,7 +25,7 @@ from builder.console import step
 from builder.debian import archive, bootstrap
 from builder.engine import client, reach
 from builder.engine.client import Engine
-from builder.engine.containers import Files, Running, packed
+from builder.engine.containers import Files, Running, packed, streamed
 from builder.engine.reach import GIVEN, VARIABLES
 from builder.engine.saved import Chunks
 from builder.errors import SeedbedError, UsageError
@@ -205,6 +205,8 @@ def throwaway(engine: Engine, debian: Debian, catalog: Path) -> Iterator[Throwaw
     mounts = {volume(): {"bind": CACHE, "mode": "rw"}}
     ports = {f"{PORT}/tcp": ("127.0.0.1", None)}
     with started(engine, ready, files, volumes=mounts, ports=ports) as container:
+        if kit := reach.kit():
+            container.put_archive(GIVEN, streamed(Path(reach.KIT).name, kit))
         yield container
 
 

@@ -12,7 +12,7 @@ import pytest
 from builder import files, network, paths
 from builder.debian import archive, bootstrap
 from builder.engine import client, reach, throwaway
-from builder.engine.containers import Files, packed
+from builder.engine.containers import Files, packed, streamed
 from builder.engine.throwaway import Debian
 from builder.errors import SeedbedError, UsageError
 
@@ -32,6 +32,10 @@ class Container:
         self.done.append(command[-1] if command[0] == "sh" else " ".join(command))
         status, output = self.apt if command[0] == "sh" else (0, b"")
         return SimpleNamespace(exit_code=status, output=output)
+
+    def put_archive(self, folder: str, chunks: Any) -> None:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            self.given = {f"{folder}/{each.name}": archive.extractfile(each).read() for each in archive}
 
     def commit(self, repository: str, tag: str) -> None:
         self.done.append(f"commit {repository}:{tag}")
@@ -163,6 +167,23 @@ def test_a_debian_host_passes_its_sources_on_and_another_leaves_the_images_own(m
     monkeypatch.setattr(reach, "sources_text", refuse)
     assert reach.sources("bookworm") == {}
     assert b"Dir::Etc" not in reach.files("bookworm")[f"{reach.GIVEN}/apt.conf"]
+
+
+def test_a_rebuild_kit_goes_along(monkeypatch, tmp_path):
+    """It is sent piece by piece: it may be larger than the memory."""
+    (tmp_path / "kit.tar").write_bytes(b"kit" * 1_000_000)
+    monkeypatch.setenv("SEEDBED_KIT", str(tmp_path / "kit.tar"))
+    engine = Engine("debian")
+    with throwaway.throwaway(engine, Debian("debian", "bookworm"), paths.IMAGES) as container:
+        assert container.running.container.given == {reach.KIT: b"kit" * 1_000_000}
+    assert f"export SEEDBED_KIT={reach.KIT}\n".encode() in reach.files("bookworm")[reach.VARIABLES]
+    assert max(map(len, streamed("kit.tar", tmp_path / "kit.tar"))) <= 1 << 20
+
+
+def test_a_rebuild_kit_that_is_a_folder_is_refused_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEEDBED_KIT", str(tmp_path))
+    with pytest.raises(UsageError, match=f"^SEEDBED_KIT={tmp_path}: expected a file, for builds run in a container"):
+        reach.files("bookworm")
 
 
 def members(files: Files) -> list[tarfile.TarInfo]:
