@@ -28,6 +28,12 @@ def of(recipe: Recipe) -> Sequence[Kit]:
     return kits
 
 
+def elsewhere() -> dict[str, str]:
+    """The variables by which a process in another folder finds the kit at hand."""
+    named = os.environ.get(VARIABLE)
+    return {VARIABLE: str(Path(named).absolute())} if named else {}
+
+
 def recorded(recipe: Recipe) -> str | None:
     """The digest of record, if there is one of these locks."""
     with suppress(SeedbedError):

@@ -66,7 +66,9 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
 
     What neither the archive nor a snapshot of it gives may come from one of the `kits`.
     """
-    debian, wanted = packages.archive_of(base), [lock.mmdebstrap, *lock.packages]
+    if not missing(wanted := [lock.mmdebstrap, *lock.packages]):
+        return lock, ()
+    debian = packages.archive_of(base)
     try:
         debian.fetch(wanted, folder_of_packages())
         return lock, ()

@@ -12,6 +12,7 @@ import io
 import logging
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,7 @@ KIT_TYPE = "application/vnd.seedbed.kit.v1"
 PACKAGE_TYPE = "application/vnd.debian.binary-package"
 MARK = "oci-layout"
 CHUNK = 1 << 20
+DOWNLOADS_AT_ONCE = 4
 REMEDY = "get it again, or write one with ./build.py kit"
 
 
@@ -177,7 +179,9 @@ class PublishedKit:
         except (SeedbedError, ValueError) as error:
             log.info(f"{self.reference}: no packages from there: {error}")
             return []
-        return [package for package in wanted if self.bring(package, repository, listed, into)]
+        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+            there = pool.map(lambda package: self.bring(package, repository, listed, into), wanted)
+            return [package for package, found in zip(wanted, there, strict=True) if found]
 
     def listed(self, repository: Repository) -> Contents:
         """What the kits list that are attached to the image."""

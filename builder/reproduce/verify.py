@@ -18,7 +18,7 @@ from builder import paths, scratch
 from builder.console import print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.image import assemble, build, contents, dockerfile
+from builder.image import assemble, build, contents, dockerfile, kits
 from builder.image import digest as record_of
 from builder.image.recipe import Recipe
 from builder.image.record import Record
@@ -217,7 +217,7 @@ class Trial:
         done = subprocess.run(
             [*machine.starter, *rebuild],
             cwd=machine.checkout,
-            env={**os.environ, **settings, **machine.environment},
+            env={**os.environ, **settings, **kits.elsewhere(), **machine.environment},
             umask=machine.umask,
             stdout=subprocess.PIPE,
             check=False,

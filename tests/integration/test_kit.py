@@ -25,6 +25,7 @@ from builder.oci.registry import Repository
 from builder.oci.store import MANIFEST_TYPE, Descriptor, Store
 from builder.publish import kit
 from tests.bases import base_files
+from tests.conftest import TINY
 from tests.integration.conftest import no_engine
 from tests.kits import alter, forge, spoil
 
@@ -176,11 +177,12 @@ seedbed(prog_name="build.py")
 
 def build_py(*arguments: str, cache: Path, offline: bool = True, start: str = "", **variables: str) -> str:
     """`./build.py` on the tests' catalog; returns its stdout, or the last line of its progress where it fails."""
-    program = ["-c", start] if start else ["build.py"]
-    command = [*(OFFLINE if offline else ()), sys.executable, *program, "--catalog", "tests/images", *arguments]
+    program = ["-c", start] if start else [str(paths.ROOT / "build.py")]
+    command = [*(OFFLINE if offline else ()), sys.executable, *program, "--catalog", str(TINY), *arguments]
     settings = {"SEEDBED_ENGINE": "none", "SEEDBED_CACHE": str(cache.parent), "PIP_RETRIES": "0", **variables}
     environment = {name: value for name, value in os.environ.items() if name != "SEEDBED_REPOSITORY"} | settings
-    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
+    environment["PYTHONPATH"] = str(paths.ROOT)
+    done = subprocess.run(command, cwd=cache, env=environment, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else (done.stderr.splitlines() or ["no reason"])[-1]
 
 
@@ -211,7 +213,8 @@ def test_after_fetch_an_image_is_built_without_a_network_and_not_before(fresh, b
 
 
 def test_verify_rebuilds_without_a_network_from_a_kit(forgetful, archive, cache, built):
-    verdict = build_py("verify", "tiny", "--json", cache=cache, start=START, SEEDBED_KIT=str(archive))
+    near = os.path.relpath(archive, cache)  # rebuilds run in another folder
+    verdict = build_py("verify", "tiny", "--json", cache=cache, start=START, SEEDBED_KIT=near)
     assert json.loads(verdict)["digests"]["manifest"] == [built.digest] * 2
     assert base.missing(forgetful) == []
 
