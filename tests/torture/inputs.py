@@ -15,8 +15,11 @@ from seedbed.recording import record as records
 from seedbed.trace import search
 from seedbed.trace.run import Run
 
+from builder import files
 from builder.cli.main import seedbed as builder_commands
+from builder.layers import kit as kits
 from builder.layers import wheels
+from builder.layers.kit import KitAtHand
 from builder.layers.parts import Part
 from builder.oci.store import Store
 from tests.torture import registries, stock
@@ -104,6 +107,29 @@ def layout(random: Random, folder: Path) -> Try:
             done += f", then {spoil(random, archive)}" if random.random() < 0.5 else ", in a tar"
     command = ["diff", *names, *random.choice(([], ["--json"]))]
     return Try(f"layout: {done}; {quoted(command)}", build_py(*command), tuple(names), answers=True)
+
+
+def rebuild_kit(random: Random, folder: Path) -> Try:
+    """A kit as a layout or archive, spoiled in the same ways: no package with other bytes comes out of it."""
+    source, packages = stock.rebuild_kit()
+    root = copy_of(source, folder / "kit")
+    done = spoil_layout(random, root)
+    path, into = Path("kit"), folder / "packages"
+    if random.random() < 0.5 and (root / "index.json").is_file():
+        path = Path("kit.tar")
+        stock.archive_of(root, folder / path)
+        done += f", then {spoil(random, folder / path)}" if random.random() < 0.5 else ", in a tar"
+
+    def check(outcome: Outcome) -> list[str]:
+        return [f"{deb.name} has other bytes" for deb in into.glob("*.deb") if files.sha256(deb) != deb.stem]
+
+    return Try(
+        f"rebuild kit: {done}",
+        as_command(lambda: kits.fetch([KitAtHand(path)], packages, into)),
+        ("kit", *(package.name for package in packages)),
+        writes=("packages", "packages/*.deb"),
+        check=check,
+    )
 
 
 def spoil_layout(random: Random, root: Path) -> str:
@@ -444,6 +470,7 @@ TARGETS: dict[Callable[[Random, Path], Try], int] = {
     catalog: 22,
     build_record: 8,
     layout: 14,
+    rebuild_kit: 6,
     wheel: 5,
     store: 4,
     build_line: 8,

@@ -17,6 +17,7 @@ from seedbed.observe.lines import Lines
 from seedbed.settings import DEFAULT_SEED
 
 from builder import paths
+from builder.debian.archive import Package
 from builder.image import assemble, build, record
 from builder.image.recipe import resolve_all
 from builder.layers import parts
@@ -25,6 +26,8 @@ from builder.layers.parts import Part
 from builder.oci import tar
 from builder.oci.layout import compose, write_layout
 from builder.oci.store import Store
+from builder.publish import kit
+from tests import kits
 
 EPOCH, LEVEL = 1_735_689_600, 3
 TINY = paths.ROOT / "tests" / "images"
@@ -137,6 +140,16 @@ def _layout(name: str, content: bytes) -> Path:
     return layout
 
 
+@cache
+def rebuild_kit() -> tuple[Path, tuple[Package, ...]]:
+    """The layout of a kit, and the two packages in it."""
+    [recipe] = resolve_all(TINY, ["tiny"])
+    with cached_in(folder() / "packages"):
+        packages = tuple(kits.package(name, name.encode() * 100) for name in ("mmdebstrap", "tini"))
+        kit.write(kits.recipe_of(recipe, *packages), folder() / "kit")
+    return folder() / "kit", packages
+
+
 def archive_of(layout: Path, target: Path) -> None:
     def undated(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.mtime = EPOCH
@@ -241,5 +254,5 @@ class cached_in:
 
 def make_all() -> None:
     """Before the first try, so that every process that makes tries finds it."""
-    for make in (catalogs, cache_with_record, layouts, run_record, golden, sweep, journals, python):
+    for make in (catalogs, cache_with_record, layouts, rebuild_kit, run_record, golden, sweep, journals, python):
         make()
