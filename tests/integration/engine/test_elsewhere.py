@@ -176,6 +176,22 @@ def test_verify_proves_it_there(elsewhere, start):
     assert json.loads(proven)["equal"]
 
 
+def test_a_rebuild_kit_comes_out_of_a_container_and_goes_into_one(elsewhere, start, home, engine, monkeypatch):
+    """There it replaces the archive, which cannot be reached; without it the command fails (control)."""
+    command = ("--catalog", "tests/images", "kit", "tiny", "--output")
+    ended(start(*command, str(home / "kit.tar")))
+    monkeypatch.setenv("SEEDBED_CACHE", str(home / ".cache"))
+    throwaway.clean(engine, ["packages"])
+    shutil.rmtree(home / ".cache/seedbed/packages")
+    offline = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:1")
+    failing = start(*command, str(home / "again.tar"), **offline)
+    _, said = failing.communicate()
+    assert failing.returncode == 1 and "could not be fetched" in said.splitlines()[-1]
+    _, said = ended(start(*command, str(home / "again.tar"), **offline, SEEDBED_KIT=str(home / "kit.tar")))
+    assert "Debian packages from the kit /run/seedbed/kit.tar: mmdebstrap=" in said
+    assert (home / "again.tar").read_bytes() == (home / "kit.tar").read_bytes()
+
+
 def test_a_build_that_is_killed_takes_its_container_along(elsewhere, start, engine):
     building = start("--catalog", "tests/images", "build", "tiny", "--no-cache")
     assert within(60, lambda: containers(engine))
