@@ -63,7 +63,7 @@ class Here:
 
     def fetch(self, recipe: Recipe, *, tests: bool) -> None:
         count = kits.fetch(recipe, tests=tests)
-        log.info(f"{recipe.name}: {count} files are there, in {paths.cache()}")
+        log.info(f"{recipe.name}: {count} files are in {paths.cache()}: a build needs no network")
 
     def bring_packages(self, recipe: Recipe) -> None:
         """Bring the locked Debian packages into this host's cache."""
