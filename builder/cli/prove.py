@@ -121,6 +121,7 @@ def push_(root: Path, images: Sequence[str], default: bool, past_end_of_life: bo
         for recipe in recipes:
             if built := build.find(recipe):
                 place.bring(built)
+            place.bring_packages(recipe)
             logins = client.logins(client.running())
             print_line(push.push(recipe, logins, past_end_of_life=past_end_of_life))
 

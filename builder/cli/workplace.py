@@ -153,7 +153,8 @@ class There:
 
     def bring_packages(self, recipe: Recipe) -> None:
         """Bring the locked Debian packages there, and from there into this host's cache."""
-        self.run("kit", recipe.name, "--output", "/tmp/kit")
-        for package in kits.missing_packages(recipe):
+        if missing := kits.missing_packages(recipe):
+            self.run("kit", recipe.name, "--output", "/tmp/kit")
+        for package in missing:
             with self.container.opened(f"{STORE}/packages/{package.sha256}.deb") as data:
                 kits.take_in(package, data, "the container")

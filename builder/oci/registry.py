@@ -88,7 +88,7 @@ class Repository(Place):
         sent = self._push_blobs(blobs, others)
         self._put(manifest, manifest.descriptor.digest)
         for artifact in attached:
-            sent += self._attach(artifact)
+            sent += self._attach(artifact, others)
         for tag in tags:
             patiently(lambda tag=tag: self._tag(manifest, tag))
         return sent
@@ -179,9 +179,9 @@ class Repository(Place):
             self._expect_digest(what, manifest.descriptor.digest, self._digest_in(answer, what))
         return answer
 
-    def _attach(self, artifact: Artifact) -> Sent:
+    def _attach(self, artifact: Artifact, others: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sent:
         """A registry with the referrers API names the subject in its answer; else the client keeps the index."""
-        sent = sum(map(patiently, (Upload(self, blob) for blob in artifact.blobs)), Sent())
+        sent = self._push_blobs(artifact.blobs, others)
         manifest = Blob.of(artifact.manifest(), MANIFEST_TYPE)
         answer = self._put(manifest, manifest.descriptor.digest)
         if artifact.subject and answer.headers.get("OCI-Subject") != artifact.subject.digest:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from builder.image.recipe import Recipe
 from builder.oci.artifacts import Artifact
 from builder.oci.layout import OciImage
+from builder.publish import kit
 
 Maker = Callable[[Recipe, OciImage], Sequence[Artifact]]
 
-MAKERS: tuple[Maker, ...] = ()
+MAKERS: tuple[Maker, ...] = (kit.beside,)
 """Each makes some of them: this is the list of all that a push attaches."""
 
 

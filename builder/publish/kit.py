@@ -3,16 +3,17 @@
 Wheels are not in them: their index keeps what was published.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from builder.debian.bootstrap import Debs
-from builder.image import output
+from builder.image import kits, output
 from builder.image.recipe import Recipe
 from builder.layers.base import folder_of_packages
 from builder.layers.kit import KIT_TYPE, PACKAGE_TYPE, digest_of, file_name
 from builder.oci.artifacts import EMPTY, EMPTY_TYPE, Artifact
-from builder.oci.layout import finish, link_or_copy
+from builder.oci.layout import OciImage, finish, link_or_copy
 from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor, Store
 
 
@@ -28,6 +29,12 @@ def artifact(recipe: Recipe, subject: Descriptor | None = None) -> Artifact:
     layers = zip(described, map(debs.file, packages), strict=True)
     blobs = (Blob(descriptor, partial(path.open, "rb")) for descriptor, path in layers)
     return Artifact(KIT_TYPE, subject, tuple(blobs), tuple(map(file_name, packages)))
+
+
+def beside(recipe: Recipe, image: OciImage) -> Sequence[Artifact]:
+    """What a push attaches to the image. Raises SeedbedError if a package is neither in the cache nor to be had."""
+    kits.fetch_packages(recipe)
+    return [artifact(recipe, Descriptor.of(image.manifest, MANIFEST_TYPE))]
 
 
 def write(recipe: Recipe, destination: Path) -> None:

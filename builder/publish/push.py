@@ -39,14 +39,16 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
     repository = Repository.of(f"{tags.repository()}/{recipe.name}", logins)
     for name in names:
         repository.refuse_to_move(name, image.digest)
+    attached = artifacts_of(recipe, image)
+    layers = [layer.descriptor.digest for layer in (*image.layers, *(each for one in attached for each in one.layers))]
     proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
     with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):
         sent = repository.push(
             Blob.of(image.manifest, MANIFEST_TYPE),
             blobs_of(image),
             names,
-            attached=artifacts_of(recipe, image),
-            others=dict.fromkeys((layer.descriptor.digest for layer in image.layers), repositories_beside(recipe)),
+            attached=attached,
+            others=dict.fromkeys(layers, repositories_beside(recipe)),
         )
     untested = f"no tag, for it has not passed ./build.py smoke --full {recipe.name}"
     mounted = f", mounted {size(sent.mounted)} from other images" if sent.mounted else ""

@@ -10,6 +10,7 @@ import pytest
 from builder.errors import SeedbedError, UsageError
 from builder.image import dockerfile
 from builder.image.recipe import Recipe
+from builder.layers.kit import KIT_TYPE
 from builder.oci.artifacts import Artifact
 from builder.oci.layout import read_image
 from builder.oci.registry import Repository
@@ -104,6 +105,15 @@ def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(cache, repo
         publish.push(old, None)
     name, _, digest = publish.push(old, None, past_end_of_life=True).partition("@")
     assert Repository.of(name).digest(digest) == digest
+
+
+def test_the_rebuild_kit_is_attached_and_mounted_like_layers(cache, tested, recipe, sibling, repository):
+    for one in (recipe, sibling):
+        name, _, digest = publish.push(one, None).partition("@")
+        [referrer] = Repository.of(name).referrers(digest, KIT_TYPE)
+        listed = json.loads(Repository.of(name).manifest(referrer.digest))["layers"]
+        packages = (recipe.packages.mmdebstrap, *recipe.packages.packages)
+        assert [layer["digest"] for layer in listed] == [f"sha256:{package.sha256}" for package in packages]
 
 
 def test_what_is_attached_refers_to_the_image_and_comes_before_its_tags(cache, tested, recipe, repository, monkeypatch):
