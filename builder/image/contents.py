@@ -13,8 +13,10 @@ from builder.image.recipe import Recipe
 from builder.lock import toolchain
 
 sys.path.append(str(paths.RUNTIME))
+import seedbed
 from seedbed.environment import baked_environment
 
+RUNTIME_VERSION = seedbed.__version__
 VENV = "/opt/venv"
 ENTRYPOINT = ("/usr/bin/tini", "-s", "--", "/opt/seedbed/entrypoint.sh")
 """tini alone gets the signals and hands them to the command, which tells its own workers. With -g the workers of a

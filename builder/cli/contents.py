@@ -1,0 +1,50 @@
+"""What is in an image: `sbom`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from builder import files
+from builder.cli import cleaning
+from builder.cli.group import Verb
+from builder.cli.workplace import There, workplace
+from builder.image.recipe import resolve_one
+from builder.publish import sbom
+from builder.publish.sbom import FORMATS, Format
+
+SBOM = "/tmp/sbom.json"
+"""Where a container writes it."""
+
+
+@click.command("sbom", cls=Verb, example="./build.py sbom pytorch --format spdx --output pytorch.spdx.json")
+@click.argument("image")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="cyclonedx",
+    help="CycloneDX 1.6 (default) or SPDX 2.3, in JSON.",
+)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; default: print it.")
+@click.pass_obj
+@cleaning.in_use()
+def sbom_(root: Path, image: str, form: Format, output: Path | None) -> None:
+    """Write an image's software bill of materials: Debian packages, wheels, Seedbed's own files.
+
+    Of the image last built. The same image has the same SBOM, byte for byte.
+    """
+    recipe = resolve_one(root, image)
+    with workplace(root, [recipe.base]) as place:
+        if isinstance(place, There):
+            place.run("sbom", image, "--format", form, "--output", SBOM)
+            document = place.container.read(SBOM)
+        else:
+            document = sbom.of_recipe(recipe, form)
+    if output:
+        files.write(output, document)
+    else:
+        sys.stdout.write(document.decode())
+
+
+VERBS = (sbom_,)
