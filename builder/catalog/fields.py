@@ -15,8 +15,14 @@ def without_control_characters(value: str) -> str:
     return value
 
 
+def not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("expected text, found white space alone")
+    return value
+
+
 Value = Annotated[str, AfterValidator(without_control_characters)]
-Text = Annotated[Value, StringConstraints(min_length=1, strip_whitespace=True)]
+Text = Annotated[Value, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(not_blank)]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")]
 Python = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]

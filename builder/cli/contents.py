@@ -1,16 +1,20 @@
-"""What is in an image: `sbom`."""
+"""What is in an image: `sbom`, and what is known against it: `audit`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from builder import files
+from builder.catalog import allowed
 from builder.cli import cleaning
-from builder.cli.group import Verb
+from builder.cli.group import Verb, default_images, json_option
 from builder.cli.workplace import There, workplace
-from builder.image.recipe import resolve_one
-from builder.publish import sbom
+from builder.console import print_json
+from builder.errors import SeedbedError
+from builder.image.recipe import resolve_all, resolve_one
+from builder.publish import audit, sbom
 from builder.publish.sbom import FORMATS, Format
 
 SBOM = "/tmp/sbom.json"
@@ -47,4 +51,22 @@ def sbom_(root: Path, image: str, form: Format, output: Path | None) -> None:
         sys.stdout.write(document.decode())
 
 
-VERBS = (sbom_,)
+@click.command("audit", cls=Verb, example="./build.py audit pytorch")
+@default_images
+@json_option
+@click.pass_obj
+def audit_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> None:
+    """Look for known vulnerabilities of the wheels in images; fail if one is not accepted in images/audit.yaml.
+
+    Without IMAGE: of the default images. pip-audit asks PyPI, or the service with OSV's API that SEEDBED_OSV names.
+    """
+    verdict = audit.audit(resolve_all(root, images, default=default), allowed.load(root))
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        audit.print_verdict(verdict)
+    if refused := verdict.refused:
+        raise SeedbedError(f"{audit.listed(refused)}: not accepted in {allowed.FILE}; see above")
+
+
+VERBS = (sbom_, audit_)

@@ -47,8 +47,6 @@ def resolve(requirements: Path, python: str, constraints: Sequence[str], cutoff:
         limits.write_text("\n".join(constraints), encoding="utf-8")
         options = ["--python-version", python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         options += ["--exclude-newer", cutoff, "--constraints", str(limits), "--output-file", str(answer), "--quiet"]
-        if index := network.index_url():
-            options += ["--default-index", index]
         command = [uv.find_uv_bin(), "--no-config", "pip", "compile", str(requirements), *options]
         asked = commands.run(command, env=uv_environment())
         if asked.returncode:
@@ -59,8 +57,10 @@ def resolve(requirements: Path, python: str, constraints: Sequence[str], cutoff:
 
 
 def uv_environment() -> dict[str, str]:
-    bundle = network.ca_bundle()
-    return os.environ | ({"SSL_CERT_FILE": str(bundle)} if bundle else {})
+    """The index may have a password in its address, and everybody can read what a program is called with."""
+    bundle, index = network.ca_bundle(), network.index_url()
+    certificates = {"SSL_CERT_FILE": str(bundle)} if bundle else {}
+    return os.environ | certificates | ({"UV_DEFAULT_INDEX": index} if index else {})
 
 
 def wheels_in(packages: Iterable[dict[str, Any]], python: str) -> list[Pin]:
