@@ -32,8 +32,8 @@ OTHER_NAMES = {
     "mpl-2": "MPL-2.0",
     "openldap-2.8": "OLDAP-2.8",
 }
-"""What packages call licences that SPDX has, in small letters. Names that may mean several licences, such as `BSD` or
-`GPL`, are not among them."""
+"""What packages call licences that SPDX has, in small letters. Names that may mean several licences, such as `BSD`,
+are not among them."""
 
 GNU = re.compile(r"(?P<name>AGPL|GPL|LGPL|GFDL)-(?P<niv>NIV-)?(?P<major>\d)(?P<minor>\.\d)?(?P<later>\+?)")
 
