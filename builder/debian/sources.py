@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from builder import reading
 from builder.errors import SeedbedError
@@ -47,7 +48,8 @@ def host_sources() -> list[Source]:
     """Debian's own entries among the host's apt sources, for the release the host runs.
 
     Debian's own means: the address names debian, it has the component main for this release, and where
-    a key is named, it is one of Debian's. Raises SeedbedError when there is none.
+    a key is named, it is one of Debian's. Raises SeedbedError when there is none, and for a password in an address:
+    apt is given addresses as arguments, and in files of the cache.
     """
     codename = host_codename()
     listed = [APT_CONFIGURATION / "sources.list", *sorted((APT_CONFIGURATION / "sources.list.d").glob("*"))]
@@ -57,6 +59,11 @@ def host_sources() -> list[Source]:
         raise SeedbedError(
             f"{APT_CONFIGURATION} names no Debian archive with the suite {codename} and the component main: "
             f"add one, as Debian's installer writes it"
+        )
+    if any("@" in urlsplit(source.uri).netloc for source in sources):
+        raise SeedbedError(
+            f"{APT_CONFIGURATION}: the address of a Debian archive has a password in it, for anybody to read: "
+            f"move it to a file in {APT_CONFIGURATION / 'auth.conf.d'}, where apt finds it (apt_auth.conf(5))"
         )
     return sources
 

@@ -111,6 +111,13 @@ def test_a_host_without_debians_archive_is_told_so(host: Path) -> None:
         debian.host_sources()
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated(host: Path) -> None:
+    (host / "sources.list").write_text(ONE_LINE.replace("http://", "http://user:canary@"))
+    with pytest.raises(SeedbedError, match=r"has a password in it, for anybody to read: move it to a file in") as found:
+        debian.host_sources()
+    assert "canary" not in str(found.value)
+
+
 def test_an_unsupported_host_is_told_why(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: f"/usr/bin/{tool}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
