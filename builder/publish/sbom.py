@@ -5,44 +5,43 @@ No engine is needed, and it is the same bytes in every run.
 Source: CycloneDX 1.6; SPDX 2.3.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 from builder.errors import SeedbedError
 from builder.image import assemble, build
 from builder.image.recipe import Recipe
 from builder.oci.layout import OciImage, read_image
-from builder.publish import bill, cyclonedx
+from builder.publish import bill
 from builder.publish.bill import Bill
 
 Format = Literal["cyclonedx", "spdx"]
 
 
-def in_spdx(described: Bill) -> bytes:
-    from builder.publish import spdx  # half a second, at the start of every command
-
-    return spdx.render(described)
-
-
 @dataclass(frozen=True)
 class Form:
-    """A format: its media type, how the name of a file of it ends, and what writes it."""
+    """A format: its media type, and how the name of a file of it ends."""
 
     media_type: str
     ending: str
-    render: Callable[[Bill], bytes]
 
 
 FORMATS: Mapping[Format, Form] = {
-    "cyclonedx": Form("application/vnd.cyclonedx+json", ".cdx.json", cyclonedx.render),
-    "spdx": Form("application/spdx+json", ".spdx.json", in_spdx),
+    "cyclonedx": Form("application/vnd.cyclonedx+json", ".cdx.json"),
+    "spdx": Form("application/spdx+json", ".spdx.json"),
 }
+
+
+def render(described: Bill, form: Format) -> bytes:
+    """The SBOM by the module of that name: its library takes up to half a second to load."""
+    return import_module(f"builder.publish.{form}").render(described)
 
 
 def of_recipe(recipe: Recipe, form: Format) -> bytes:
     """The SBOM of the image as it was built; raises SeedbedError if the store does not have that."""
-    return FORMATS[form].render(bill.of(recipe, built(recipe)))
+    return render(bill.of(recipe, built(recipe)), form)
 
 
 def built(recipe: Recipe) -> OciImage:

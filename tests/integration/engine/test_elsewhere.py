@@ -20,6 +20,7 @@ from builder.engine.client import Engine
 from builder.image import build
 from builder.image.build import Options
 from builder.image.recipe import resolve_all
+from builder.publish import sbom
 from tests.conftest import TINY
 from tests.debian import SUITE, small_debian
 
@@ -190,6 +191,11 @@ def test_a_rebuild_kit_comes_out_of_a_container_and_goes_into_one(elsewhere, sta
     _, said = ended(start(*command, str(home / "again.tar"), **offline, SEEDBED_KIT=str(home / "kit.tar")))
     assert "Debian packages from the kit /run/seedbed/kit.tar: mmdebstrap=" in said
     assert (home / "again.tar").read_bytes() == (home / "kit.tar").read_bytes()
+
+
+def test_its_sbom_is_that_of_a_build_on_debian_as_root(here, elsewhere, start):
+    printed, _ = ended(start("--catalog", "tests/images", "sbom", "tiny"))
+    assert printed == sbom.of_recipe(resolve_all(TINY, ["tiny"])[0], "cyclonedx").decode()
 
 
 def test_a_build_that_is_killed_takes_its_container_along(elsewhere, start, engine):
