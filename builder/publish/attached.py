@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from builder.image.recipe import Recipe
 from builder.oci.artifacts import Artifact
 from builder.oci.layout import OciImage
-from builder.publish import kit
+from builder.publish import kit, sbom
 
 Maker = Callable[[Recipe, OciImage], Sequence[Artifact]]
 
-MAKERS: tuple[Maker, ...] = (kit.beside,)
+MAKERS: tuple[Maker, ...] = (kit.beside, sbom.artifacts)
 """Each makes some of them: this is the list of all that a push attaches."""
 
 

@@ -13,7 +13,9 @@ from typing import Literal
 from builder.errors import SeedbedError
 from builder.image import assemble, build
 from builder.image.recipe import Recipe
+from builder.oci.artifacts import Artifact
 from builder.oci.layout import OciImage, read_image
+from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor
 from builder.publish import bill
 from builder.publish.bill import Bill
 
@@ -37,6 +39,20 @@ FORMATS: Mapping[Format, Form] = {
 def render(described: Bill, form: Format) -> bytes:
     """The SBOM by the module of that name: its library takes up to half a second to load."""
     return import_module(f"builder.publish.{form}").render(described)
+
+
+def artifacts(recipe: Recipe, image: OciImage) -> tuple[Artifact, ...]:
+    """The SBOM in both formats, as what refers to the image in a registry."""
+    described, subject = bill.of(recipe, image), Descriptor.of(image.manifest, MANIFEST_TYPE)
+    return tuple(
+        Artifact(
+            media_type=form.media_type,
+            subject=subject,
+            layers=(Blob.of(render(described, name), form.media_type),),
+            titles=(f"{recipe.name}{form.ending}",),
+        )
+        for name, form in FORMATS.items()
+    )
 
 
 def of_recipe(recipe: Recipe, form: Format) -> bytes:

@@ -19,9 +19,11 @@ from builder.errors import SeedbedError
 from builder.image import assemble, contents, record
 from builder.layers import wheels
 from builder.oci.layout import OciImage, compose, read_image
+from builder.oci.registry import Repository
 from builder.oci.store import Store
 from builder.oci.tar import file, write_layer
 from builder.publish import bill, dpkg, sbom
+from builder.publish import push as publish
 from builder.publish.bill import Bill, Component
 from builder.publish.sbom import FORMATS
 from tests.conftest import TINY
@@ -173,6 +175,18 @@ def test_it_is_dated_by_the_lock(described, recipe):
     assert cyclonedx["metadata"]["timestamp"] == "2025-01-01T00:00:00+00:00"
     assert spdx["creationInfo"]["created"] == "2025-01-01T00:00:00Z"
     assert cyclonedx["serialNumber"] == spdx["documentNamespace"] == f"urn:uuid:{described.uuid}"
+
+
+def test_a_push_attaches_both_to_the_image(cache, recipe, tested, repository, described):
+    publish.push(recipe, None)
+    pushed = Repository.of(repository)
+    attached = {each.media_type: each.digest for each in pushed.referrers(tested.digest)}
+    for name, form in FORMATS.items():
+        manifest = json.loads(pushed.manifest(attached[form.media_type]))
+        [layer] = manifest["layers"]
+        assert manifest["subject"]["digest"] == tested.digest
+        assert layer["annotations"]["org.opencontainers.image.title"] == f"tiny{form.ending}"
+        assert pushed.read_blob(layer["digest"], layer["size"]) == sbom.render(described, name)
 
 
 def test_an_image_that_is_not_built_has_none(cache: Path, recipe):
