@@ -1,4 +1,4 @@
-"""Commands that test, compare and publish images: `smoke`, `verify`, `diff` and `push`."""
+"""Commands that test, verify and publish images: `smoke`, `verify` and `push`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from builder.errors import SeedbedError, UsageError
 from builder.image import build, listing
 from builder.image.recipe import resolve_all
 from builder.publish import push
-from builder.reproduce import diff, verify
+from builder.reproduce import verify
 from builder.smoke import smoke
 from builder.smoke.smoke import Gpu
 
@@ -91,21 +91,6 @@ def verify_there(place: There, images: Sequence[str], against: str | None, optio
         raise ended
 
 
-@click.command("diff", cls=Verb, example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
-@json_option
-def diff_(first: str, second: str, as_json: bool) -> None:
-    """Compare two images down to the first file that differs. Each is in the engine, an OCI layout or an archive."""
-    comparison = diff.compare(*(diff.open_image(name, client.connect) for name in (first, second)))
-    if as_json:
-        print_json(comparison.to_json())
-    else:
-        diff.print_comparison(comparison)
-    if not comparison.equal:
-        raise SeedbedError(f"{first} and {second} differ, see above")
-
-
 @click.command("push", cls=Verb, example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
 @default_images
 @click.option("--past-end-of-life", is_flag=True, help="Push also what is past its end of life.")
@@ -126,4 +111,4 @@ def push_(root: Path, images: Sequence[str], default: bool, past_end_of_life: bo
             print_line(push.push(recipe, logins, past_end_of_life=past_end_of_life))
 
 
-VERBS = (smoke_, verify_, diff_, push_)
+VERBS = (smoke_, verify_, push_)

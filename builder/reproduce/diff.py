@@ -19,6 +19,8 @@ from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.oci.images import INDEX, UNREADABLE, Image, intact, of_archive, of_layout, read_image
 from builder.oci.store import Store
+from builder.reproduce import changes, inventory
+from builder.reproduce.changes import Changelog
 from builder.reproduce.difference import Difference, document_difference, file_difference
 
 
@@ -56,6 +58,13 @@ def compare(ours: Image, theirs: Image) -> Comparison:
     rungs = (layer_difference, config_difference, compression_difference, manifest_difference)
     found = (rung(ours, theirs) for rung in rungs) if ours.digest != theirs.digest else ()
     return Comparison(digests, tuple(difference for difference in found if difference))
+
+
+def changelog(ours: Image, theirs: Image) -> Changelog:
+    """What changed from ours to theirs; each layer is read once. Raises SeedbedError where one is broken."""
+    known: inventory.Layers = {}
+    before, after = inventory.of_image(ours, known), inventory.of_image(theirs, known)
+    return changes.changelog(ours.name, before, theirs.name, after)
 
 
 def unlike(digest: str, image: Image) -> Comparison:

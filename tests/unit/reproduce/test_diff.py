@@ -1,87 +1,23 @@
 """Comparing images: equal ones are equal on every rung, and of others the first difference is named, to the byte."""
 
 import gzip
-import io
 import json
 import os
 import re
 import tarfile
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from builder.errors import SeedbedError
-from builder.oci.store import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store, blob_path, canonical_json
+from builder.oci.store import INDEX_TYPE, Store, blob_path, canonical_json
 from builder.oci.tar import CHUNK
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison, Difference
-
-EPOCH = 1_700_000_000
-File = tuple[tarfile.TarInfo, bytes]
-Change = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-def file(path: str, data: bytes = b"", **fields: Any) -> File:
-    made = tarfile.TarInfo(path)
-    made.size, made.mtime = len(data), EPOCH
-    for field, value in fields.items():
-        setattr(made, field, value)
-    return made, data
-
-
-def tar_of(files: Sequence[File], form: int = tarfile.PAX_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for member, data in files:
-            archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def zstd(data: bytes, level: int = 3) -> bytes:
-    return zstandard.ZstdCompressor(level=level).compress(data)
-
-
-BASE = [file("etc/hostname", b"box\n"), file("usr/bin/python", b"ELF" * 1000, mode=0o755)]
-TOP = [file("opt/a", b"a"), file("opt/b", b"0123456789"), file("opt/c", b"c")]
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Callable[..., Path]:
-    """Write an image as an OCI layout; returns its folder."""
-    folders = iter(range(100))
-
-    def image(
-        *layers: Sequence[File] | bytes,
-        config: dict[str, Any] | None = None,
-        form: int = tarfile.PAX_FORMAT,
-        compressed: Callable[[bytes], bytes] = zstd,
-        media_type: str = LAYER_TYPE,
-        entries: Callable[[dict[str, Any]], list[dict[str, Any]]] = lambda entry: [entry],
-        manifest: Change = lambda document: document,
-        described: Change = lambda document: document,
-    ) -> Path:
-        layout = Store(tmp_path / f"image-{next(folders)}")
-        tars = [layer if isinstance(layer, bytes) else tar_of(layer, form) for layer in layers or (BASE, TOP)]
-        content = {
-            "architecture": "amd64",
-            "config": {"Env": ["A=1", "B=2"], "Labels": {"io.seedbed.lock": "one"}} | (config or {}),
-            "rootfs": {"diff_ids": [layout.add(tar, "").digest for tar in tars]},
-            "history": [{"created_by": f"step {at}"} for at in range(len(tars))],
-        }
-        listed = {
-            "mediaType": MANIFEST_TYPE,
-            "config": layout.add(canonical_json(described(content)), CONFIG_TYPE).to_json(),
-            "layers": [layout.add(compressed(tar), media_type).to_json() for tar in tars],
-        }
-        entry = layout.add(canonical_json(manifest(listed)), MANIFEST_TYPE).to_json()
-        (layout.root / "index.json").write_bytes(canonical_json({"manifests": entries(entry)}))
-        return layout.root
-
-    return image
+from tests.layouts import BASE, EPOCH, TOP, File, file, tar_of, zstd
 
 
 def no_engine() -> Any:

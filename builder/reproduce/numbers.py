@@ -1,0 +1,56 @@
+"""The numbers that are committed beside an image: golden fingerprints, and the sha256 that each program ends with.
+
+Both files have one form: a training, then a kind of machine, then what was found there and where it comes from.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+from builder.errors import SeedbedError
+from builder.reproduce.changes import Number, Numbers, changes
+
+FILES = {"golden fingerprints": "golden.json", "third-party programs": "programs.json"}
+ORIGIN = ("lock", "packages", "machine")
+"""Where a number was found. It may stay the same elsewhere."""
+
+Known = Mapping[tuple[str, str], Mapping[str, str]]
+"""What was found, by training and kind of machine."""
+
+
+def read(text: str, where: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The numbers of one file; none if the text is empty. Raises SeedbedError, with `where`, for any other form."""
+    if not text:
+        return {}
+    try:
+        document = from_json(text)
+        return {(training, kind): strings(found) for training, of in document.items() for kind, found in of.items()}
+    except (ValueError, AttributeError) as error:
+        raise SeedbedError(f"{where}: expected numbers by training and kind of machine: {error}") from None
+
+
+def strings(found: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in found.items()}
+
+
+def compare(what: str, before: Known, after: Known, lock: str) -> Numbers:
+    """`lock` is the hex sha256 of the new state's locks, by which numbers are known that were recorded with them."""
+    changed = tuple(changed_numbers(before, after, lock))
+    same = [one for key, one in after.items() if key in before and bits(one) == bits(before[key])]
+    return Numbers(what, changed, len(same), sum(not is_current(one, lock) for one in same))
+
+
+def changed_numbers(before: Known, after: Known, lock: str) -> Iterator[Number]:
+    for training, kind in sorted(before.keys() | after.keys()):
+        one, other = before.get((training, kind), {}), after.get((training, kind), {})
+        if found := changes(bits(one), bits(other)):
+            yield Number(training, kind, found, is_current(other, lock))
+
+
+def bits(found: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in found.items() if name not in ORIGIN}
+
+
+def is_current(found: Mapping[str, str], lock: str) -> bool:
+    return found.get("lock", "").removeprefix("sha256:") == lock
