@@ -31,12 +31,13 @@ from builder.smoke.smoke import Gpu
     help="Test the Python at hand instead, without engine or network; see smoke --host --help.",
 )
 @click.option("--full", is_flag=True, help="Run all programs of each image, not only those named in `quick`.")
+@click.option("--record", is_flag=True, help="Write what programs came to, images/IMAGE/programs.json.")
 @click.pass_obj
 @cleaning.in_use()
-def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: bool) -> None:
+def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: bool, record: bool) -> None:
     """Test the images last built, and tag those that pass. Without IMAGE: the default images. Needs a Docker engine."""
     wanted = resolve_all(root, images, default=default)
-    tested = {recipe.name: smoke.test(recipe, client.connect(), gpu, full) for recipe in wanted}
+    tested = {recipe.name: smoke.test(recipe, client.connect(), gpu, full, record) for recipe in wanted}
     listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
     if failed := [name for name, result in tested.items() if not result.tested]:
         raise SeedbedError(f"{', '.join(failed)}: smoke tests failed, so there is no tag; see the table")

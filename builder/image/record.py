@@ -24,7 +24,7 @@ class LayerRecord(Frozen):
 
 
 class SmokeResult(Frozen):
-    """How one check ended; `detail` says why it failed or was skipped."""
+    """How one check ended; `detail` says why it failed or was skipped. Of a program that passed it is its sha256."""
 
     check: str
     outcome: Literal["passed", "failed", "skipped"]

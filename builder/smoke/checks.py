@@ -64,18 +64,18 @@ class Subject(Protocol):
         """Run a program once with each of these; returns the sha256 that each run ends with."""
 
 
-Check = Callable[[Subject], None]
+Check = Callable[[Subject], str | None]
+"""What it returns is worth keeping although it passes: of a program, the sha256 that it ends with."""
 
 
-def outcome_of(check: Callable[[Any], None], subject: Any) -> tuple[Outcome, str]:
-    """How the check of this subject ends, and the reason unless it passes. What cannot be run at all has failed."""
+def outcome_of(check: Callable[[Any], str | None], subject: Any) -> tuple[Outcome, str]:
+    """How the check of this subject ends, and the reason, or what it returns. What cannot be run at all has failed."""
     try:
-        check(subject)
+        return "passed", check(subject) or ""
     except Skipped as skipped:
         return "skipped", str(skipped)
     except SeedbedError as failed:
         return "failed", str(failed)
-    return "passed", ""
 
 
 def runs_commands(subject: Subject) -> None:
@@ -141,12 +141,13 @@ def passes(script: Path) -> Check:
 
 
 def repeats(script: Path) -> Check:
-    """A check that a program repeats, follows the seed, and differs with Seedbed disabled."""
+    """A check that a program repeats, follows the seed, and differs with Seedbed disabled. Returns its sha256."""
 
-    def check(subject: Subject) -> None:
+    def check(subject: Subject) -> str:
         digests = subject.program(script, [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2)
         if complaint := complaint_about(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :]):
             raise Failed(complaint)
+        return digests[0]
 
     return check
 

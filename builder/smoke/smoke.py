@@ -24,7 +24,7 @@ from builder.image.tags import tags_of
 from builder.lock.programs import of
 from builder.lock.requirements import Lock
 from builder.outcomes import Finished
-from builder.smoke import checks, programs
+from builder.smoke import checks, numbers, programs
 from builder.smoke.checks import CLAIM, SKIPPED, Failed, Skipped, outcome_of, title_of
 from builder.smoke.programs import EXAMPLES
 from builder.text import last_line
@@ -35,7 +35,7 @@ Gpu = Literal["auto", "require", "off"]
 CHECKS = "/opt/checks"
 PROBES = "/opt/probes"
 PROBE_SCRIPTS = Path(__file__).with_name("probes")
-Check = Callable[["Subject"], None]
+Check = Callable[["Subject"], str | None]
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,11 @@ def wants_gpus(subject: Subject) -> bool:
     return subject.gpu == "require" or (subject.gpu == "auto" and subject.engine.offers_gpus())
 
 
-def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False) -> Record:
+def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False, keep: bool = False) -> Record:
     """Check the image last built, quickly or in full; tag it if nothing fails. Raises SeedbedError if it is not built.
 
-    What an earlier run has found of this build stays in the record, if it is not checked this time.
+    What an earlier run has found of this build stays in the record, if it is not checked this time. `keep` writes what
+    the programs came to beside the image.
     """
     image, built = recipe.image, build.find(recipe)
     if built is None:
@@ -237,6 +238,8 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False) -> Record
     with programs.installed(engine, loaded, of(image), recipe.wheels) as container:
         subject = Subject(engine, loaded, image, recipe.wheels, gpu, container)
         results = {result.check: result for result in run(subject, checks_of(image, full))}
+        if keep and container:
+            numbers.write(recipe, container, results.values())
     found, every = {result.check: result for result in built.smoke} | results, checks_of(image)
     known = tuple(found[name] for name in every if name in found)
     tested = built.model_copy(update={"smoke": known, "full": len(known) == len(every)})

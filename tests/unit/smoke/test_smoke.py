@@ -147,7 +147,11 @@ def test_as_many_programs_run_at_once_as_there_are_cpus_for(monkeypatch, cpus, p
 def test_programs_run_beside_each_other_and_are_told_in_order(subject, monkeypatch):
     monkeypatch.setattr(checks, "programs_at_once", lambda: 2)
     together = threading.Barrier(2, timeout=10)
-    made = {"a": passing, f"{checks.CLAIM}b": lambda _: together.wait(), f"{checks.CLAIM}c": lambda _: together.wait()}
+
+    def waiting(_: Subject) -> str:
+        return str(together.wait())
+
+    made = {"a": passing, f"{checks.CLAIM}b": waiting, f"{checks.CLAIM}c": waiting}
     assert [result.check for result in smoke.run(subject, made)] == list(made)
 
 
