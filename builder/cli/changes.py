@@ -1,8 +1,9 @@
 """The command that compares two images, or the locks of an image in two states: `diff`."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +15,12 @@ from builder.errors import SeedbedError, UsageError
 from builder.reproduce import diff, pages, states
 from builder.reproduce.changes import Changelog
 
+if TYPE_CHECKING:
+    from builder.reproduce.traced import FirstDifference
+
 Page = Callable[[Changelog, Iterable[Changelog]], Iterator[str]]
 PAGES: dict[str, Page] = {"text": pages.as_text, "markdown": pages.as_markdown}
+TRACES = {"text": pages.trace_as_text, "markdown": pages.trace_as_markdown}
 
 
 @click.command("diff", cls=Verb, example="./build.py diff seedbed/pytorch:2.7.1-cuda12.6-cudnn9-py311 pytorch.tar")
@@ -48,19 +53,33 @@ def diff_(
         return
     if len(names) != 2:
         raise UsageError(f"expected two images, found {len(names)}; or name a revision with --locks")
+    if training and (file := next(filter(os.path.lexists, names), None)):
+        raise UsageError(f"--trace runs images of an engine, and {file} is a file here; load it and name it")
     first, second = (diff.open_image(name, client.connect) for name in names)
+    trace = traced(names, training) if training else None
     comparison = diff.compare(first, second)
     log = None if comparison.equal else diff.changelog(first, second)
     if form == "json":
-        print_json(comparison.to_json() | {"changelog": log and log.to_json()})
+        both = {"changelog": log and log.to_json()} | ({"trace": trace.document} if trace else {})
+        print_json(comparison.to_json() | both)
     elif log is None:
         print_line(f"{first.name} and {second.name} are the same image: {first.digest}")
     else:
         print_page(form, [log])
     if log and form == "text":
         diff.print_comparison(comparison)
+    if training and trace and form != "json":
+        for line in TRACES[form](training, trace.text):
+            print_line(line)
     if log:
         raise SeedbedError(f"{first.name} and {second.name} differ, see above")
+
+
+def traced(names: Sequence[str], training: str) -> "FirstDifference":
+    from builder.reproduce import traced  # imports much of the runtime, which no other command needs
+
+    wanted = traced.training(training)
+    return traced.first_difference(client.connect(), names, wanted)
 
 
 def print_locks(root: Path, images: Sequence[str], revision: str, form: str) -> None:

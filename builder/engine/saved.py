@@ -20,7 +20,7 @@ def read(name: str, image: InEngine) -> Image:
     def source(path: str) -> AbstractContextManager[BinaryIO]:
         return nullcontext(io.BytesIO(documents[path])) if path in documents else file_of(name, image, path)
 
-    return read_image(name, source)
+    return read_image(name, source, lambda: files_of(image))
 
 
 def documents_of(image: InEngine) -> dict[str, bytes]:
@@ -41,11 +41,23 @@ def file_of(name: str, image: InEngine, path: str) -> Iterator[BinaryIO]:
     raise SeedbedError(f"{name}: the engine saves it without {path}")
 
 
+def files_of(image: InEngine) -> Iterator[tuple[str, BinaryIO]]:
+    """Every file of the layout, in one pass."""
+    with archive_of(image) as archive:
+        for member in archive:
+            if member.isfile():
+                yield member.name, cast(BinaryIO, archive.extractfile(member))
+
+
 @contextmanager
 def archive_of(image: InEngine) -> Iterator[tarfile.TarFile]:
-    stream = io.BufferedReader(Chunks(image.save()), 1 << 20)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with streamed(image.save()) as archive:
         yield archive
+
+
+def streamed(chunks: Iterator[bytes]) -> tarfile.TarFile:
+    """A tar as the engine sends it, to be read from front to back."""
+    return tarfile.open(fileobj=io.BufferedReader(Chunks(chunks), 1 << 20), mode="r|")
 
 
 class Chunks(io.RawIOBase):

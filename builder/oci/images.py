@@ -12,7 +12,7 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +52,23 @@ KINDS = {
 Source = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of an OCI layout by its path in it; raises SeedbedError where there is none."""
 
+Walk = Callable[[], Iterator[tuple[str, BinaryIO]]]
+"""Every file of an OCI layout by its path, each to be read before the next."""
+
 
 @dataclass(frozen=True)
 class Image:
-    """An image that can be read: its manifest's digest, its documents, and what opens its blobs."""
+    """An image that can be read: its manifest's digest, its documents, and what opens its blobs.
+
+    `walk` is there if that opens them all in the time that `source` takes for one.
+    """
 
     name: str
     digest: str
     manifest: Mapping[str, Any]
     config: Mapping[str, Any]
     source: Source
+    walk: Walk | None = None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -89,11 +96,20 @@ class Image:
     def layer(self, index: int) -> Iterator[tarfile.TarFile]:
         """A layer's tar, to be read once from front to back."""
         layer = self.manifest["layers"][index]
-        with (
-            self.source(blob_path(layer["digest"])) as blob,
-            tar_in(decompressed(blob, layer["mediaType"]), "r|") as tar,
-        ):
+        with self.source(blob_path(layer["digest"])) as blob, unpacked(blob, layer["mediaType"]) as tar:
             yield tar
+
+    def layers_at(self, indices: Iterable[int]) -> Iterator[tuple[int, AbstractContextManager[tarfile.TarFile]]]:
+        """The tars of these layers, in any order, each to be read before the next; of equal layers only one comes."""
+        wanted = {blob_path(self.layers[index]): index for index in indices}
+        if self.walk is None:
+            yield from ((index, self.layer(index)) for index in wanted.values())
+            return
+        for path, blob in self.walk():
+            if (found := wanted.pop(path, None)) is not None:
+                yield found, unpacked(blob, self.manifest["layers"][found]["mediaType"])
+        if wanted:
+            raise SeedbedError(f"{self.name}: has no {min(wanted)}")
 
 
 class Document(BaseModel):
@@ -145,7 +161,7 @@ class Config(Document):
     config: Container | None = None
 
 
-def read_image(name: str, source: Source) -> Image:
+def read_image(name: str, source: Source, walk: Walk | None = None) -> Image:
     """Follow the index to the one image for linux/amd64; raises SeedbedError where there are none or several."""
     try:
         document = document_in(source, INDEX, Index)
@@ -164,7 +180,7 @@ def read_image(name: str, source: Source) -> Image:
             raise ValueError("its config and its manifest differ in their number of layers")
     except ValueError as error:
         raise SeedbedError(f"{name}: expected an OCI image, found one that is damaged: {error}") from None
-    return Image(name, digest, document, config, source)
+    return Image(name, digest, document, config, source, walk)
 
 
 def is_image(entry: Mapping[str, Any]) -> bool:
@@ -241,6 +257,12 @@ class Member(tarfile.TarInfo):
         if self.type not in KINDS and self.size > reading.LARGEST:
             raise tarfile.ReadError(f"the header of a member has {self.size} bytes")
         return super()._proc_member(archive)  # type: ignore[misc]  # tarfile.py: "can be overridden in a subclass"
+
+
+@contextmanager
+def unpacked(blob: BinaryIO, media_type: str) -> Iterator[tarfile.TarFile]:
+    with tar_in(decompressed(blob, media_type), "r|") as tar:
+        yield tar
 
 
 def decompressed(blob: BinaryIO, media_type: str) -> BinaryIO:

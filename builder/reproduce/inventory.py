@@ -77,12 +77,12 @@ Layers = dict[str, Layer]
 
 def of_image(image: Image, known: Layers) -> Inventory:
     """Read every layer that is not `known`, and note it there. Raises SeedbedError where one cannot be read."""
+    new = {diff_id: index for index, diff_id in enumerate(image.diff_ids) if diff_id not in known}
+    known |= read_layers(image, new.values())
     files: dict[str, File] = {}
     folders: set[str] = set()
     status = ""
-    for index, diff_id in enumerate(image.diff_ids):
-        if diff_id not in known:
-            known[diff_id] = read_layer(image, index)
+    for diff_id in image.diff_ids:
         layer = known[diff_id]
         put_on_top(files, folders, layer)
         status = status if layer.status is None else layer.status
@@ -98,16 +98,28 @@ def of_image(image: Image, known: Layers) -> Inventory:
     )
 
 
-def read_layer(image: Image, index: int) -> Layer:
-    found = Layer()
+def read_layers(image: Image, indices: Iterable[int]) -> dict[str, Layer]:
+    """By diff ID."""
+    found: dict[str, Layer] = {}
+    where = "its layers"
     try:
-        with image.layer(index) as tar:
-            for member in tar:
-                take(found, tar, member)
-                if len(found.files) > MOST_FILES:
-                    raise ValueError(f"more than {MOST_FILES} files")
+        for index, opened in image.layers_at(indices):
+            where = image.layer_name(index)
+            with opened as tar:
+                layer = read_layer(tar)
+            same = (at for at, digest in enumerate(image.layers) if digest == image.layers[index])
+            found |= {image.diff_ids[at]: layer for at in same}
     except UNREADABLE as error:
-        raise SeedbedError(f"{image.name}: {image.layer_name(index)} cannot be read: {error}") from None
+        raise SeedbedError(f"{image.name}: {where} cannot be read: {error}") from None
+    return found
+
+
+def read_layer(tar: tarfile.TarFile) -> Layer:
+    found = Layer()
+    for member in tar:
+        take(found, tar, member)
+        if len(found.files) > MOST_FILES:
+            raise ValueError(f"more than {MOST_FILES} files")
     return found
 
 

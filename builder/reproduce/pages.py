@@ -49,6 +49,19 @@ def as_markdown(log: Changelog, above: Iterable[Changelog] = ()) -> Iterator[str
             yield ""
 
 
+def trace_as_text(training: str, found: str) -> Iterator[str]:
+    """What `seedbed trace` says of two images, each of which is a run to it."""
+    yield f"{training}, once in each image:"
+    yield from (f"  {line}".rstrip() for line in found.splitlines())
+
+
+def trace_as_markdown(training: str, found: str) -> Iterator[str]:
+    yield f"**{plain(training)}**, once in each image:"
+    yield ""
+    yield from (f"    {line}".rstrip() for line in found.splitlines())
+    yield ""
+
+
 def nothing(log: Changelog) -> str:
     """That nothing changed, and how much was compared."""
     counted = [f"{log.same['debian']} Debian packages", f"{log.same['wheels']} wheels"]
