@@ -37,4 +37,5 @@ lint:
 	.venv/bin/ruff format --check .
 	cd runtime && PYTHONPATH=.. ../.venv/bin/lint-imports --no-cache ../pyproject.toml
 	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
-	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/run
+	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/*
+	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
