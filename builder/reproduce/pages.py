@@ -142,15 +142,21 @@ def layers(found: LayerSizes) -> str:
 
 
 def numbers_section(numbers: Numbers) -> Section:
-    """Trainings on the kinds of machines that are recorded; with more than one kind, the kind is named."""
-    kinds = [number.kind for number in numbers.changed]
+    """The one kind of machine on which numbers changed is named once, several are named each time."""
+    machines = {one.machine for one in numbers.changed}
+    kinds = [one.kind for one in numbers.changed]
     said = [f"{len(list(same))} {kind}" for kind, same in groupby(sorted(kinds))]
     not_current = f", {numbers.not_current} of them recorded with other locks than these" * bool(numbers.not_current)
     said.append(f"{numbers.same} the same{not_current}" if numbers.same else "none the same")
     if not (numbers.same or numbers.changed):
         said = ["none recorded"]
-    rows = [(one.kind, f"{one.training} on {one.machine}", number(one)) for one in numbers.changed]
-    return f"Numbers of {numbers.what}", ", ".join(said), rows
+    rows = [(one.kind, named(one, alone=len(machines) == 1), number(one)) for one in numbers.changed]
+    where = f"; on {machines.pop()}" if len(machines) == 1 else ""
+    return f"Numbers of {numbers.what}", f"{', '.join(said)}{where}", rows
+
+
+def named(found: Number, *, alone: bool) -> str:
+    return found.training if alone else f"{found.training} on {found.machine}"
 
 
 def number(found: Number) -> str:

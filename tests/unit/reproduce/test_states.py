@@ -64,9 +64,18 @@ def test_a_bumped_wheel_a_changed_package_and_env_are_told(log, folder, edit):
 def test_a_changed_number_is_shown_with_both_values(log, folder):
     (folder / "tiny/golden.json").write_text(golden("0x1.9p+0", "bb", states.working_tree(folder).lock("tiny")))
     assert text(log())[1:3] == [
-        "Numbers of golden fingerprints: 1 changed, none the same",
-        f"  changed  {TRAINING} on {KIND}  loss 0x1.8p+0 → 0x1.9p+0; parameters aa → bb",
+        f"Numbers of golden fingerprints: 1 changed, none the same; on {KIND}",
+        f"  changed  {TRAINING}  loss 0x1.8p+0 → 0x1.9p+0; parameters aa → bb",
     ]
+
+
+def test_of_several_kinds_of_machines_each_is_named(log, folder):
+    document = json.loads(golden("0x1.9p+0", "bb", LOCK))
+    document[TRAINING]["another, threads 1"] = document[TRAINING][KIND]
+    (folder / "tiny/golden.json").write_text(json.dumps(document))
+    rows = text(log())[2:4]
+    assert f"  changed  {TRAINING} on {KIND}  loss" in rows[0]
+    assert f"  added    {TRAINING} on another, threads 1 " in rows[1]
 
 
 def test_control_a_number_found_again_elsewhere_is_the_same(log, folder):
