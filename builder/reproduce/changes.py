@@ -9,6 +9,7 @@ from builder.reproduce.inventory import File, Inventory
 SECTIONS = {
     "debian": "Debian packages",
     "wheels": "Wheels",
+    "programs": "Wheels of third-party programs",
     "environment": "ENV",
     "labels": "Labels",
     "settings": "Settings",

@@ -48,7 +48,8 @@ class File:
 class Inventory:
     """Names and versions, names and values; `layers` gives the compressed size of each by its digest, in bytes.
 
-    `files` and `layers` are None where locks are all there is.
+    `files` and `layers` are None where locks are all there is, and only there `programs` are known: the wheels that
+    third-party programs need beside the image's.
     """
 
     debian: Mapping[str, str]
@@ -58,6 +59,7 @@ class Inventory:
     settings: Mapping[str, str]
     files: Mapping[str, File] | None = None
     layers: Mapping[str, int] | None = None
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

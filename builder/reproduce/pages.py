@@ -75,7 +75,7 @@ def sections(log: Changelog, above: Iterable[Changelog]) -> Iterator[Section]:
     for name, heading in SECTIONS.items():
         found = log.sections[name]
         if not found:
-            same.append(heading)
+            same += [heading] if log.same[name] else []
         elif twin := next((other for other in above if other.sections[name] == found), None):
             yield heading, f"{counts(found)}, the same as of {twin.second}", []
         else:

@@ -42,6 +42,7 @@ class State:
 
     def inventory(self, image: str) -> Inventory:
         base = base_of(self.needed(f"{image}/image.yaml"), f"{self.title}: {image}/image.yaml")
+        programs = f"{image}/programs/requirements.lock"
         settings, environment, labels = last_stage(self.needed(f"{image}/Dockerfile"))
         return Inventory(
             pins(packages.ENTRY, self.needed(f"{base}/packages.lock"), f"{self.title}: {base}/packages.lock"),
@@ -51,6 +52,7 @@ class State:
             environment,
             labels,
             settings,
+            programs=pins(requirements.PIN, self.read(programs), f"{self.title}: {programs}"),
         )
 
     def lock(self, image: str) -> str:

@@ -98,6 +98,12 @@ def test_a_program_whose_bits_changed_is_told(log, folder):
     assert "  removed  " in "\n".join(text(log()))
 
 
+def test_what_programs_need_is_compared_too(log, folder):
+    (folder / "tiny/programs").mkdir()
+    (folder / "tiny/programs/requirements.lock").write_text(f"# cutoff: x\nsix==1.17.0 --hash=sha256:{'a' * 64}\n")
+    assert [(change.name, change.after) for change in log().sections["programs"]] == [("six", "1.17.0")]
+
+
 def test_an_image_that_is_new_has_only_additions(folder, log, tmp_path):
     (folder / "tiny").rename(folder / "other")
     found = states.compare(states.revision(folder, "HEAD"), states.working_tree(folder), "other")
