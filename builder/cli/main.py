@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from builder import paths
-from builder.cli import changes, contents, host, make, prove, publish, show
+from builder.cli import attesting, changes, contents, host, make, prove, publish, show
 from builder.cli.group import VerbGroup
 
 
@@ -22,6 +22,6 @@ def seedbed(context: click.Context, catalog: Path) -> None:
     context.obj = catalog
 
 
-for module in (show, make, prove, changes, contents, publish, host):
+for module in (show, make, prove, attesting, changes, contents, publish, host):
     for verb in module.VERBS:
         seedbed.add_command(verb)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli import cleaning
+from builder.cli import attesting, cleaning
 from builder.cli.group import Verb, default_images, json_option
 from builder.cli.workplace import EndedThere, There, workplace
 from builder.console import print_json, print_line
@@ -13,7 +13,8 @@ from builder.engine import client
 from builder.errors import SeedbedError, UsageError
 from builder.image import build, listing
 from builder.image.recipe import resolve_all
-from builder.publish import push
+from builder.publish import attest, push
+from builder.publish.attest import Attested
 from builder.reproduce import verify
 from builder.smoke import smoke
 from builder.smoke.smoke import Gpu
@@ -52,14 +53,45 @@ def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: boo
     "default: the digest of record, else the last build.",
 )
 @click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and find the difference that matters.")
+@click.option(
+    "--attested-by",
+    "signers",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Rebuild nothing: check that N others have, of those with a key in --keys. IMAGE may be one in a registry.",
+)
+@click.option("--keys", metavar="FOLDER", type=click.Path(path_type=Path), help="Public keys, FILE.pem, one a signer.")
+@click.option(
+    "--statements",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A file from ./build.py attest, or a folder of them; those attached in the registry count as well.",
+)
 @json_option
 @click.pass_obj
 @cleaning.in_use()
-def verify_(root: Path, images: Sequence[str], default: bool, against: str | None, vary: bool, as_json: bool) -> None:
+def verify_(
+    root: Path,
+    images: Sequence[str],
+    default: bool,
+    *,
+    against: str | None,
+    vary: bool,
+    signers: int | None,
+    keys: Path | None,
+    statements: Sequence[Path],
+    as_json: bool,
+) -> None:
     """Rebuild images without any cache, and prove that they are the same to the last byte.
 
     Without IMAGE: the default images, one after the other. It needs no earlier build.
     """
+    if signers or keys or statements:
+        if not (signers and keys and len(images) == 1) or against or vary:
+            raise UsageError("--attested-by: expected one image, --keys FOLDER, and neither --against nor --vary")
+        print_attested(attesting.attested(root, images[0], keys, statements), signers, as_json=as_json)
+        return
     if (against or as_json) and len(images) != 1:
         raise UsageError(f"{'--against' if against else '--json'}: name one image, for it is about one")
     recipes = resolve_all(root, images, default=default)
@@ -78,6 +110,14 @@ def verify_(root: Path, images: Sequence[str], default: bool, against: str | Non
             differing += [] if verdict.comparison.equal else [recipe.name]
     if differing:
         raise SeedbedError(f"{', '.join(differing)}: the rebuild has a different digest, see above")
+
+
+def print_attested(attested: Attested, wanted: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json(attested.to_json())
+    else:
+        attest.print_attested(attested)
+    attest.check(attested, wanted)
 
 
 def verify_there(place: There, images: Sequence[str], against: str | None, options: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from builder import paths, scratch
-from builder.console import print_table
+from builder.console import print_line, print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, build, contents, dockerfile, kits
@@ -45,6 +45,7 @@ class Verdict:
     image: str
     comparison: Comparison
     variations: Mapping[str, str]
+    proof: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         return {"image": self.image, **self.comparison.to_json(), "variations": dict(self.variations)}
@@ -69,13 +70,29 @@ def verify(
     reference = named(against, recipe, connect) if against else of_record(recipe) or last_build(recipe)
     with scratch.folder(paths.cache()) as folder:
         trial = Trial(recipe, root, reference, folder)
-        return Verdict(recipe.name, *(varied(trial) if vary else (plain(trial), {})))
+        comparison, variations = varied(trial) if vary else (plain(trial), {})
+        return Verdict(recipe.name, comparison, variations, proof(recipe, reference) if comparison.equal else {})
 
 
 def print_verdict(verdict: Verdict) -> None:
     diff.print_comparison(verdict.comparison)
     if verdict.variations:
         print_table(("variation", ""), list(verdict.variations.items()))
+    for what, said in verdict.proof.items():
+        print_line(f"{what}: {said}")
+
+
+def proof(recipe: Recipe, reference: "Reference") -> dict[str, str]:
+    """What a rebuild to the same digest proves, what it does not, and where to go on, for one who trusts nobody."""
+    packages, wheels = len(recipe.packages.packages), len(recipe.wheels.wheels)
+    return {
+        "proved": f"{recipe.name}, rebuilt here without any cache from this checkout and what its locks name "
+        f"({packages} Debian packages and {wheels} wheels, each checked by its sha256), is {reference.digest}",
+        "not proved": "what is in those packages and wheels, for others compiled them; "
+        f"nor that a training repeats: ./build.py smoke {recipe.name} tests that",
+        "to look further": f"./build.py sbom {recipe.name} lists what it contains, and whose it is; --vary rebuilds as "
+        "if on another machine; --attested-by N counts others who have rebuilt it",
+    }
 
 
 def plain(trial: "Trial") -> Comparison:

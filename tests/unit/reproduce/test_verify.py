@@ -169,7 +169,18 @@ def test_a_rebuild_that_differs_is_not_equal_and_the_file_is_named(recipe, built
     assert not verdict.comparison.equal
     assert verdict.to_json()["first_difference"]["where"] == "layer 1 (Debian): /etc/shadow"
     verify.print_verdict(verdict)
-    assert "layer 1 (Debian): /etc/shadow: content at byte 5: 0x30 | 0x31" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "layer 1 (Debian): /etc/shadow: content at byte 5: 0x30 | 0x31" in printed
+    assert "proved" not in printed
+
+
+def test_what_an_equal_rebuild_proves_and_what_it_does_not_is_said(recipe, built, rebuilds, capsys):
+    rebuilds(lambda machine, caches: False)
+    verify.print_verdict(verified(recipe))
+    proved, not_proved, further = capsys.readouterr().out.splitlines()[-3:]
+    assert proved.startswith("proved: tiny, rebuilt here") and proved.endswith(f"is {OURS}")
+    assert f"({len(recipe.packages.packages)} Debian packages and {len(recipe.wheels.wheels)} wheels" in proved
+    assert not_proved.startswith("not proved: what is in those packages") and "./build.py sbom tiny" in further
 
 
 def test_nothing_is_left_of_the_second_set_of_layers_even_if_it_fails(recipe, built, cache, monkeypatch):
