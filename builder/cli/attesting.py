@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from docker.utils import parse_repository_tag
 
 from builder import files
 from builder.catalog import models
@@ -83,9 +82,8 @@ def named(root: Path, name: str) -> tuple[str, Repository | None]:
         return recorded, Repository.of(f"{names.repository()}/{name}", logins) if published else None
     if os.path.lexists(name):
         return diff.open_image(name, client.connect).digest, None
-    where, tag = parse_repository_tag(name)
-    repository = Repository.of(where, logins)
-    found = repository.digest(tag or "latest")
+    repository, tag = Repository.and_tag(name, logins)
+    found = repository.digest(tag)
     if found is None:
         raise SeedbedError(f"{name}: the registry has no such image")
     return found, repository

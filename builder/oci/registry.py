@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import docker.auth
 import requests
 from docker.errors import DockerException
+from docker.utils import parse_repository_tag
 
 from builder import files
 from builder.errors import SeedbedError, UsageError
@@ -51,6 +52,12 @@ class Repository(Place):
             form = "REGISTRY/NAME, such as registry.example.org/team"
             raise UsageError(f"SEEDBED_REPOSITORY: expected {form}, found {reference!r}") from None
         return cls(registry, name, logins)
+
+    @classmethod
+    def and_tag(cls, name: str, logins: Path | None = None) -> tuple["Repository", str]:
+        """Where an image is, and its tag or digest there, from a name such as `registry.example.org/team/name:1`."""
+        where, tag = parse_repository_tag(name)
+        return cls.of(where, logins), tag or "latest"
 
     def digest(self, tag: str) -> str | None:
         """What the tag names by now; None if the registry says that there is no such tag, and says nothing else."""

@@ -14,14 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import docker.auth
+from pydantic_core import from_json
+
 from builder import paths, scratch
 from builder.console import print_line, print_table
+from builder.engine import client
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble, build, contents, dockerfile, kits
 from builder.image import digest as record_of
 from builder.image.recipe import Recipe
 from builder.image.record import Record
+from builder.oci.registry import Repository
 from builder.oci.store import Store
 from builder.reproduce import diff
 from builder.reproduce.diff import Comparison
@@ -163,16 +168,40 @@ def last_build(recipe: Recipe) -> Reference:
 
 
 def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference:
-    """The image in an OCI layout or archive at that path, in the registry of that name, or else in the engine."""
+    """The image in an OCI layout or archive at that path, in the registry of that name, or else in the engine.
+
+    Where no engine answers, one in a registry is known by its digest alone.
+    """
     if os.path.lexists(name):
         saved = diff.open_image(name, connect)
         check_inputs(name, saved.labels, recipe)
         return Reference(saved.digest, lambda: saved)
-    engine = connect()
+    try:
+        engine = connect()
+    except SeedbedError:
+        repository, tag = Repository.and_tag(name, client.logins(None))
+        if repository.registry == docker.auth.INDEX_NAME:
+            raise
+        return published(repository, tag, recipe)
     if engine.names_registry(name) or not engine.has(name):
         engine.pull(name)
     check_inputs(name, engine.labels(name), recipe)
     return Reference(engine.digest(name), lambda: engine.read(name))
+
+
+def published(repository: Repository, tag: str, recipe: Recipe) -> Reference:
+    """The image in a registry, of which manifest and config are read, and no layer."""
+    name = f"{repository}:{tag}"
+    digest = repository.digest(tag)
+    if digest is None:
+        raise SeedbedError(f"{name}: the registry has no such image")
+    try:
+        config = from_json(repository.read_blob(from_json(repository.manifest(digest))["config"]["digest"]))
+        labels = config["config"]["Labels"]
+    except (ValueError, KeyError, TypeError):
+        raise SeedbedError(f"{name}: expected one image, with labels, found something else at {digest}") from None
+    check_inputs(name, labels or {}, recipe)
+    return Reference(digest, lambda: None)
 
 
 def check_inputs(name: str, labels: Mapping[str, str], recipe: Recipe) -> None:
