@@ -2,7 +2,7 @@
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
 # `make images SMOKE=--full` runs all programs of the smoke tests.
 
-.PHONY: images test test-images register torture lint
+.PHONY: images test test-long test-images register torture lint
 
 images:
 	./build.py lock --check
@@ -13,7 +13,12 @@ images:
 test: lint
 	./build.py --catalog tests/images lock --check
 	./build.py --catalog tests/images render --check
-	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder tests/integration tests/host tests/unit
+	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder -m "not long" tests/integration tests/host tests/unit
+
+# The rest of the tests without real images: docs/proof.md command by command, and a little of `make torture`.
+test-long:
+	./build.py --catalog tests/images lock --check
+	.venv/bin/python -m pytest -m long tests/integration
 	.venv/bin/python -m tests.torture --short
 
 # 10,000 spoiled inputs, then builds that are killed, run out of disk and find their cache spoiled: half an hour.

@@ -1,0 +1,73 @@
+"""docs/proof.md, command by command, in a copy of the checkout, with the tiny image and a registry on loopback."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder import commands, environment, paths
+from builder.publish import push
+
+PAGE = paths.ROOT / "docs" / "proof.md"
+
+
+def commands_on(page: Path) -> list[str]:
+    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+
+
+def in_words_of_the_tests(command: str) -> str:
+    return command.replace("./build.py", "./build.py --catalog tests/images").replace("pytorch", "tiny")
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A clone at a revision that has what the working tree has."""
+    clone = tmp_path / "clone"
+    listed = commands.run(
+        ["git", "-C", str(paths.ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (source := paths.ROOT / name).is_file() or source.is_symlink():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, clone / name, follow_symlinks=False)
+    commit(clone, "init", "--quiet")
+    commit(clone, "add", "--all")
+    commit(clone, "commit", "--quiet", "--message", "as it is")
+    return clone
+
+
+def commit(clone: Path, *words: str) -> None:
+    done = commands.run(["git", "-C", str(clone), "-c", "user.name=x", "-c", "user.email=x@example.org", *words])
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_on_the_page_ends_well(cache, tested, repository, recipe, clone):
+    assert len(commands_on(PAGE)) > 10
+    environ = {
+        **os.environ,
+        "SEEDBED_VENV": str(environment.HOME),
+        "SEEDBED_ENGINE": "none",
+        "SEEDBED_REPOSITORY": repository.rpartition("/")[0],
+        "DIGEST": push.push(recipe, None).partition("@")[2],
+    }
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return commands.run(["sh", "-c", in_words_of_the_tests(command)], cwd=clone, env=environ)
+
+    assert run("./build.py build pytorch --record").returncode == 0
+    (clone / "keys").mkdir()
+    for name in ("ann", "bob"):
+        for command in (
+            f"openssl genpkey -algorithm ed25519 -out {name}.key",
+            f"openssl pkey -in {name}.key -pubout -out keys/{name}.pem",
+            f"./build.py attest tiny --key {name}.key --attach",
+        ):
+            done = run(command)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+    for command in commands_on(PAGE):
+        done = run(command)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
