@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import click
 
-from builder import files
+from builder import files, reading
 from builder.catalog import allowed
 from builder.cli import cleaning
 from builder.cli.group import Verb, default_images, json_option
@@ -31,9 +32,12 @@ SBOM = "/tmp/sbom.json"
     help="CycloneDX 1.6 (default) or SPDX 2.3, in JSON.",
 )
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; default: print it.")
+@click.option(
+    "--check", metavar="FILE", type=click.Path(path_type=Path), help="Write nothing; fail if FILE is another."
+)
 @click.pass_obj
 @cleaning.in_use()
-def sbom_(root: Path, image: str, form: Format, output: Path | None) -> None:
+def sbom_(root: Path, image: str, form: Format, output: Path | None, check: Path | None) -> None:
     """Write an image's software bill of materials: Debian packages, wheels, Seedbed's own files.
 
     Of the image last built. The same image has the same SBOM, byte for byte.
@@ -45,10 +49,22 @@ def sbom_(root: Path, image: str, form: Format, output: Path | None) -> None:
             document = place.container.read(SBOM)
         else:
             document = sbom.of_recipe(recipe, form)
-    if output:
+    if check:
+        compare(check, document, image)
+    elif output:
         files.write(output, document)
     else:
         sys.stdout.write(document.decode())
+
+
+def compare(found: Path, expected: bytes, image: str) -> None:
+    """Raise SeedbedError unless the file is this SBOM."""
+    with reading.opened(found) as file:
+        lines = [line.rstrip(b"\n") for line in file]
+    for number, (ours, theirs) in enumerate(zip_longest(expected.splitlines(), lines, fillvalue=b"nothing"), start=1):
+        if ours != theirs:
+            shown = " | ".join(line.decode(errors="replace").strip()[:80] for line in (ours, theirs))
+            raise SeedbedError(f"{reading.shown(found)}:{number}: not the SBOM of {image} as built here: {shown}")
 
 
 @click.command("audit", cls=Verb, example="./build.py audit pytorch")

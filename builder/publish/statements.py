@@ -11,13 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from packageurl import PackageURL
-
 from builder import commands, paths
-from builder.debian.archive import Package
 from builder.errors import SeedbedError
 from builder.image.recipe import Recipe
 from builder.lock import toolchain
+from builder.publish.bill import purl
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -66,13 +64,13 @@ def statement(recipe: Recipe, digest: str, kind: str, predicate: dict[str, Any])
 def dependencies(recipe: Recipe) -> list[dict[str, Any]]:
     """Debian packages and wheels, as resource descriptors."""
     locked = (recipe.packages.mmdebstrap, *recipe.packages.packages)
-    debian = [(debian_purl(package, recipe.base.suite), package.sha256) for package in locked]
-    wheels = [(PackageURL("pypi", None, wheel.name, wheel.version), wheel.sha256) for wheel in recipe.wheels.wheels]
-    return [{"uri": str(address), "digest": {"sha256": sha256}} for address, sha256 in (*debian, *wheels)]
-
-
-def debian_purl(package: Package, suite: str) -> PackageURL:
-    return PackageURL("deb", "debian", package.name, package.version, {"arch": package.architecture, "distro": suite})
+    suite = recipe.base.suite
+    addresses = [
+        *(purl("deb", "debian", each.name, each.version, arch=each.architecture, distro=suite) for each in locked),
+        *(purl("pypi", "", each.name, each.version) for each in recipe.wheels.wheels),
+    ]
+    sums = [each.sha256 for each in (*locked, *recipe.wheels.wheels)]
+    return [{"uri": uri, "digest": {"sha256": sha256}} for uri, sha256 in zip(addresses, sums, strict=True)]
 
 
 @cache
