@@ -5,7 +5,7 @@ Source: OCI distribution specification 1.1.
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
@@ -140,14 +140,17 @@ class Repository(Place):
         return patiently(attempt)
 
     def _push_blobs(self, blobs: Sequence[Blob], others: Mapping[str, Sequence[str]]) -> Sent:
-        """Several at once; if one fails, the others are broken off."""
+        """Several at once; as soon as one fails, the others are broken off."""
         ended = Event()
         uploads = [Upload(self, blob, others.get(blob.descriptor.digest, ()), ended) for blob in blobs]
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             try:
-                return sum(pool.map(lambda upload: patiently(upload, ended), uploads), Sent())
+                sending = [pool.submit(patiently, upload, ended) for upload in uploads]
+                done, _ = wait(sending, return_when=FIRST_EXCEPTION)
+                return sum((upload.result() for upload in done), Sent())
             except BaseException:
                 ended.set()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _named(self, connection: Connection, tag: str) -> str | None:
@@ -261,7 +264,7 @@ class Repository(Place):
         found = answer.headers.get("Docker-Content-Digest", default)
         if not DIGEST.fullmatch(found):
             problem = f"expected a digest in the header Docker-Content-Digest, found {found[:80]!r}"
-            raise Passing(self.complaint(what, problem), remedy=ASK)  # of an answer cut off, the end is missing
+            raise Passing(self.complaint(what, problem), remedy=ASK)  # it may pass: the answer was cut off
         return found
 
     def _expect_digest(self, what: str, expected: str, found: str) -> None:

@@ -125,9 +125,7 @@ class Upload:
         address = urljoin(answer.url, location) if location and well_formed(location) else ""
         if not address or urlsplit(address).scheme not in ("https", urlsplit(answer.url).scheme):
             problem = f"expected an upload over https, found Location: {location[:200]!r}"
-            raise Passing(
-                self.place.complaint(self.what, problem), remedy=ASK
-            )  # of an answer cut off, the end is missing
+            raise Passing(self.place.complaint(self.what, problem), remedy=ASK)  # it may pass: the answer was cut off
         return address
 
 

@@ -247,28 +247,31 @@ def test_if_the_fresh_token_is_not_taken_either_the_error_says_what_to_type(forg
     assert forgetful.given == 2
 
 
-class Slow(io.RawIOBase):
-    """A long content, of which each piece takes a while; `pieces` counts them."""
+class Slow(io.BytesIO):
+    """A long content, of which each piece takes a while; `pieces` has one entry for each."""
 
-    pieces = 0
+    def __init__(self, pieces: list[int], begun: threading.Event) -> None:
+        super().__init__(bytes(1000 * 16384))
+        self.pieces, self.begun = pieces, begun
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return 1000 * 8192 if whence else 0
-
-    def tell(self) -> int:
-        return 0
-
-    def read(self, size: int = -1) -> bytes:
-        self.pieces += 1
+    def read(self, size: int | None = -1) -> bytes:
+        self.begun.set()
+        self.pieces.append(size or 0)
         time.sleep(0.02)
-        return bytes(8192)
+        return super().read(size)
 
 
-def test_once_a_blob_is_refused_the_others_are_broken_off(careful):
+@pytest.mark.parametrize("turned", [False, True])
+def test_once_a_blob_is_refused_the_others_are_broken_off(careful, turned):
     """Control: otherwise all of the slow one is sent, which nobody needs any more."""
-    careful.cuts, slow = 0, Slow()
-    other = Descriptor(LAYER_TYPE, digest(b"other"), 1000 * 8192)
-    altered = Blob(BLOB.descriptor, lambda: io.BytesIO(DATA[::-1]))
+    careful.cuts, pieces, begun = 0, [], threading.Event()
+
+    def altered() -> io.BytesIO:
+        begun.wait(10)
+        return io.BytesIO(DATA[::-1])
+
+    slow = Blob(Descriptor(LAYER_TYPE, digest(b"other"), 1000 * 16384), lambda: Slow(pieces, begun))
+    blobs = [Blob(BLOB.descriptor, altered), slow]
     with pytest.raises(SeedbedError, match="refused with status 400: digest invalid"):
-        Repository(careful.address, "team/tiny").push(MANIFEST, [altered, Blob(other, lambda: slow)])
-    assert 0 < slow.pieces < 500
+        Repository(careful.address, "team/tiny").push(MANIFEST, blobs[::-1] if turned else blobs)
+    assert 0 < len(pieces) < 500
