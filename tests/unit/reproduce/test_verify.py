@@ -500,6 +500,14 @@ def test_a_rebuild_may_use_no_engine_and_has_a_store_of_its_own(trial, started, 
     assert options["env"]["SEEDBED_CACHE"] == str(tmp_path / "c")
 
 
+def test_a_rebuild_in_another_folder_finds_the_rebuild_kit(trial, started, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDBED_KIT", "kit.tar")
+    trial.rebuild(replace(Machine(), checkout=tmp_path / "elsewhere"), tmp_path / "c", "cold")
+    [(_, options)] = started
+    assert options["env"]["SEEDBED_KIT"] == str(tmp_path / "kit.tar")
+
+
 def test_a_catalog_of_the_checkout_is_read_from_the_other_checkout(trial, started, tmp_path):
     elsewhere = replace(Machine(), checkout=tmp_path / "elsewhere")
     ours = replace(trial, root=paths.ROOT / "tests" / "images")
