@@ -31,7 +31,7 @@ class Proxy(ThreadingHTTPServer):
 
     def __init__(self, upstream: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.upstream, self.fault, self.met = upstream, None, 0
+        self.upstream, self.fault, self.name, self.met = upstream, None, "", 0
         self.requests: list[tuple[str, int]] = []  # and the bytes that they say they have
         self.lock = threading.Lock()
 
@@ -39,13 +39,16 @@ class Proxy(ThreadingHTTPServer):
     def address(self) -> str:
         return f"127.0.0.1:{self.server_port}"
 
-    def fails(self, fault: Fault | None) -> None:
-        self.fault, self.met = fault, 0
+    def fails(self, fault: Fault | None, name: str = "") -> None:
+        """From now on with that fault, in the repository of this name: late requests to others do not count."""
+        with self.lock:
+            self.fault, self.name, self.met = fault, name, 0
 
     def does(self, method: str, path: str, size: int) -> Does:
         with self.lock:
             self.requests.append((f"{method} {path}", size))
-            if self.fault and self.met < self.fault.times and self.fault.meets(method, path):
+            concerned = path == "/v2/" or path.startswith(f"/v2/{self.name}/")
+            if concerned and self.fault and self.met < self.fault.times and self.fault.meets(method, path):
                 self.met += 1
                 return self.fault.does
         return relay

@@ -173,7 +173,7 @@ def push(repository: Repository) -> int:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
 def test_a_push_ends_or_says_why_and_the_next_one_ends(row, proxy, repository, behind):
-    proxy.fails(Fault(*row.place, row.does, row.times))
+    proxy.fails(Fault(*row.place, row.does, row.times), repository.name)
     if row.line:
         with pytest.raises(SeedbedError) as failed:
             push(repository)
@@ -198,7 +198,7 @@ def test_an_upload_that_was_cut_off_is_begun_again_and_the_log_says_so_once(prox
     """This registry forgets what it got; tests/unit/oci/test_uploads.py has one that does not."""
     [layer, _], size = LAYERS, LAYERS[0].descriptor.size
     proxy.requests.clear()
-    proxy.fails(Fault(*BLOB, proxies.cut_half_way))
+    proxy.fails(Fault(*BLOB, proxies.cut_half_way), repository.name)
     with caplog.at_level(logging.INFO, "builder"):
         assert patience.patiently(Upload(repository, layer)) == Sent(size)
     assert uploads(proxy) == [size, size]
@@ -209,14 +209,14 @@ def test_an_upload_that_was_cut_off_is_begun_again_and_the_log_says_so_once(prox
 def test_what_arrived_though_the_answer_was_lost_is_not_sent_again(proxy, repository):
     [layer, _], size = LAYERS, LAYERS[0].descriptor.size
     proxy.requests.clear()
-    proxy.fails(Fault(*BLOB, proxies.cut_before_the_answer))
+    proxy.fails(Fault(*BLOB, proxies.cut_before_the_answer), repository.name)
     assert patience.patiently(Upload(repository, layer)) == Sent(size)
     assert uploads(proxy) == [size]
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405])
 def test_what_does_not_pass_is_asked_once(proxy, repository, code):
-    proxy.fails(Fault(*IS_TAG, status(code), ALWAYS))
+    proxy.fails(Fault(*IS_TAG, status(code), ALWAYS), repository.name)
     with suppress(SeedbedError):
         repository.digest("1.0")
     assert proxy.met == 1
@@ -232,9 +232,10 @@ def test_control_without_new_tries_the_first_fault_ends_a_push(proxy, repository
     monkeypatch.setattr(patience, "POLICY", patience.POLICY.new(total=0))
     for row in ROWS:
         if not row.line:
-            proxy.fails(Fault(*row.place, row.does, row.times))
+            each = Repository(repository.registry, f"{repository.name}/{ROWS.index(row)}")
+            proxy.fails(Fault(*row.place, row.does, ALWAYS), each.name)
             with pytest.raises(SeedbedError, match=r", 1 times; "):
-                push(Repository(repository.registry, f"{repository.name}/{ROWS.index(row)}"))
+                push(each)
 
 
 class Trap:
