@@ -52,7 +52,7 @@ def fetch(kits: Sequence[Kit], wanted: Sequence[Package], into: Path) -> list[Pa
     missing = list(wanted)
     for kit in kits:
         if missing and (taken := kit.fetch(missing, into)):
-            log.info(f"{len(taken)} Debian packages from the kit {kit}: {', '.join(map(named, taken))}")
+            log.info(f"Debian packages from the kit {kit}: {', '.join(map(named, taken))}")
             missing = [package for package in missing if package not in taken]
     return missing
 

@@ -91,8 +91,8 @@ def test_what_a_kit_lacks_comes_from_the_next_and_the_log_says_what_came_from_wh
     absent = replace(tzdata, name="absent", sha256="0" * 64, filename="pool/absent.deb")
     assert kits.fetch([KitAtHand(tmp_path / "small"), KitAtHand(archive)], [tini, mmdebstrap, absent], into) == [absent]
     assert caplog.messages == [
-        f"1 Debian packages from the kit {tmp_path}/small: mmdebstrap=1.0-1",
-        f"1 Debian packages from the kit {archive}: tini=1.0-1",
+        f"Debian packages from the kit {tmp_path}/small: mmdebstrap=1.0-1",
+        f"Debian packages from the kit {archive}: tini=1.0-1",
     ]
 
 
