@@ -22,7 +22,7 @@ from builder import files, reading
 from builder.debian.archive import Package
 from builder.errors import SeedbedError
 from builder.oci.artifacts import TITLE
-from builder.oci.images import INDEX, UNREADABLE, Document, Index, Part, Source, document_in, of_layout, tar_in
+from builder.oci.images import INDEX, UNREADABLE, Document, Index, Part, Source, document_in, tar_in
 from builder.oci.registry import Repository
 from builder.oci.store import blob_path
 from builder.oci.transport import Refused
@@ -84,17 +84,26 @@ class KitAtHand:
     @contextmanager
     def opened(self) -> Iterator[Source]:
         if self.path.is_dir():
-            yield lambda path: of_layout(self.path, path)
+            yield self.of_folder
             return
         with reading.opened(self.path, REMEDY) as file, tar_in(file, "r:") as tar:
             members = members_of(tar)
 
             def source(path: str) -> nullcontext[BinaryIO]:
                 if not ((member := members.get(path)) and member.isreg()):
-                    raise ValueError(f"found no {path} in it")
+                    raise absent(path)
                 return nullcontext(cast(BinaryIO, tar.extractfile(member)))
 
             yield source
+
+    def of_folder(self, path: str) -> BinaryIO:
+        if not (self.path / path).is_file():
+            raise absent(path)
+        return reading.opened(self.path / path)
+
+
+def absent(path: str) -> ValueError:
+    return ValueError(f"found no {path} in it")
 
 
 def members_of(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:

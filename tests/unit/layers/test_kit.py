@@ -169,7 +169,7 @@ def test_what_is_no_archive_at_all_is_refused_in_one_line(packages, tmp_path, in
     complaints = {
         "none.tar": "cannot be read: No such file or directory; get it again",
         "fifo": "cannot be read: not a regular file; get it again",
-        "folder": "expected an OCI image layout, found no oci-layout in it",
+        "folder": "expected a rebuild kit: found no oci-layout in it; get it again",
         "text.tar": "expected a rebuild kit: .*; get it again",
     }
     for name, complaint in complaints.items():
