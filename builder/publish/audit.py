@@ -98,7 +98,7 @@ def findings_in(recipe: Recipe, answer: str) -> Iterator[Finding]:
     for wheel in recipe.wheels.wheels:
         found = asked.get(wheel.name, {"skip_reason": "it was not looked at"})
         if reason := found.get("skip_reason"):
-            raise not_audited(recipe, f"{wheel.name} {wheel.version}: {reason}")
+            raise not_audited(recipe, reason if wheel.name in reason else f"{wheel.name} {wheel.version}: {reason}")
         for each in found["vulns"]:
             aliases, fixed = sorted(each.get("aliases", ())), each.get("fix_versions", ())
             yield Finding(recipe.name, wheel.name, wheel.version, each["id"], tuple(aliases), tuple(fixed))
