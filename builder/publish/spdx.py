@@ -1,8 +1,9 @@
 """A bill of what is in an image as SPDX 2.3, in JSON."""
 
-import io
+import json
 
 from license_expression import LicenseExpression
+from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
 from spdx_tools.spdx.model import (
     Actor,
     ActorType,
@@ -19,7 +20,6 @@ from spdx_tools.spdx.model import (
     RelationshipType,
     SpdxNoAssertion,
 )
-from spdx_tools.spdx.writer.json import json_writer
 
 from builder.publish.bill import SUPPLIER, Bill, Component
 from builder.publish.licences import Licence, licensing, references, slug
@@ -35,9 +35,12 @@ PURPOSES = {
 
 def render(bill: Bill) -> bytes:
     """The document. It is dated by the image's epoch and named by what is in it, so it is the same in every run."""
-    text = io.StringIO()
-    json_writer.write_document_to_stream(document(bill), text, validate=False, drop_duplicates=False)
-    return f"{text.getvalue()}\n".encode()
+    data = DocumentConverter().convert(document(bill))
+    for each in data["packages"]:
+        for reference in each["externalRefs"]:
+            # The schema of 2.3 has hyphens where that of 2.2 and the library have underscores; readers take both.
+            reference["referenceCategory"] = reference["referenceCategory"].replace("_", "-")
+    return f"{json.dumps(data, indent=2)}\n".encode()
 
 
 def document(bill: Bill) -> Document:

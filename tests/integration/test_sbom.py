@@ -141,6 +141,12 @@ def test_it_is_valid_spdx(described, tmp_path):
     assert validate_full_spdx_document(document)
 
 
+def test_its_purls_are_of_the_category_that_spdxs_own_schema_has(described):
+    """The library writes PACKAGE_MANAGER, and finds nothing wrong with it."""
+    packages = json.loads(sbom.render(described, "spdx"))["packages"]
+    assert {each["externalRefs"][0]["referenceCategory"] for each in packages} == {"PACKAGE-MANAGER"}
+
+
 def test_both_say_that_the_image_contains_all(described, built):
     cyclonedx = json.loads(sbom.render(described, "cyclonedx"))
     spdx = json.loads(sbom.render(described, "spdx"))
