@@ -45,6 +45,7 @@ def commit(clone: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_every_command_on_the_page_ends_well(cache, tested, repository, recipe, clone):
     assert len(commands_on(PAGE)) > 10
     environ = {
