@@ -172,9 +172,12 @@ def replace(objects: Iterable[tuple[object, object]]) -> None:
 
 
 def replace_in(holder: object, new: dict[int, object]) -> None:
-    """In a list, a closure, a partial function, a function's defaults, or the attributes of an object."""
+    """In a list, a closure, a partial function, a function's defaults, or the attributes of an object.
+
+    Also in lists and dicts that refuse changes, such as those of beartype: what is drawn there has to repeat, too.
+    """
     if isinstance(holder, list):
-        holder[:] = [new.get(id(value), value) for value in holder]
+        list.__setitem__(holder, slice(None), [new.get(id(value), value) for value in holder])
     elif isinstance(holder, CellType):
         holder.cell_contents = new.get(id(holder.cell_contents), holder.cell_contents)
     elif type(holder) is functools.partial:
@@ -190,7 +193,7 @@ def replace_in_dict(names: object, new: dict[int, object]) -> None:
     if isinstance(names, dict):
         for name, value in list(names.items()):
             if id(value) in new:
-                names[name] = new[id(value)]
+                dict.__setitem__(names, name, new[id(value)])
 
 
 def replace_in_slots(holder: object, new: dict[int, object]) -> None:

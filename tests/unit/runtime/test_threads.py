@@ -50,6 +50,23 @@ with ThreadPoolExecutor(2) as pool: show(pool.map(outer, range(4)))""",
 }
 
 
+def test_a_generator_in_what_refuses_changes_is_the_tasks_own_too(output) -> None:
+    """Such as the dicts of beartype, which ended every program with both."""
+    code = """
+import random
+from concurrent.futures import ThreadPoolExecutor
+class Refusing:
+    def __setitem__(self, key, value): raise TypeError(key)
+class Names(Refusing, dict): pass
+class Row(Refusing, list): pass
+names, row = Names(draw=random.random), Row([random.random])
+def draw(_): return names["draw"](), row[0](), random.random()
+print(*ThreadPoolExecutor(4).map(draw, range(8)))"""
+    drawn = output(code)
+    assert len(set(drawn.split())) == 24
+    assert drawn == output(code) == output(code)
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_tasks_repeat_whichever_thread_runs_them(output, pool: str) -> None:
     code = DRAW + POOLS[pool]
