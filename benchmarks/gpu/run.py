@@ -63,6 +63,7 @@ REMOVED = {
 """What is taken away, one row at a time, in each group of workloads."""
 
 LEFT = {
+    "NPROC": "threads on the CPU; images/jax/smoke/threads.py counts them",
     "NCCL_ALGO": "needs several GPUs",
     "NCCL_NVLS_ENABLE": "needs several GPUs",
     "FLASH_ATTENTION_DETERMINISTIC": "needs the flash-attn package",

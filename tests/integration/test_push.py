@@ -45,7 +45,7 @@ def sibling(folder, resolve) -> Recipe:
 def test_what_another_image_has_brought_is_mounted(cache, tested, recipe, sibling, repository, said):
     publish.push(recipe, None)
     name, _, digest = publish.push(sibling, None).partition("@")
-    assert re.search(r"sibling: sent \d+ kB, mounted \d+ MB from other images; no tag", said())
+    assert re.search(r"sibling: sent \d+ .B, mounted \d+ MB from other images; no tag", said())
     assert Repository.of(name).digest(digest) == digest
     image = json.loads(Repository.of(name).manifest(digest))
     assert all(Repository.of(name).read_blob(layer["digest"], 10**9) for layer in image["layers"])

@@ -1,4 +1,4 @@
-"""On a CPU, XLA has more threads if OMP_NUM_THREADS says so; with Seedbed disabled it does not follow that variable."""
+"""On a CPU, XLA's threads follow OMP_NUM_THREADS; with Seedbed disabled they do not."""
 
 import os
 import subprocess
