@@ -15,7 +15,7 @@ test: lint
 	./build.py --catalog tests/images render --check
 	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder -m "not long" tests/integration tests/host tests/unit
 
-# The rest of the tests without real images: docs/proof.md command by command, and a little of `make torture`.
+# The rest of the tests without real images: those that build much, and a little of `make torture`.
 test-long:
 	./build.py --catalog tests/images lock --check
 	.venv/bin/python -m pytest -m long tests/integration

@@ -204,6 +204,7 @@ def fresh(debs, recipe) -> Iterator[Path]:
         yield ours
 
 
+@pytest.mark.long
 def test_after_fetch_an_image_is_built_without_a_network_and_not_before(fresh, built):
     assert re.match(r"seedbed: (pip|less)==?\S+: ", build_py("build", "tiny", cache=fresh))
     build_py("fetch", "tiny", cache=fresh, offline=False)
@@ -212,6 +213,7 @@ def test_after_fetch_an_image_is_built_without_a_network_and_not_before(fresh, b
     assert listed["images"]["tiny"]["digest"] == built.digest
 
 
+@pytest.mark.long
 def test_verify_rebuilds_without_a_network_from_a_kit(forgetful, archive, cache, built):
     near = os.path.relpath(archive, cache)  # rebuilds run in another folder
     verdict = build_py("verify", "tiny", "--json", cache=cache, start=START, SEEDBED_KIT=near)

@@ -115,6 +115,7 @@ def build_py(canary, built, folder, tmp_path) -> Callable[..., str]:
     return build_py
 
 
+@pytest.mark.long
 def test_a_build_leaves_no_secret_in_layers_documents_records_logs_and_arguments(
     build_py, index, canary, built, repository, tmp_path
 ):
