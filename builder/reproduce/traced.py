@@ -38,6 +38,7 @@ JOURNAL = "/tmp/journal"
 STARTED = f'mkdir {JOURNAL} && cp {PLAN} {JOURNAL}/{journal.PLAN} && exec env {journal.VARIABLE}={JOURNAL} "$@"'
 """The command, traced: the journal's folder belongs to the image's user."""
 
+HOST = "compared"
 LARGEST_FOLDER = 100_000_000
 KILLED = 128
 """What a container's status is above that of the signal that ended its command."""
@@ -94,7 +95,16 @@ def first_difference(engine: Engine, names: Sequence[str], wanted: Training) -> 
     with scratch.folder(paths.cache()) as folder:
         tracer = Tracer(engine, wanted, folder, {disclosure.KEY: secrets.token_hex(16)})
         finding = search(tracer, *names)
-        return FirstDifference(report.as_text(finding, None), json.loads(report.as_json(finding, None)))
+        return FirstDifference(as_text(finding), json.loads(report.as_json(finding, None)))
+
+
+def as_text(finding: Finding) -> str:
+    """As `seedbed trace` says it. What an operation computes differs because the image does: nothing else is blamed."""
+    if finding.landmark is None:
+        return str(report.as_text(finding, None))
+    outside = finding.cause.kind in (cause.DRAW, cause.DATA, cause.VALUE)
+    reasons = report.reasons(finding.cause) if outside else ""
+    return "\n\n".join(filter(None, [report.first_difference(finding.landmark), report.origin(finding), reasons]))
 
 
 def search(tracer: "Tracer", first: str, second: str) -> Finding:
@@ -133,7 +143,7 @@ class Tracer:
         files = {PLAN: (kept / journal.PLAN).read_bytes(), self.training.folder: self.training.script.parent}
         command = ["sh", "-c", STARTED, "trace", *self.training.command]
         names = {"SEEDBED_IMAGE": "compared with another", "SEEDBED_END_OF_LIFE": ""}  # these differ, and do not matter
-        with self.engine.started(image, command, files=files, environment=self.key | names) as container:
+        with self.engine.started(image, command, files=files, environment=self.key | names, hostname=HOST) as container:
             finished = container.finish()
             if finished.status == TIMED_OUT:
                 raise SeedbedError(f"{image}: the training took more than {LONGEST_RUN} s; name a shorter one")
