@@ -33,10 +33,11 @@ from builder.reproduce import diff, verify
 @click.pass_obj
 @cleaning.in_use()
 def attest_(root: Path, image: str, key: Path, output: Path | None, attach: bool) -> None:
-    """Rebuild an image without any cache, and sign that you did and that it has the digest of record.
+    """Rebuild an image, and sign that it has the digest of record.
 
-    Two statements in in-toto's form, a line each: what the image is made from (SLSA provenance), and that you rebuilt
-    it. `verify IMAGE --attested-by N --keys FOLDER` counts who has.
+    It uses no cache, and signs nothing if the digest is another. Two statements in in-toto's form, a line each: what
+    the image is made from (SLSA provenance), and that you rebuilt it. `verify IMAGE --attested-by N --keys FOLDER`
+    counts who has.
     """
     recipe = resolve_one(root, image)
     recorded = digest.read(recipe)

@@ -40,10 +40,11 @@ TRACES = {"text": pages.trace_as_text, "markdown": pages.trace_as_markdown}
 def diff_(
     root: Path, names: Sequence[str], revision: str | None, training: str | None, form: str, as_json: bool
 ) -> None:
-    """Show what changed from image A to image B, down to the first file that differs.
+    """Show what changed from image A to image B.
 
-    Each is in the engine, an OCI layout or an archive. With --locks: what changed in the locks, the settings and the
-    recorded numbers of images of the catalog; without IMAGE of all. Exit status: 1 if two images differ, else 0.
+    Down to the first file that differs. Each is in the engine, an OCI layout or an archive. With --locks: what changed
+    in the locks, the settings and the recorded numbers of images of the catalog; without IMAGE of all. Exit status: 1
+    if two images differ, else 0.
     """
     form = "json" if as_json else form
     if revision is not None:

@@ -38,9 +38,10 @@ SBOM = "/tmp/sbom.json"
 @click.pass_obj
 @cleaning.in_use()
 def sbom_(root: Path, image: str, form: Format, output: Path | None, check: Path | None) -> None:
-    """Write an image's software bill of materials: Debian packages, wheels, Seedbed's own files.
+    """Write an image's software bill of materials (SBOM).
 
-    Of the image last built. The same image has the same SBOM, byte for byte.
+    That is its Debian packages, its wheels and Seedbed's own files, with hashes and licences. Of the image last built.
+    The same image has the same SBOM, byte for byte.
     """
     recipe = resolve_one(root, image)
     with workplace(root, [recipe.base]) as place:
@@ -72,9 +73,10 @@ def compare(found: Path, expected: bytes, image: str) -> None:
 @json_option
 @click.pass_obj
 def audit_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> None:
-    """Look for known vulnerabilities of the wheels in images; fail if one is not accepted in images/audit.yaml.
+    """Look for known vulnerabilities of the wheels in images.
 
-    Without IMAGE: of the default images. pip-audit asks PyPI, or the service with OSV's API that SEEDBED_OSV names.
+    Fails if one is not accepted in images/audit.yaml. Without IMAGE: of the default images. pip-audit asks PyPI, or
+    the service with OSV's API that SEEDBED_OSV names.
     """
     verdict = audit.audit(resolve_all(root, images, default=default), allowed.load(root))
     if as_json:

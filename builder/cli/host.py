@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 @click.command("doctor", cls=Verb, example="./build.py doctor")
 @json_option
 def doctor(as_json: bool) -> None:
-    """Show what this host offers for builds, and what to do about anything that is missing."""
+    """Show what this host lacks for builds, and how to get it."""
     findings = diagnosis.examine()
     if as_json:
         print_json([vars(finding) for finding in findings])
@@ -30,7 +30,7 @@ def doctor(as_json: bool) -> None:
 
 @click.group(cls=VerbGroup, example='eval "$(./build.py engine env)"')
 def engine() -> None:
-    """Start, stop and use the embedded engine, for hosts on which no Docker engine answers."""
+    """Start, stop and use the embedded engine, if no other answers."""
 
 
 @engine.command(example="./build.py engine up")
@@ -58,7 +58,10 @@ def env() -> None:
 @click.command(cls=Verb, example="./build.py clean")
 @click.option("--all", "everything", is_flag=True, help="Delete downloads and the embedded engine's data too.")
 def clean(everything: bool) -> None:
-    """Delete layers and records of builds; with --all also downloads and the embedded engine's data."""
+    """Delete layers and records of builds.
+
+    With --all also downloads and the embedded engine's data.
+    """
     cleaning.clean(everything)
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 @click.option("--cutoff", metavar="DATE", help="Use only wheels published before this day (UTC); default: today.")
 @click.pass_obj
 def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> None:
-    """Resolve versions of Debian packages and wheels, and write the locks, with hashes.
+    """Resolve Debian packages and wheels, and write the locks.
 
     Without IMAGE all locks: images that share layers are locked together.
     """
@@ -60,9 +60,10 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
 @click.option("--check", is_flag=True, help="Change nothing; show the differences, and fail if there are any.")
 @click.pass_obj
 def render(root: Path, images: Sequence[str], check: bool) -> None:
-    """Render each image's Dockerfile from the templates, image.yaml and the locks. Without IMAGE: of all images.
+    """Render Dockerfiles and pages from templates, image.yaml and locks.
 
-    Also, always of all images: the pages in docs/images, and the table in README.md.
+    Without IMAGE: the Dockerfiles of all images. Always of all images: the pages in docs/images, and the table in
+    README.md.
     """
     outdated = []
     for recipe in resolve_all(root, images):

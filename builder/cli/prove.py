@@ -36,7 +36,10 @@ from builder.smoke.smoke import Gpu
 @click.pass_obj
 @cleaning.in_use()
 def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: bool, record: bool) -> None:
-    """Test the images last built, and tag those that pass. Without IMAGE: the default images. Needs a Docker engine."""
+    """Test the images last built, and tag those that pass.
+
+    Without IMAGE: the default images. Needs a Docker engine.
+    """
     wanted = resolve_all(root, images, default=default)
     tested = {recipe.name: smoke.test(recipe, client.connect(), gpu, full, record) for recipe in wanted}
     listing.print_summaries({recipe.name: listing.summary(recipe, tested[recipe.name]) for recipe in wanted})
@@ -83,9 +86,9 @@ def verify_(
     statements: Sequence[Path],
     as_json: bool,
 ) -> None:
-    """Rebuild images without any cache, and prove that they are the same to the last byte.
+    """Rebuild images, and prove that they are the same to the last byte.
 
-    Without IMAGE: the default images, one after the other. It needs no earlier build.
+    It uses no cache but downloads. Without IMAGE: the default images, one after the other. It needs no earlier build.
     """
     if signers or keys or statements:
         if not (signers and keys and len(images) == 1) or against or vary:
@@ -138,9 +141,9 @@ def verify_there(place: There, images: Sequence[str], against: str | None, optio
 @click.pass_obj
 @cleaning.in_use()
 def push_(root: Path, images: Sequence[str], default: bool, past_end_of_life: bool) -> None:
-    """Push images to SEEDBED_REPOSITORY; those that have not passed `smoke --full` get no tag.
+    """Push images to SEEDBED_REPOSITORY.
 
-    Without IMAGE: the default images.
+    Those that have not passed `smoke --full` get no tag. Without IMAGE: the default images.
     """
     recipes = resolve_all(root, images, default=default)
     with workplace(root, (recipe.base for recipe in recipes)) as place:

@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 @click.pass_obj
 @cleaning.in_use()
 def fetch_(root: Path, images: Sequence[str], default: bool, named: Path | None, smoke: bool) -> None:
-    """Bring what builds need into the cache, Debian packages and wheels: `build` and `verify` then need no network.
+    """Bring all that builds need into the cache.
 
-    Without IMAGE: the default images. It does not bring Docker, the embedded engine's programs, or the Debian image of
-    builds in a container.
+    Debian packages and wheels: `build` and `verify` then need no network. Without IMAGE: the default images. It does
+    not bring Docker, the embedded engine's programs, or the Debian image of builds in a container.
     """
     if named:
         os.environ[kits.VARIABLE] = str(named)
@@ -57,9 +57,10 @@ def fetch_(root: Path, images: Sequence[str], default: bool, named: Path | None,
 @click.pass_obj
 @cleaning.in_use()
 def kit_(root: Path, image: str, destination: Path) -> None:
-    """Write the rebuild kit of an image: its locked Debian packages, which the archive drops after some weeks.
+    """Write the rebuild kit of an image: its Debian packages.
 
-    With SEEDBED_KIT=FILE.tar, or `fetch --kit`, a build takes from it what is no longer to be had elsewhere.
+    Debian's archive drops some of them after some weeks. With SEEDBED_KIT=FILE.tar, or `fetch --kit`, a build takes
+    from it what is no longer to be had elsewhere.
     """
     recipe = resolve_one(root, image)
     with workplace(root, [recipe.base]) as place:

@@ -54,9 +54,9 @@ def show(root: Path, image: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> None:
-    """Show the sizes of layers and packages; fail if an image exceeds its size budget.
+    """Show the sizes of layers and packages.
 
-    Without IMAGE: of the default images.
+    Fails if an image exceeds its size budget. Without IMAGE: of the default images.
     """
     wanted = recipe.resolve_all(root, images, default=default)
     with workplace(root, (each.base for each in wanted)) as place:
@@ -86,7 +86,7 @@ def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> 
 )
 @click.pass_obj
 def matrix_(root: Path, kind: str) -> None:
-    """Print the catalog as JSON, with a job for each image: for CI, or for docker buildx bake.
+    """Print the catalog as JSON, for CI or for docker buildx bake.
 
     Bake builds the default images if it is given no target.
     """
