@@ -74,7 +74,7 @@ def is_running(process: int) -> bool:
     """A zombie nobody waits for has ended too."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
