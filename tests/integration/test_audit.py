@@ -17,6 +17,8 @@ import pytest
 from builder import paths
 from builder.publish.audit import OSV
 
+pytestmark = pytest.mark.long
+
 VULNERABILITY = {
     "id": "PYSEC-2026-1",
     "aliases": ["CVE-2026-7"],

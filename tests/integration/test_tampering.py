@@ -23,6 +23,8 @@ from tests import commands
 from tests.bases import base_files
 from tests.kits import alter, spoil
 
+pytestmark = pytest.mark.long
+
 PAGE = paths.ROOT / "docs" / "proof.md"
 
 
