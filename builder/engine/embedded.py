@@ -55,6 +55,7 @@ class EmbeddedEngine:
         self._data = self.directory / "data"
         self._networks = self._data / "network/files/local-kv.db"
         self._client = self.directory / "client"
+        self._temporary = self.directory / "tmp"  # the user's may be gone before the engine
         self._state = Path("/run", self.name)  # a socket's path may have 107 characters, a cache's has more
         self._socket = self._state / "docker.sock"
         self._daemon = Daemon(self._state / "alive", self.log_file)
@@ -139,6 +140,7 @@ class EmbeddedEngine:
     def _start(self) -> None:
         log.info("starting the embedded engine")
         self._state.mkdir(mode=0o700)
+        self._temporary.mkdir(mode=0o700, exist_ok=True)
         self._configure()
         _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
         networking.add_bridge(self.name)
@@ -233,6 +235,7 @@ class EmbeddedEngine:
             "PATH": path,
             "LD_LIBRARY_PATH": str(libraries),
             "XTABLES_LIBDIR": str(libraries / "xtables"),
+            "TMPDIR": str(self._temporary),
         }
 
     def _firewall(self) -> Firewall:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,8 +47,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngi
 
 
 @pytest.fixture
-def engine(installed: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
-    installed.up()
+def engine(installed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedEngine]:
+    """It outlives the temporary folder of whoever started it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setenv("TMPDIR", str(theirs))
+        installed.up()
+    shutil.rmtree(theirs)
     yield installed
     installed.down()
 
