@@ -52,7 +52,7 @@ def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: boo
 @click.option(
     "--against",
     metavar="REF|FILE",
-    help="Compare with this image, pulled if it names a registry, or with an OCI layout or archive; "
+    help="Compare with this image: in a registry, in an engine, or an OCI layout or archive; "
     "default: the digest of record, else the last build.",
 )
 @click.option("--vary", is_flag=True, help="Rebuild as if on another machine, and find the difference that matters.")
