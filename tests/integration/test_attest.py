@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from builder.cli import attesting, prove
+from builder.errors import SeedbedError
 from builder.image import digest
 from builder.oci.registry import Repository
 from builder.publish import push, statements
+from builder.reproduce import verify
 from tests import commands
 
 
@@ -104,3 +106,23 @@ def test_what_belongs_together_is_asked_for_together(folder, arguments):
         arguments = ("tiny", "--statements", "x")
     status, said = commands.run(prove.verify_, folder, *arguments)
     assert status == 2 and said.startswith("--attested-by: expected one image, --keys FOLDER, and neither")
+
+
+def no_engine():
+    raise SeedbedError("no Docker engine answers")
+
+
+def test_without_an_engine_a_published_image_is_known_by_its_digest(recorded, repository, resolve):
+    for name in (f"{repository}@{recorded}", f"{repository}:2.4.6-py311"):
+        found = verify.named(name, resolve(), no_engine)
+        assert (found.digest, found.open()) == (recorded, None)
+    with pytest.raises(SeedbedError, match=rf"^{repository}:9: the registry has no such image$"):
+        verify.named(f"{repository}:9", resolve(), no_engine)
+    with pytest.raises(SeedbedError, match=r"^no Docker engine answers$"):
+        verify.named("seedbed/tiny:2.4.6-py311", resolve(), no_engine)
+
+
+def test_a_published_image_of_other_inputs_is_refused(recorded, repository, edit, resolve):
+    edit("tiny/requirements.lock", "# platform", "# a comment\n# platform")
+    with pytest.raises(SeedbedError, match=r"made from other inputs: its label io\.seedbed\.lock is sha256:"):
+        verify.named(f"{repository}@{recorded}", resolve(), no_engine)
