@@ -91,13 +91,20 @@ def revision(root: Path, name: str) -> State:
     commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
     if not commit:
         raise UsageError(f"--locks {name}: git knows no such revision here; name a commit, a branch or a tag")
-    return State(name, lambda path: git(root, "show", f"{commit}:./{path}"))
+    return State(name, lambda path: file_in(root, f"{commit}:./{path}"))
 
 
-def git(root: Path, *arguments: str) -> str:
+def file_in(root: Path, name: str) -> str:
+    """The file that git knows by that name, also through links in its tree; empty if there is none."""
+    said = git(root, "cat-file", "--batch", "--follow-symlinks", given=f"{name}\n")
+    head, _, text = said.partition("\n")
+    return text.removesuffix("\n") if head.split()[1:2] == ["blob"] else ""
+
+
+def git(root: Path, *arguments: str, given: str = "") -> str:
     """What it prints; nothing if it fails."""
     try:
-        done = commands.run(["git", "-C", root, *arguments])
+        done = commands.run(["git", "-C", root, *arguments], input=given)
     except OSError as error:
         raise SeedbedError(f"git: {error.strerror}; --locks reads the other state from git, so install it") from None
     return "" if done.returncode else done.stdout

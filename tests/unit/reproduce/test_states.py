@@ -50,6 +50,18 @@ def test_control_nothing_changed_is_one_line(log):
     assert line.endswith(" Debian packages, 2 wheels, 1 golden fingerprints)")
 
 
+def test_a_folder_of_the_catalog_may_be_a_link(folder):
+    """The base of the tests' catalog is one, to that of the images."""
+    (folder / "base").rename(folder / "debian")
+    (folder / "base").symlink_to("debian")
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "linked"]):
+        identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+    linked = states.revision(folder, "HEAD")
+    assert linked.read("base/packages.lock") == (folder / "debian/packages.lock").read_text()
+    assert linked.read("base/nothing") == linked.read("base") == ""
+
+
 def test_a_bumped_wheel_a_changed_package_and_env_are_told(log, folder, edit):
     edit("tiny/requirements.lock", "numpy==2.4.6", "numpy==2.4.7")
     edit("base/packages.lock", "\nbash=5", "\nbash=6")
