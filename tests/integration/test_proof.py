@@ -25,15 +25,9 @@ def in_words_of_the_tests(command: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path) -> Path:
-    """A clone at a revision that has what the working tree has."""
-    clone = tmp_path / "clone"
-    listed = commands.run(
-        ["git", "-C", str(paths.ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (source := paths.ROOT / name).is_file() or source.is_symlink():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, clone / name, follow_symlinks=False)
+    """A copy of the working tree, as a repository with one commit."""
+    ours = shutil.ignore_patterns(".git", ".venv", "__pycache__")
+    clone = Path(shutil.copytree(paths.ROOT, tmp_path / "clone", symlinks=True, ignore=ours))
     commit(clone, "init", "--quiet")
     commit(clone, "add", "--all")
     commit(clone, "commit", "--quiet", "--message", "as it is")
