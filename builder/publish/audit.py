@@ -1,7 +1,6 @@
 """Known vulnerabilities of the wheels in an image, as pip-audit finds them by the lock.
 
-uv runs pip-audit in an environment of its own: it decides no byte of an image, its database is new every day, and it
-wants older versions of libraries that the builder has.
+uv runs pip-audit in an environment of its own: it decides no byte of an image, and its database is new every day.
 
 Source: pip-audit's README, "Usage"; OSV's API, version 1.
 """
