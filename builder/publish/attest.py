@@ -122,10 +122,19 @@ def attach(repository: Repository, digest: str, signed: bytes) -> str:
 def attached(repository: Repository, digest: str) -> list[Given]:
     """The statements that are attached to the image there."""
     return [
-        Given(f"{repository}@{referrer.digest}", repository.read_blob(layer["digest"]))
+        Given(f"{repository}@{referrer.digest}", envelope)
         for referrer in repository.referrers(digest, MEDIA_TYPE)
-        for layer in json.loads(repository.manifest(referrer.digest))["layers"]
+        for envelope in envelopes_of(repository, repository.manifest(referrer.digest))
     ]
+
+
+def envelopes_of(repository: Repository, manifest: bytes) -> list[bytes]:
+    """The layers of what anybody may have attached; the manifest itself, which is no envelope, if it has none."""
+    try:
+        digests = [str(layer["digest"]) for layer in json.loads(manifest)["layers"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return [manifest]
+    return [repository.read_blob(digest) for digest in digests]
 
 
 def given_in(paths: Sequence[Path]) -> list[Given]:

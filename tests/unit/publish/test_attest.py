@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -134,6 +135,17 @@ def test_what_is_no_statement_is_one_line(key, tmp_path, line):
     attested = attest.count(DIGEST, [Given("file:1", line)], signing.keys_in(tmp_path / "keys"))
     [refused] = attested.refused
     assert refused.startswith("file:1: no signed statement: ") and "\n" not in refused
+
+
+@pytest.mark.parametrize("manifest", [b"", b"[]", b"null", b"{}", b'{"layers": 1}', b'{"layers": [1]}', b"[" * 100_000])
+def test_what_somebody_attached_that_is_no_manifest_of_envelopes_is_named_and_does_not_count(key, tmp_path, manifest):
+    key("ann")
+    registry = SimpleNamespace(
+        referrers=lambda *_: [SimpleNamespace(digest="sha256:3")], manifest=lambda _: manifest, read_blob=None
+    )
+    attested = attest.count(DIGEST, attest.attached(registry, DIGEST), signing.keys_in(tmp_path / "keys"))
+    [refused] = attested.refused
+    assert "@sha256:3: no signed statement: " in refused and "\n" not in refused
 
 
 def test_what_an_image_is_made_from_is_named_by_sha256(resolve):
