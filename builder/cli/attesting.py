@@ -84,10 +84,7 @@ def named(root: Path, name: str) -> tuple[str, Repository | None]:
     if os.path.lexists(name):
         return diff.open_image(name, client.connect).digest, None
     repository, tag = Repository.and_tag(name, logins)
-    found = repository.digest(tag)
-    if found is None:
-        raise SeedbedError(f"{name}: the registry has no such image")
-    return found, repository
+    return repository.known_digest(tag), repository
 
 
 VERBS = (attest_,)

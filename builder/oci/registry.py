@@ -68,6 +68,13 @@ class Repository(Place):
 
         return patiently(attempt)
 
+    def known_digest(self, name: str) -> str:
+        """What a tag names, or that digest itself; raises SeedbedError if the registry has no such image."""
+        found = self.digest(name)
+        if found is None:
+            raise SeedbedError(f"{self}{'@' if DIGEST.fullmatch(name) else ':'}{name}: the registry has no such image")
+        return found
+
     def refuse_to_move(self, tag: str, digest: str) -> None:
         """Raise SeedbedError if the tag names another image by now."""
 
@@ -156,7 +163,12 @@ class Repository(Place):
     def _named(self, connection: Connection, tag: str) -> str | None:
         headers = {"Accept": MANIFEST_TYPES}
         answer = connection.ask(f"tag {tag}", "HEAD", self.url(f"manifests/{tag}"), (200, 404), headers=headers)
-        return self._digest_in(answer, f"tag {tag}") if answer.status == requests.codes.ok else None
+        if answer.status != requests.codes.ok:
+            return None
+        found = self._digest_in(answer, f"tag {tag}")
+        if DIGEST.fullmatch(tag):
+            self._expect_digest(f"manifest {short(tag)}", tag, found)
+        return found
 
     def _refuse_to_move(self, tag: str, found: str | None, digest: str) -> None:
         if found not in (None, digest):

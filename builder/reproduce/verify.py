@@ -191,15 +191,13 @@ def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference
 
 def published(repository: Repository, tag: str, recipe: Recipe) -> Reference:
     """The image in a registry, of which manifest and config are read, and no layer."""
-    name = f"{repository}:{tag}"
-    digest = repository.digest(tag)
-    if digest is None:
-        raise SeedbedError(f"{name}: the registry has no such image")
+    digest = repository.known_digest(tag)
+    name = f"{repository}@{digest}"
     try:
         config = from_json(repository.read_blob(from_json(repository.manifest(digest))["config"]["digest"]))
         labels = config["config"]["Labels"]
     except (ValueError, KeyError, TypeError):
-        raise SeedbedError(f"{name}: expected one image, with labels, found something else at {digest}") from None
+        raise SeedbedError(f"{name}: expected one image, with labels, found something else") from None
     check_inputs(name, labels or {}, recipe)
     return Reference(digest, lambda: None)
 

@@ -343,6 +343,15 @@ def test_a_tag_that_names_no_digest_is_an_error(registry, repository, found):
         repository.digest("1.0")
 
 
+def test_an_image_that_is_asked_for_by_digest_is_that_image_whatever_the_registry_says(repository, registry):
+    """Control: others who rebuilt that other image would count for this one."""
+    asked, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    registry.answers["HEAD", "/manifests/"] = 200, {"Docker-Content-Digest": other}
+    with pytest.raises(SeedbedError, match=rf"expected {asked}, found {other}"):
+        repository.known_digest(asked)
+    assert repository.known_digest("1.0") == other
+
+
 @every_login
 def test_no_login_but_dockers_own_is_used(registry, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login gardener password secret\n")
