@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from builder import paths
 from builder.cli import contents, make, prove
 from builder.debian.archive import PackageGone
-from builder.image import digest, output
+from builder.image import assemble, digest
 from builder.image.recipe import Recipe
 from builder.lock import packages
 from builder.publish import attest, kit, statements
@@ -138,7 +138,7 @@ def kit_file(shop: Shop) -> str:
     kit.write(shop.recipe, shop.files / "kit.tar")
     spoil(shop.files / "kit.tar", shop.files / "spoiled.tar", alter(tini, b"another init"))
     (shop.own("packages") / f"{tini.sha256}.deb").unlink()
-    for path in base_files(shop.recipe, output.assemble.store()):
+    for path in base_files(shop.recipe, assemble.store()):
         path.unlink()
     shop.patch.setattr(packages, "archive_of", lambda base: Dropped([tini]))
     shop.patch.setenv("SEEDBED_KIT", str(shop.files / "spoiled.tar"))
