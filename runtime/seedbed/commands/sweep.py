@@ -35,6 +35,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("sweep"), metavar="FOLDER", help="folder for the results (default: sweep)"
     )
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
+        "--only",
+        type=common.at_least(0),
+        metavar="INDEX",
+        help="run one of the seeds, the first is 0, while other machines run the others, and make no table",
+    )
+    part.add_argument("--table", action="store_true", help="run nothing; make the table of the seeds that have ended")
     parser.add_argument("--mode", help="strict or warn (default: SEEDBED_MODE, else strict)")
     common.add_json(parser)
     common.add_command(parser)
@@ -51,7 +59,11 @@ def command(options: argparse.Namespace) -> int:
 
     try:
         metrics, plan = verb.metrics_of(options), verb.plan_of(options, command, environ)
+        if options.table:
+            return verb.table(metrics, plan, terminal.log, as_json=options.json)
         with leftovers.Ended():
+            if options.only is not None:
+                return verb.one(plan, options.only, terminal.log)
             return verb.sweep(metrics, plan, terminal.log, as_json=options.json)
     except ValueError as error:
         return common.wrong(f"sweep: {error}")

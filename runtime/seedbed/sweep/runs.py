@@ -18,9 +18,10 @@ from seedbed import crash, environment, files, image
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
-DESCRIPTION, LOCK = "sweep.json", "lock"
+DESCRIPTION, LOCK = "sweep.json", ".lock-"
 NAME = re.compile(r"sweep-[0-9a-f]{6}")
 SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was just killed takes a moment to go
+SECONDS_FOR_A_MACHINE = 120  # that was lost in the middle of a seed: a file server keeps its locks so long
 TRACKERS = {  # run names that experiment trackers and scripts take from the environment; no {attempt} comes twice
     "WANDB_RUN_ID": "{sweep}-{seed}-{attempt}",
     "WANDB_NAME": "{sweep}-seed-{seed}",
@@ -72,10 +73,7 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
     """
     with locked(plan.folder):
         files.remove_partial(plan.folder)
-        files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
-        name = described(plan)
-        runs = finished(plan)
-        refuse_changed_sources(plan, runs)
+        name, runs = begun(plan)
         left = [seed for seed in plan.seeds if seed not in runs]
         if runs and left:
             log(f"continuing: {len(runs)} of {len(plan.seeds)} seeds are done")
@@ -83,6 +81,46 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
             runs[seed] = run
             log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
         return {seed: runs[seed] for seed in plan.seeds}
+
+
+def one(plan: Plan, seed: int, log: Callable[[str], None]) -> Record:
+    """Run this seed if it has not ended yet, while other machines may be at others. ValueError: see `sweep`."""
+    with (
+        locked(plan.folder, shared=True),
+        locked(plan.folder, f"seed {seed}", seconds=SECONDS_FOR_A_MACHINE),
+    ):
+        name, runs = begun(plan)
+        if seed in runs:
+            log(f"seed {seed}: done earlier")
+            return runs[seed]
+        run = run_one(plan, name, seed, {})
+        log(f"seed {seed}: {outcome(plan, seed, run)}")
+        return run
+
+
+def ended(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
+    """The runs that have ended, by seed, whoever ran them; a line about each other. ValueError: see `sweep`."""
+    with locked(plan.folder, shared=True):
+        begun(plan)
+        found = {seed: run for seed in plan.seeds if (run := read(plan.run_folder(seed)))}
+    for seed in plan.seeds:
+        if seed not in found:
+            log(f"seed {seed}: has not begun")
+        elif found[seed].status is None:
+            log(f"seed {seed}: has not ended")
+        elif found[seed].status:
+            log(f"seed {seed}: {outcome(plan, seed, found[seed])}")
+    return found
+
+
+def begun(plan: Plan) -> tuple[str, dict[int, Record]]:
+    """The sweep's name, and the runs that have ended well. ValueError: the folder belongs to another sweep."""
+    files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
+    with locked(plan.folder, "the start of this sweep"):
+        name = described(plan)
+    runs = finished(plan)
+    refuse_changed_sources(plan, runs)
+    return name, runs
 
 
 def outcome(plan: Plan, seed: int, run: Record) -> str:
@@ -157,7 +195,7 @@ def described(plan: Plan) -> str:
     file = plan.folder / DESCRIPTION
     same = sameness(plan)
     if not file.exists():
-        if strangers := {found.name for found in plan.folder.iterdir()} - {LOCK}:
+        if strangers := [found.name for found in plan.folder.iterdir() if not found.name.startswith(LOCK)]:
             raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
         description = {"name": f"sweep-{secrets.token_hex(3)}", **same}
         files.write(file, (json.dumps(description, indent=2) + "\n").encode())
@@ -204,22 +242,25 @@ def refuse_changed_sources(plan: Plan, runs: dict[int, Record]) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, for this sweep alone. ValueError: another one is at it."""
+def locked(folder: Path, what: str = "another sweep", *, shared: bool = False, seconds: int = 0) -> Iterator[None]:
+    """Nobody else is at this, or only those that share it. ValueError: somebody is, even after some seconds."""
+    name = LOCK + what.replace(" ", "-")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        file = os.open(folder / name, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise ValueError(f"{folder}: cannot contain a sweep: {error.strerror}") from error
     try:
-        for wait in range(SECONDS_TO_WAIT * 10, -1, -1):
+        for wait in range((seconds or SECONDS_TO_WAIT) * 10, -1, -1):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if not wait:
-                    raise ValueError(f"{folder}: another sweep is running here") from None
+                    raise ValueError(f"{folder}: {what} is running here") from None
                 time.sleep(0.1)
+            except OSError as error:
+                raise ValueError(f"{folder}: cannot be locked ({error.strerror}): name another --output") from error
         yield
     finally:
         os.close(file)

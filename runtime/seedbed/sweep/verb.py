@@ -23,8 +23,23 @@ MOST = 100_000  # seeds
 
 
 def sweep(metrics: list[Metric], plan: Plan, log: Log, *, as_json: bool = False) -> int:
-    """Exit status 0: every seed has a result, 1: not. ValueError: wrong use."""
-    found = runs.sweep(plan, log)
+    """Run what has not ended, and make the table. Status 0: every seed has a result, 1: not. ValueError: wrong use."""
+    return tabulate(metrics, plan, runs.sweep(plan, log), log, as_json=as_json)
+
+
+def one(plan: Plan, index: int, log: Log) -> int:
+    """Run one seed, the first is 0, while others run theirs. Status 0: it ended well, 1: not. ValueError: wrong use."""
+    if not 0 <= index < len(plan.seeds):
+        raise ValueError(f"--only {index}: expected 0 to {len(plan.seeds) - 1}, one of the {len(plan.seeds)} seeds")
+    return 0 if runs.one(plan, plan.seeds[index], log).status == 0 else 1
+
+
+def table(metrics: list[Metric], plan: Plan, log: Log, *, as_json: bool = False) -> int:
+    """Make the table of what has ended, and run nothing. Status 0: every seed has a result, 1: not."""
+    return tabulate(metrics, plan, runs.ended(plan, log), log, as_json=as_json)
+
+
+def tabulate(metrics: list[Metric], plan: Plan, found: dict[int, Record], log: Log, *, as_json: bool) -> int:
     curves = read_curves(plan, metrics, {seed: run for seed, run in found.items() if run.status == 0}, log)
     whole = [seed for seed in plan.seeds if all(seed in curve for curve in curves.values())]
     if not whole:

@@ -197,10 +197,10 @@ def test_a_description_of_a_sweep_that_is_none_is_named(seedbed, tmp_path: Path,
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["sweep.json", "lock"])
+@pytest.mark.parametrize("name", ["sweep.json", ".lock-another-sweep"])
 def test_a_fifo_or_a_link_in_the_folder_of_a_sweep_is_refused(seedbed, tmp_path: Path, name: str) -> None:
     (tmp_path / "sweep").mkdir()
-    if name == "lock":
+    if name.startswith("."):
         (tmp_path / "sweep" / name).symlink_to(tmp_path / "made-through-the-link")
     else:
         os.mkfifo(tmp_path / "sweep" / name)

@@ -40,6 +40,10 @@ def sweep(seedbed, tmp_path: Path):
     return sweep
 
 
+def on_path(python: Path, environ: dict[str, str]) -> dict[str, str]:
+    return environ | {"PATH": f"{python.parent}{os.pathsep}{environ['PATH']}"}
+
+
 def results(folder: Path) -> dict:
     return json.loads((folder / "results.json").read_text())
 
@@ -204,8 +208,7 @@ def test_killed_in_the_middle_a_sweep_goes_on_and_ends_with_the_same_bytes(
     (tmp_path / "script.py").write_text(TRAINING)
     (tmp_path / "wait").touch()
     command = [python, "-m", "seedbed", "sweep", "--output", "killed", "--", "python", "script.py"]
-    path = f"{python.parent}{os.pathsep}{environ['PATH']}"
-    with subprocess.Popen(command, cwd=tmp_path, env=environ | {"PATH": path}, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=tmp_path, env=on_path(python, environ), stderr=subprocess.DEVNULL) as process:
         while not (ran := tmp_path / "ran.txt").exists() or "44" not in ran.read_text():
             assert process.poll() is None
             time.sleep(0.01)
@@ -322,6 +325,59 @@ def test_two_sweeps_in_one_folder_at_once_are_refused(tmp_path: Path, monkeypatc
         pass
 
 
+def test_seeds_run_one_by_one_by_several_machines_make_the_table_of_one_sweep(
+    sweep, python: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    whole = sweep(TRAINING, "--seeds", "3", "--output", "whole")
+    command = [python, "-m", "seedbed", "sweep", "--seeds", "3", "--only"]
+    at_once = [
+        subprocess.Popen([*command, index, "--", "python", "script.py"], cwd=tmp_path, env=on_path(python, environ))
+        for index in ("2", "0", "1")
+    ]
+    assert [process.wait() for process in at_once] == [0, 0, 0]
+    assert not (tmp_path / "sweep/results.csv").exists()
+    assert "seed 43: done earlier" in sweep(TRAINING, "--seeds", "3", "--only", "1").stderr
+    table = sweep(TRAINING, "--seeds", "3", "--table")
+    assert (table.returncode, table.stdout) == (0, whole.stdout)
+    for name in RESULTS:
+        assert (tmp_path / "sweep" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert sorted((tmp_path / "ran.txt").read_text().split()) == ["42", "42", "43", "43", "44", "44"]
+
+
+def test_a_table_tells_of_each_seed_that_has_no_result(sweep, tmp_path: Path) -> None:
+    code = TRAINING + "assert seed != '43'"
+    assert [sweep(code, "--seeds", "3", "--only", index).returncode for index in ("0", "1")] == [0, 1]
+    (tmp_path / "sweep/seed-44").mkdir()
+    table = sweep(code, "--seeds", "4", "--table")
+    assert table.returncode == 1
+    assert "seed 43: failed (status 1)" in table.stderr
+    assert "seed 44: has not begun" in table.stderr and "seed 45: has not begun" in table.stderr
+    assert results(tmp_path / "sweep")["missing"] == [43, 44, 45]
+
+
+def test_a_sweep_and_a_seed_by_itself_are_not_in_one_folder_at_once(sweep, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(runs, "SECONDS_TO_WAIT", 0)
+    plan = runs.Plan(("true",), (1, 2), tmp_path / "sweep", lambda _: dict(os.environ))
+    with runs.locked(plan.folder), pytest.raises(ValueError, match="another sweep is running here"):
+        runs.one(plan, 1, print)
+    with runs.locked(plan.folder, shared=True):
+        assert runs.one(plan, 1, print).status == 0
+        with pytest.raises(ValueError, match="another sweep is running here"):
+            runs.sweep(plan, print)
+    monkeypatch.setattr(runs, "SECONDS_FOR_A_MACHINE", 0)
+    with runs.locked(plan.folder, "seed 2"), pytest.raises(ValueError, match="seed 2 is running here"):
+        runs.one(plan, 2, print)
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(runs.fcntl, "flock", flock)
+    with pytest.raises(ValueError, match=r"cannot be locked \(No locks available\): name another --output"):
+        runs.sweep(runs.Plan(("true",), (1,), tmp_path / "sweep", lambda _: dict(os.environ)), print)
+
+
 def test_another_image_in_the_same_folder_is_refused(sweep, tmp_path: Path) -> None:
     sweep(TRAINING, "--seeds", "1")
     description = tmp_path / "sweep/sweep.json"
@@ -354,6 +410,8 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(sweep, tmp_path: Path
         (["--pattern", "x", "--file", "y"], "expected --pattern or --file, found both"),
         (["--pattern", "(x)", "--metric", "a", "--metric", "b"], "--pattern finds one metric, found 2: a, b"),
         (["--output", "script.py"], "script.py: cannot contain a sweep"),
+        (["--only", "5"], "--only 5: expected 0 to 4, one of the 5 seeds"),
+        (["--only", "1", "--table"], "not allowed with argument --only"),
     ],
 )
 def test_wrong_use_ends_with_2(sweep, options: list[str], message: str) -> None:
