@@ -18,7 +18,7 @@ test: lint
 # The rest of the tests without real images: those that build much, and a little of `make torture`.
 test-long:
 	./build.py --catalog tests/images lock --check
-	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder -m long tests/integration
+	.venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder -m long tests/integration tests/host
 	.venv/bin/python -m tests.torture --short
 
 # 10,000 spoiled inputs, then builds that are killed, run out of disk and find their cache spoiled: half an hour.

@@ -22,7 +22,10 @@ from builder.lock import packages
 from builder.oci.store import Layer, Store
 
 TROUBLE = debian.host_supported() or bootstrap.unfit()
-pytestmark = pytest.mark.skipif(TROUBLE is not None, reason=f"Debian cannot be bootstrapped here: {TROUBLE}")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(TROUBLE is not None, reason=f"Debian cannot be bootstrapped here: {TROUBLE}"),
+]
 
 IMAGE = """\
 kind: base

@@ -119,6 +119,7 @@ def newer(deb: Path, into: Path) -> None:
 # ---- an archive that has dropped three packages --------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_same_digest_comes_out_of_a_kit_and_the_log_says_what_came_from_it(
     dropped, archive, recipe, built, monkeypatch, caplog
 ):

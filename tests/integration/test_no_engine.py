@@ -67,6 +67,7 @@ def test_an_image_is_built_listed_reported_compared_and_pushed(build_py, cache, 
     assert Repository.of(repository).digest(built.digest) == built.digest
 
 
+@pytest.mark.long
 def test_on_what_looks_like_another_machine_the_digest_is_the_same(build_py, built):
     """With no cache but for downloads: the base is made from its packages."""
     verdict = json.loads(build_py("verify", "tiny", "--vary", "--json"))

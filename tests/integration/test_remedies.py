@@ -107,11 +107,13 @@ LEFT_BEHIND = ("dev/null", "etc/hostname", "var/log/dpkg.log")
 INSTALL = '    archive.unpack(debs.file(debs.mmdebstrap), scratch / "mmdebstrap")\n'
 
 
+@pytest.mark.long
 def test_with_every_remedy_in_place_the_image_is_the_same(trial, installed):
     removal = Removal("", "", "", EVERYTHING, named="", on=("inputs in another order", "one CPU"))
     assert compared(trial, removal, installed).equal
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("remedy", REMOVALS)
 def test_without_a_remedy_the_file_and_the_field_are_named(trial, installed, remedy):
     comparison = compared(trial, REMOVALS[remedy], installed)

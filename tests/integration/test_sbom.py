@@ -160,6 +160,7 @@ def test_both_say_that_the_image_contains_all(described, built):
 # The same in every run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_runs_on_different_machines_write_the_same_bytes(form, built, tmp_path):
     written = []

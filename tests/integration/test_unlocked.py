@@ -12,7 +12,10 @@ from builder.image.tags import tags_of
 from builder.reproduce import diff
 from tests.integration.conftest import no_engine
 
-pytestmark = pytest.mark.skipif(bootstrap.unfit() is not None, reason=f"no Debian here: {bootstrap.unfit()}")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bootstrap.unfit() is not None, reason=f"no Debian here: {bootstrap.unfit()}"),
+]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from builder import paths
 
+pytestmark = pytest.mark.long
+
 DERIVED = "seedbed-test/derived"
 DRAWS = "import numpy\nfor step in range(3):\n    print('loss', numpy.random.default_rng().random())\n"
 CLOCK = "import time\nprint('loss', hash(time.time_ns()))\n"

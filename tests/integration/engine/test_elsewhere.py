@@ -24,9 +24,10 @@ from builder.publish import sbom
 from tests.conftest import TINY
 from tests.debian import SUITE, small_debian
 
-pytestmark = pytest.mark.skipif(
-    bootstrap.trouble() is not None, reason=f"nothing to compare with: {bootstrap.trouble()}"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bootstrap.trouble() is not None, reason=f"nothing to compare with: {bootstrap.trouble()}"),
+]
 
 DEBIAN = "seedbed-test-debian:bookworm"
 USER = 12345
