@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +14,13 @@ DEBIAN_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 def ca_bundle() -> Path | None:
     """The certificate authorities the host trusts, as one PEM file; None where it names none."""
-    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
-    candidates = [Path(name) for name in (*named, pip_setting("cert")) if name]
-    return next((path for path in [*candidates, DEBIAN_CA_BUNDLE] if path.is_file()), None)
+    return next((Path(name) for name in named_bundles() if name and Path(name).is_file()), None)
+
+
+def named_bundles() -> Iterator[str | Path | None]:
+    yield from map(os.environ.get, ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
+    yield pip_setting("cert")  # pip takes a second to answer, and is not asked if a variable names one
+    yield DEBIAN_CA_BUNDLE
 
 
 def index_url() -> str | None:
