@@ -71,9 +71,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
 
 def runnable(options: argparse.Namespace, verb: str) -> list[str]:
     """The command that the verb is to run; SystemExit with status 2, after one line: it cannot be run."""
-    command = command_of(options)
-    if not command:
-        raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
+    command = some_command(options, verb)
     if not shutil.which(command[0]):
         raise SystemExit(wrong(f"{command[0]}: no such command on PATH"))
     return command
@@ -87,6 +85,13 @@ def environment_for(environ: dict[str, str], seed: str | None, mode: str | None)
     environment.adjust(environ, environment.mode(environ), libraries)
     environment.check(environ)
     return environ
+
+
+def some_command(options: argparse.Namespace, verb: str) -> list[str]:
+    """A command, which this machine need not have; SystemExit with status 2, after one line: there is none."""
+    if command := command_of(options):
+        return command
+    raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from seedbed import environment, terminal
-from seedbed.commands import common
+from seedbed.commands import common, on_kubernetes
 from seedbed.settings import PORTABLE
 
 EXAMPLE = "seedbed run --seed 7 -- python train.py --epochs 3"
@@ -21,6 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--audit", action="store_true", help="list at exit what does not repeat, and where")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="record the training step by step in this folder")
+    parser.add_argument("--on", choices=["kubernetes"], help="print manifests for kubectl apply, and run nothing")
+    on_kubernetes.add_training(parser)
     common.add_command(parser)
 
 
@@ -29,7 +31,10 @@ def command(options: argparse.Namespace) -> int:
     command = common.command_of(options)
     if not command:
         return common.wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
+    if options.on == "kubernetes":
+        return on_kubernetes.training(options, command)
     try:
+        on_kubernetes.refuse_alone(options)
         environ = common.environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
     except ValueError as error:
         return common.wrong(str(error))

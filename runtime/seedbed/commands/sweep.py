@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from seedbed import terminal
-from seedbed.commands import common
+from seedbed.commands import common, on_kubernetes
 
 EXAMPLE = "seedbed sweep --seeds 5 --metric accuracy -- python train.py --output '{folder}'"
 
@@ -44,11 +44,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     part.add_argument("--table", action="store_true", help="run nothing; make the table of the seeds that have ended")
     parser.add_argument("--mode", help="strict or warn (default: SEEDBED_MODE, else strict)")
+    parser.add_argument("--on", choices=["kubernetes"], help="print manifests for kubectl apply, and run nothing")
+    on_kubernetes.arguments(parser)
     common.add_json(parser)
     common.add_command(parser)
 
 
 def command(options: argparse.Namespace) -> int:
+    if options.on == "kubernetes":
+        return on_kubernetes.sweep(options)
     command = common.runnable(options, "sweep")
     from seedbed import leftovers
     from seedbed.sweep import verb
@@ -57,7 +61,10 @@ def command(options: argparse.Namespace) -> int:
         limits = {"OMP_NUM_THREADS": threads} if threads else {}
         return common.environment_for({**os.environ, **limits}, str(seed), options.mode)
 
+    if options.only is not None:
+        os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
     try:
+        on_kubernetes.refuse_alone(options)
         metrics, plan = verb.metrics_of(options), verb.plan_of(options, command, environ)
         if options.table:
             return verb.table(metrics, plan, terminal.log, as_json=options.json)

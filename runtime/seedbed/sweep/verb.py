@@ -71,9 +71,14 @@ def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -
     seeds = seeds_of(options.seeds, environment.seed(dict(os.environ)))
     parallel = min(len(seeds), options.parallel or len(runs.gpus()) or environment.available_cpus())
     threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None
-    if environment.mode(environ(seeds[0], threads)) == "off":
-        raise ValueError("mode off seeds nothing: sweep in mode strict or warn")
+    refuse_off(environ(seeds[0], threads))
     return Plan(tuple(command), seeds, options.output, lambda seed: environ(seed, threads), parallel)
+
+
+def refuse_off(environ: dict[str, str]) -> None:
+    """ValueError: mode off, which seeds nothing."""
+    if environment.mode(environ) == "off":
+        raise ValueError("mode off seeds nothing: sweep in mode strict or warn")
 
 
 def seeds_of(text: str, first: int) -> tuple[int, ...]:

@@ -1,0 +1,108 @@
+"""`--on kubernetes`: what commands that have it share, which is options, and what a pod is given."""
+
+import argparse
+import re
+from dataclasses import fields
+
+from seedbed import kubernetes, terminal
+from seedbed.commands import common
+from seedbed.kubernetes import Pod
+
+PLAIN = {  # what the text has to look like, and what that is called
+    "claim": (r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a PersistentVolumeClaim"),
+    "memory": (r"[1-9][0-9]*[KMGT]i", "a size such as 8Gi"),
+    "user": (r"[1-9][0-9]{0,9}:[0-9]{1,10}", "UID:GID, and not root"),
+    "name": (rf"[a-z]([a-z0-9-]{{0,{kubernetes.LONGEST_NAME - 2}}}[a-z0-9])?", "small letters, digits and hyphens"),
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("with --on kubernetes")
+    group.add_argument("--image", type=by_digest, metavar="NAME@DIGEST", help="the image, by digest")
+    group.add_argument(
+        "--claim",
+        type=plain("claim"),
+        metavar="NAME",
+        help=f"the PersistentVolumeClaim for {kubernetes.WORKSPACE}: script, data and results",
+    )
+    group.add_argument("--cpus", type=common.at_least(1), metavar="N", help="CPUs and threads of a pod (default: 4)")
+    group.add_argument("--memory", type=plain("memory"), metavar="SIZE", help="memory of a pod (default: 8Gi)")
+    group.add_argument("--gpus", type=common.at_least(0), metavar="N", help="GPUs of a pod (default: 0)")
+    group.add_argument("--user", type=plain("user"), metavar="UID:GID", help="who the pods run as (default: 1000:1000)")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """As `arguments`, for a training on one node or several."""
+    arguments(parser)
+    parser.add_argument(
+        "--nodes", type=common.at_least(1), metavar="N", help="how many pods train together (default: 1)"
+    )
+    parser.add_argument("--name", type=plain("name"), metavar="NAME", help="the name of the Job (default: train)")
+
+
+def sweep(options: argparse.Namespace) -> int:
+    from seedbed.sweep import kubernetes as sweeps
+
+    command = common.some_command(options, "sweep")
+    with common.errors("sweep"):
+        terminal.show(sweeps.manifest(options, command, pod(options)).rstrip("\n"))
+    return 0
+
+
+def training(options: argparse.Namespace, command: list[str]) -> int:
+    nodes = options.nodes or 1
+    with common.errors("run"):
+        if options.record and nodes > 1:
+            raise ValueError("--record: a folder is for one process, and each node has one: record a run on one node")
+        each = pod(options)
+        words = ["seedbed", "run", *passed_on(options), "--", *command]
+        variables = kubernetes.settings(each, SEEDBED_SEED=options.seed, SEEDBED_MODE=options.mode)
+        manifest = kubernetes.training(options.name or "train", words, nodes, each, variables)
+        terminal.show(manifest.rstrip("\n"))
+    return 0
+
+
+def passed_on(options: argparse.Namespace) -> list[str]:
+    """The options of `seedbed run` but seed and mode, which are variables."""
+    flags = [f"--{name}" for name in ("portable", "audit") if getattr(options, name)]
+    return flags + [f"--record={options.record}"] * bool(options.record)
+
+
+def plain(what: str):
+    pattern, called = PLAIN[what]
+
+    def text(found: str) -> str:
+        if not re.fullmatch(pattern, found):
+            raise argparse.ArgumentTypeError(f"expected {called}, found {found!r}")
+        return found
+
+    return text
+
+
+def by_digest(text: str) -> str:
+    if not re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", text, re.ASCII):
+        shown = f"docker image inspect --format '{{{{index .RepoDigests 0}}}}' {text}"
+        raise argparse.ArgumentTypeError(
+            f"expected NAME@sha256:…, since a tag may be another image tomorrow, found {text!r}; {shown} shows it once "
+            "the image is pushed or pulled"
+        )
+    return text
+
+
+def pod(options: argparse.Namespace) -> Pod:
+    """ValueError: something is missing."""
+    found = given(options)
+    if not {"image", "claim"} <= found.keys():
+        raise ValueError("--on kubernetes: expected --image NAME@sha256:… and --claim NAME")
+    return Pod(**found)
+
+
+def given(options: argparse.Namespace) -> dict:
+    names = [field.name for field in fields(Pod)]
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def refuse_alone(options: argparse.Namespace) -> None:
+    """ValueError: an option means nothing without --on."""
+    for name in [*given(options), *(name for name in ("nodes", "name") if getattr(options, name, None))]:
+        raise ValueError(f"--{name} is for --on kubernetes")
