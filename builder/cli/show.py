@@ -1,4 +1,4 @@
-"""Commands that only read: `list`, `show`, `report` and `matrix`. None of them needs an engine."""
+"""Commands that only read: `list`, `show` and `report`. None of them needs an engine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from builder.cli.group import Verb, default_images, json_option
 from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
-from builder.image import build, listing, matrix, recipe, report
+from builder.image import build, listing, recipe, report
 
 
 @click.command("list", cls=Verb, example="./build.py list --json")
@@ -76,22 +76,4 @@ def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> 
         build.check_budget(each.image, records[each.name])
 
 
-@click.command("matrix", cls=Verb, example="./build.py matrix --format bake | docker buildx bake --file -")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["github", "bake"]),
-    default="github",
-    help="A job matrix for CI, or a file for bake.",
-)
-@click.pass_obj
-def matrix_(root: Path, kind: str) -> None:
-    """Print the catalog as JSON, for CI or for docker buildx bake.
-
-    Bake builds the default images if it is given no target.
-    """
-    catalog = models.load(root)
-    print_json(matrix.bake(catalog) if kind == "bake" else matrix.jobs(catalog))
-
-
-VERBS = (list_, show, report_, matrix_)
+VERBS = (list_, show, report_)

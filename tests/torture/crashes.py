@@ -357,7 +357,7 @@ def full_temporary(random: Random, point: int, how: signal.Signals) -> Complaint
 def full_output(random: Random, point: int, how: signal.Signals) -> Complaints:
     """What is printed goes to a full disk."""
     made = SHOP.bench()
-    for line in ("list", "list --json", "show tiny", "report", "matrix", "engine env", "--help"):
+    for line in ("list", "list --json", "show tiny", "report", "engine env", "--help"):
         with Path("/dev/full").open("wb") as full:
             command = made.command(*line.split())
             done = subprocess.run(command, env=made.variables(), stdout=full, stderr=subprocess.PIPE, check=False)

@@ -42,7 +42,7 @@ def seedbed(*arguments: str) -> Callable[[], object]:
 
 CATALOG_COMMANDS = (
     *(["list"], ["list", "--json"], ["lock", "--check"], ["render", "--check"], ["render"], ["report"]),
-    *(["matrix"], ["matrix", "--format", "bake"], ["build"], ["push"]),
+    *(["build"], ["push"]),
 )
 
 
@@ -215,9 +215,9 @@ def store(random: Random, folder: Path) -> Try:
 
 
 BUILD_WORDS = (
-    *("list", "show", "report", "render", "build", "smoke", "verify", "diff", "push", "matrix", "doctor", "clean"),
+    *("list", "show", "report", "render", "build", "smoke", "verify", "diff", "push", "doctor", "clean"),
     *("lock --check", "engine env", "engine down", "engine", "lock --check --cutoff", "show --json", "clean --all"),
-    *("--catalog", "--catalog images", "--json", "--help", "--check", "--cutoff", "2026-11-20", "--format", "bake"),
+    *("--catalog", "--catalog images", "--json", "--help", "--check", "--cutoff", "2026-11-20", "--format", "spdx"),
     *("--gpu", "off", "--vary", "--keep", "--against", "--locked", "--recipe", "--base", "registry", "--no-cache"),
     *("tiny", "base", "pytorch", ".", "images", "--", "--against=image.tar", "one", "two", "/dev/null"),
 )

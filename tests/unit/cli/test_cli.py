@@ -83,7 +83,7 @@ def in_a_shell(command: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(run, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", ["list", "list --json", "--help", "list --help", "show tiny", "matrix"])
+@pytest.mark.parametrize("arguments", ["list", "list --json", "--help", "list --help", "show tiny"])
 @pytest.mark.parametrize(
     ("stdout", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )

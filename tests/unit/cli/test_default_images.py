@@ -81,16 +81,10 @@ def test_lock_takes_all(catalog, edit):
     assert status == 1 and "older/requirements.lock" in complaint
 
 
-def test_list_and_matrix_show_all_and_say_which_are_default(catalog, capsys):
+def test_list_shows_all_and_says_which_are_default(catalog, capsys):
     commands.run(show.list_, catalog, "--json")
     images = json.loads(capsys.readouterr().out)["images"]
     assert {name: image["default"] for name, image in images.items()} == {"older": False, "tiny": True}
-    commands.run(show.matrix_, catalog)
-    jobs = json.loads(capsys.readouterr().out)["include"]
-    assert {job["image"]: job["default"] for job in jobs} == {"older": False, "tiny": True}
-    commands.run(show.matrix_, catalog, "--format", "bake")
-    bake = json.loads(capsys.readouterr().out)
-    assert bake["group"]["default"]["targets"] == ["tiny"] and sorted(bake["target"]) == ["older", "tiny"]
 
 
 def test_a_catalog_without_a_default_image_is_one_line_that_says_what_to_name(catalog, edit):
