@@ -94,7 +94,7 @@ kind: Service
 metadata:
   name: $name
 spec:
-  clusterIP: None # no address of its own: it gives each pod a name, such as $name-0.$name
+  clusterIP: None # no address of its own: it gives each pod a name, such as $first
   publishNotReadyAddresses: true # names are there before the pods that look for each other are ready
   selector:
     job-name: $name
@@ -134,11 +134,11 @@ def manifest(job: Job, pod: Pod) -> str:
     if pod.gpus:
         resources["nvidia.com/gpu"] = str(pod.gpus)
     return JOB.substitute(
-        name=job.name,
+        name=quoted(job.name),
         pods=job.pods,
         parallel=job.parallel,
         retries=job.retries,
-        subdomain=f"      subdomain: {job.subdomain}\n" if job.subdomain else "",
+        subdomain=f"      subdomain: {quoted(job.subdomain)}\n" if job.subdomain else "",
         user=user,
         group=group,
         image=quoted(pod.image),
@@ -176,16 +176,17 @@ def training(name: str, words: list[str], nodes: int, pod: Pod, variables: dict[
     words = [literal(word) for word in words]
     if nodes == 1:
         return manifest(Job(name, words, retries="backoffLimit: 2", variables=variables), pod)
+    first = f"{name}-0.{name}"
     torchruns = {
         "PET_NNODES": str(nodes),
         "PET_NODE_RANK": INDEX,
         "PET_NPROC_PER_NODE": str(pod.gpus or 1),
-        "PET_MASTER_ADDR": f"{name}-0.{name}",
+        "PET_MASTER_ADDR": first,
         "PET_MASTER_PORT": str(PORT),
     }
     retries = f"backoffLimit: {2 * nodes}"  # where one fails, so do the others
     job = Job(name, words, nodes, nodes, retries, variables | torchruns, subdomain=name)
-    return SERVICE.substitute(name=name) + manifest(job, pod)
+    return SERVICE.substitute(name=quoted(name), first=first) + manifest(job, pod)
 
 
 def label(text: str) -> str:

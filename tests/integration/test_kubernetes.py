@@ -124,5 +124,5 @@ def test_a_seed_that_fails_is_tried_again_and_others_go_on(user):
 def test_control_the_api_server_refuses_a_misspelt_key(user):
     user.run('seedbed sweep --on kubernetes --image "$IMAGE" --claim work -- python train.py > sweep.yaml')
     assert user.run("kubectl apply -f sweep.yaml").returncode == 0
-    refused = user.run("sed 's/parallelism/paralelism/; s/name: sweep/name: other/' sweep.yaml | kubectl apply -f -")
+    refused = user.run("sed 's/parallelism/paralelism/; s/name: .sweep./name: other/' sweep.yaml | kubectl apply -f -")
     assert refused.returncode == 1 and "'paralelism' was unexpected" in refused.stderr

@@ -11,7 +11,7 @@ from seedbed.kubernetes import Pod
 PLAIN = {  # what the text has to look like, and what that is called
     "claim": (r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a PersistentVolumeClaim"),
     "memory": (r"[1-9][0-9]*[KMGT]i", "a size such as 8Gi"),
-    "user": (r"[1-9][0-9]{0,9}:[0-9]{1,10}", "UID:GID, and not root"),
+    "user": (r"[1-9][0-9]{0,9}:(0|[1-9][0-9]{0,9})", "UID:GID, and not root"),
     "name": (rf"[a-z]([a-z0-9-]{{0,{kubernetes.LONGEST_NAME - 2}}}[a-z0-9])?", "small letters, digits and hyphens"),
 }
 

@@ -117,6 +117,13 @@ def test_every_folder_that_is_mounted_is_a_volume_and_the_rest_of_the_file_syste
     }
 
 
+@pytest.mark.parametrize("name", ["on", "null", "no", "y"])
+def test_a_name_that_is_no_string_in_yaml_is_one_in_a_manifest(written, name):
+    run = written("run", *GIVEN, "--nodes", "2", "--name", name, "--", "torchrun", "train.py")
+    for document in (*cluster.documents(run), *cluster.documents(written(*SWEEP, "--output", name, "--", "python"))):
+        assert document["metadata"]["name"] == name
+
+
 @pytest.mark.parametrize("text", ["sweep", "runs/Adam lr=0.1", "2026-11", "ä", "a" * 200, "-x-", f"{'a' * 51}-b"])
 def test_names_are_what_jobs_services_and_host_names_may_be_called(text):
     name = kubernetes.label(text)
@@ -279,6 +286,7 @@ def test_control_elsewhere_it_is_one(seedbed):
         ),
         (("run", "--claim", "a/b", "x"), "expected the name of a PersistentVolumeClaim, found 'a/b'"),
         (("run", "--user", "0:0", "x"), "expected UID:GID, and not root, found '0:0'"),
+        (("run", "--user", "1000:010", "x"), "expected UID:GID, and not root, found '1000:010'"),
         (("run", "--memory", "8", "x"), "expected a size such as 8Gi, found '8'"),
         (("run", "--cpus", "0", "x"), "expected a whole number from 1 to 100000, found '0'"),
         (("run", "--name", "A", "x"), "expected small letters, digits and hyphens, found 'A'"),
