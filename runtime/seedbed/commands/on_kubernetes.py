@@ -1,7 +1,8 @@
-"""`--on kubernetes`: what commands that have it share, which is options, and what a pod is given."""
+"""`--on kubernetes`: its options, and what the commands that have it print instead of running anything."""
 
 import argparse
 import re
+from collections.abc import Callable
 from dataclasses import fields
 
 from seedbed import kubernetes, terminal
@@ -16,7 +17,7 @@ PLAIN = {  # what the text has to look like, and what that is called
 }
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("with --on kubernetes")
     group.add_argument("--image", type=by_digest, metavar="NAME@DIGEST", help="the image, by digest")
     group.add_argument(
@@ -29,18 +30,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--memory", type=plain("memory"), metavar="SIZE", help="memory of a pod (default: 8Gi)")
     group.add_argument("--gpus", type=common.at_least(0), metavar="N", help="GPUs of a pod (default: 0)")
     group.add_argument("--user", type=plain("user"), metavar="UID:GID", help="who the pods run as (default: 1000:1000)")
+    return group
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """As `arguments`, for a training on one node or several."""
-    arguments(parser)
-    parser.add_argument(
-        "--nodes", type=common.at_least(1), metavar="N", help="how many pods train together (default: 1)"
-    )
-    parser.add_argument("--name", type=plain("name"), metavar="NAME", help="the name of the Job (default: train)")
+def arguments_of_training(parser: argparse.ArgumentParser) -> None:
+    group = arguments(parser)
+    group.add_argument("--nodes", type=common.at_least(1), metavar="N", help="pods that train together (default: 1)")
+    group.add_argument("--name", type=plain("name"), metavar="NAME", help="the name of the Job (default: train)")
 
 
 def sweep(options: argparse.Namespace) -> int:
+    """Print the manifest of a sweep, or of its table."""
     from seedbed.sweep import kubernetes as sweeps
 
     command = common.some_command(options, "sweep")
@@ -50,6 +50,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 
 def training(options: argparse.Namespace, command: list[str]) -> int:
+    """Print the manifests of a training."""
     nodes = options.nodes or 1
     with common.errors("run"):
         if options.record and nodes > 1:
@@ -68,7 +69,7 @@ def passed_on(options: argparse.Namespace) -> list[str]:
     return flags + [f"--record={options.record}"] * bool(options.record)
 
 
-def plain(what: str):
+def plain(what: str) -> Callable[[str], str]:
     pattern, called = PLAIN[what]
 
     def text(found: str) -> str:
@@ -97,12 +98,13 @@ def pod(options: argparse.Namespace) -> Pod:
     return Pod(**found)
 
 
-def given(options: argparse.Namespace) -> dict:
-    names = [field.name for field in fields(Pod)]
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+def given(options: argparse.Namespace, *others: str) -> dict:
+    """Of the options about pods, and these others, those that were given."""
+    names = [*(field.name for field in fields(Pod)), *others]
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 
 def refuse_alone(options: argparse.Namespace) -> None:
-    """ValueError: an option means nothing without --on."""
-    for name in [*given(options), *(name for name in ("nodes", "name") if getattr(options, name, None))]:
-        raise ValueError(f"--{name} is for --on kubernetes")
+    """ValueError: an option means nothing without --on kubernetes."""
+    if found := given(options, "nodes", "name"):
+        raise ValueError(f"--{min(found)} is for --on kubernetes")

@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit", action="store_true", help="list at exit what does not repeat, and where")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="record the training step by step in this folder")
     parser.add_argument("--on", choices=["kubernetes"], help="print manifests for kubectl apply, and run nothing")
-    on_kubernetes.add_training(parser)
+    on_kubernetes.arguments_of_training(parser)
     common.add_command(parser)
 
 
