@@ -4,6 +4,7 @@ There is no cluster here: Docker starts what Kubernetes would (tests/cluster.py)
 names of the headless Service.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -43,7 +44,7 @@ def volume(docker) -> Iterator[str]:
 
 @pytest.fixture
 def network(docker) -> Iterator[Any]:
-    made = docker.client.networks.create("seedbed-tests-of-kubernetes")
+    made = docker.client.networks.create(f"seedbed-tests-{secrets.token_hex(4)}")
     yield made
     made.remove()
 
@@ -124,27 +125,28 @@ def test_a_sweep_by_the_pods_of_its_job_has_the_bytes_of_a_sweep_on_one_machine(
     assert compared.status == 0, compared.stdout + compared.stderr
 
 
-def test_a_training_on_two_nodes_repeats(docker, image, written, volume, network):
-    """Both pods of the Job as containers, under the names of the headless Service; twice."""
+def test_a_training_on_two_nodes_repeats_and_differs_under_another_seed(docker, image, written, volume, network):
+    """Both pods of the Job as containers, under the names of the headless Service."""
     program, examples = paths.IMAGES / "pytorch" / "programs" / "distributed.py", paths.ROOT / "examples"
     files = {f"/workspace/{name}": examples / name for name in ("digits.py", "digits.csv.gz", "record.py")}
     files["/workspace/distributed.py"] = program
     docker.run(image, ["true"], volumes={volume: {"bind": "/workspace", "mode": "rw"}}, files=files)
-    text = written("run", "--nodes", "2", "--user", EVERYBODY["training"], "--", "torchrun", "distributed.py")
-    pods = cluster.started(text)
 
-    def train() -> str:
+    def train(seed: str) -> str:
+        options = ("--nodes", "2", "--seed", seed, "--user", EVERYBODY["training"])
+        pods = cluster.started(written("run", *options, "--", "torchrun", "distributed.py"))
         with ExitStack() as containers:
             running = []
             for pod in reversed(pods):  # the first node may come last
                 names = docker.client.api.create_endpoint_config(aliases=[f"{pod.host}.{pod.pod['subdomain']}"])
-                options = as_in(pod, volume) | {"network": network.name, "networking_config": {network.name: names}}
-                running.append(containers.enter_context(docker.started(image, pod.words, **options)))
+                joined = {"network": network.name, "networking_config": {network.name: names}}
+                started = docker.started(image, pod.words, **as_in(pod, volume), **joined)
+                running.append(containers.enter_context(started))
             ended = [each.finish(limit=300) for each in running]
         assert [each.status for each in ended] == [0, 0], [each.stderr for each in ended]
         assert not ended[0].stdout, "only rank 0, on the first node, says what came out"
         return ended[1].stdout
 
-    first = train()
+    first = train("42")
     assert first.startswith("parameters sha256: ")
-    assert train() == first
+    assert train("42") == first != train("7")
