@@ -77,6 +77,10 @@ def written(image, capsys) -> Callable[..., str]:
     return written
 
 
+def given(image: str) -> list[str]:
+    return ["--on", "kubernetes", "--image", f"pytorch@{image}", "--claim", "work", "--cpus", "1", "--memory", "2Gi"]
+
+
 def as_in(pod: Started, volume: str) -> dict[str, Any]:
     """The pod's own settings, in Docker's words."""
     of_pod, own = pod.pod["securityContext"], pod.container["securityContext"]
@@ -123,6 +127,11 @@ def test_a_sweep_by_the_pods_of_its_job_has_the_bytes_of_a_sweep_on_one_machine(
     assert (whole.status, whole.stdout) == (0, shown.stdout)
     compared = docker.run(image, ["sh", "-c", COMPARE], **here)
     assert compared.status == 0, compared.stdout + compared.stderr
+
+
+def test_the_image_itself_writes_the_same_manifest(docker, image, written):
+    there = docker.run(image, ["seedbed", "sweep", *given(image), "--", "python", "train.py"])
+    assert (there.status, there.stdout) == (0, written("sweep", "--", "python", "train.py")), there.stderr
 
 
 def test_a_training_on_two_nodes_repeats_and_differs_under_another_seed(docker, image, written, volume, network):
