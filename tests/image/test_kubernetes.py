@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from seedbed import cli
+from seedbed.commands import on_kubernetes
 
 from builder import paths
 from builder.outcomes import Finished
@@ -132,6 +133,12 @@ def test_a_sweep_by_the_pods_of_its_job_has_the_bytes_of_a_sweep_on_one_machine(
 def test_the_image_itself_writes_the_same_manifest(docker, image, written):
     there = docker.run(image, ["seedbed", "sweep", *given(image), "--", "python", "train.py"])
     assert (there.status, there.stdout) == (0, written("sweep", "--", "python", "train.py")), there.stderr
+
+
+def test_docker_shows_the_names_by_digest_as_the_error_says(docker, image):
+    shown = docker.docker("image", "inspect", "--format", '{{join .RepoDigests " "}}', image)
+    assert shown.returncode == 0, shown.stderr
+    assert all(on_kubernetes.by_digest(name) for name in shown.stdout.split()), "none: it is in no registry"
 
 
 def test_a_training_on_two_nodes_repeats_and_differs_under_another_seed(docker, image, written, volume, network):

@@ -82,10 +82,9 @@ def plain(what: str) -> Callable[[str], str]:
 
 def by_digest(text: str) -> str:
     if not re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", text, re.ASCII):
-        shown = f"docker image inspect --format '{{{{index .RepoDigests 0}}}}' {text}"
         raise argparse.ArgumentTypeError(
-            f"expected NAME@sha256:…, since a tag may be another image tomorrow, found {text!r}; {shown} shows it once "
-            "the image is pushed or pulled"
+            f"expected NAME@sha256:…, since a tag may be another image tomorrow, found {text!r}; once it is pushed or "
+            f"pulled, this shows it: docker image inspect --format '{{{{join .RepoDigests \" \"}}}}' {text}"
         )
     return text
 

@@ -280,7 +280,7 @@ def test_control_elsewhere_it_is_one(seedbed):
         (("run", *GIVEN, "a\udcff"), "expected UTF-8, which is all that a manifest can contain"),
         (
             ("run", "--image", "pytorch:2.7", "x"),
-            "docker image inspect --format '{{index .RepoDigests 0}}' pytorch:2.7",
+            "docker image inspect --format '{{join .RepoDigests \" \"}}' pytorch:2.7",
         ),
         (("run", "--claim", "a/b", "x"), "expected the name of a PersistentVolumeClaim, found 'a/b'"),
         (("run", "--user", "0:0", "x"), "expected UID:GID, and not root, found '0:0'"),
