@@ -27,10 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--parallel",
         type=common.at_least(1),
         nargs="?",
-        const=None,
-        default=1,
+        const=0,
         metavar="K",
-        help="how many runs at a time; without a number, one per GPU or else one per CPU (default: 1)",
+        help="how many runs at a time; without a number, one per GPU or else one per CPU (default: 1, with --on: all)",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("sweep"), metavar="FOLDER", help="folder for the results (default: sweep)"

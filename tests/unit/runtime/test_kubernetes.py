@@ -196,7 +196,7 @@ def test_options_of_the_commands_go_along(written):
     assert run.words == ["seedbed", "run", "--portable", "--audit", "--record=r", "--", "python"]
 
 
-@pytest.mark.parametrize(("options", "at_a_time"), [((), 1), (("--parallel",), 3), (("--parallel", "2"), 2)])
+@pytest.mark.parametrize(("options", "at_a_time"), [((), 3), (("--parallel",), 3), (("--parallel", "2"), 2)])
 def test_as_many_pods_run_at_a_time_as_asked_for(written, options, at_a_time):
     [job] = cluster.jobs(written(*SWEEP, *options, "--", "python"))
     assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (3, at_a_time)
