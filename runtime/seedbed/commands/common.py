@@ -69,10 +69,12 @@ def command_of(options: argparse.Namespace) -> list[str]:
     return options.command[1:] if options.command[:1] == ["--"] else options.command
 
 
-def runnable(options: argparse.Namespace, verb: str) -> list[str]:
-    """The command that the verb is to run; SystemExit with status 2, after one line: it cannot be run."""
-    command = some_command(options, verb)
-    if not shutil.which(command[0]):
+def runnable(options: argparse.Namespace, verb: str, *, here: bool = True) -> list[str]:
+    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot."""
+    command = command_of(options)
+    if not command:
+        raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
+    if here and not shutil.which(command[0]):
         raise SystemExit(wrong(f"{command[0]}: no such command on PATH"))
     return command
 
@@ -85,13 +87,6 @@ def environment_for(environ: dict[str, str], seed: str | None, mode: str | None)
     environment.adjust(environ, environment.mode(environ), libraries)
     environment.check(environ)
     return environ
-
-
-def some_command(options: argparse.Namespace, verb: str) -> list[str]:
-    """A command, which this machine need not have; SystemExit with status 2, after one line: there is none."""
-    if command := command_of(options):
-        return command
-    raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def sweep(options: argparse.Namespace) -> int:
     """Print the manifest of a sweep, or of its table."""
     from seedbed.sweep import kubernetes as sweeps
 
-    command = common.some_command(options, "sweep")
+    command = common.runnable(options, "sweep", here=False)
     with common.errors("sweep"):
         terminal.show(sweeps.manifest(options, command, pod(options)).rstrip("\n"))
     return 0
