@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from seedbed import terminal
@@ -42,17 +43,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="run one of the seeds, the first is 0, while other machines run the others, and make no table",
     )
     part.add_argument("--table", action="store_true", help="run nothing; make the table of the seeds that have ended")
+    parser.add_argument(
+        "--on",
+        choices=["kubernetes", "slurm"],
+        help="a cluster, with a job for each seed: slurm runs them, kubernetes prints manifests for kubectl apply",
+    )
     parser.add_argument("--mode", help="strict or warn (default: SEEDBED_MODE, else strict)")
-    parser.add_argument("--on", choices=["kubernetes"], help="print manifests for kubectl apply, and run nothing")
+    of_slurm = parser.add_argument_group("with --on slurm")
+    of_slurm.add_argument(
+        "--sbatch", metavar="OPTIONS", help="what each job asks for, as in --sbatch='--gpus=1 --time=2:00:00'"
+    )
+    of_slurm.add_argument(
+        "--launcher", metavar="COMMAND", help="what runs a job in an image, as in 'apptainer exec --nv image.sif'"
+    )
     on_kubernetes.arguments(parser)
     common.add_json(parser)
     common.add_command(parser)
 
 
 def command(options: argparse.Namespace) -> int:
+    if options.on != "slurm" and (options.sbatch, options.launcher) != (None, None):
+        return common.wrong("sweep: expected --on slurm with --sbatch and --launcher")
+    if options.on == "slurm" and (options.table or options.only is not None):
+        return common.wrong("sweep: --on slurm runs all seeds and makes the table: leave out --only and --table")
     if options.on == "kubernetes":
         return on_kubernetes.sweep(options)
-    command = common.runnable(options, "sweep")
+    command = common.runnable(options, "sweep", here=options.launcher is None)
     from seedbed import leftovers
     from seedbed.sweep import verb
 
@@ -64,7 +80,10 @@ def command(options: argparse.Namespace) -> int:
         os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
     try:
         on_kubernetes.refuse_alone(options)
-        metrics, plan = verb.metrics_of(options), verb.plan_of(options, command, environ)
+        metrics = verb.metrics_of(options)
+        if options.on == "slurm":
+            return on_slurm(options, command, environ)
+        plan = verb.plan_of(options, command, environ)
         if options.table:
             return verb.table(metrics, plan, terminal.log, as_json=options.json)
         with leftovers.Ended():
@@ -74,5 +93,12 @@ def command(options: argparse.Namespace) -> int:
     except ValueError as error:
         return common.wrong(f"sweep: {error}")
     except KeyboardInterrupt:
-        terminal.log("sweep: give the same command again to continue")
+        if options.on is None:
+            terminal.log("sweep: give the same command again to continue")
         raise
+
+
+def on_slurm(options: argparse.Namespace, command: list[str], environ: Callable) -> int:
+    from seedbed.sweep.slurm import jobs, scripts
+
+    return jobs.sweep(scripts.batch_of(options, command, environ), terminal.log)

@@ -19,6 +19,7 @@ from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 
 DESCRIPTION, LOCK = "sweep.json", ".lock-"
+SLURM = "slurm"  # the folder of what belongs to jobs on a cluster
 NAME = re.compile(r"sweep-[0-9a-f]{6}")
 SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was just killed takes a moment to go
 SECONDS_FOR_A_MACHINE = 120  # that was lost in the middle of a seed: a file server keeps its locks so long
@@ -194,18 +195,27 @@ def described(plan: Plan) -> str:
     """The sweep's name. The first time it is made up; later the folder has to be of the same sweep."""
     file = plan.folder / DESCRIPTION
     same = sameness(plan)
+    refuse_another(plan, same)
     if not file.exists():
-        if strangers := [found.name for found in plan.folder.iterdir() if not found.name.startswith(LOCK)]:
-            raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
         description = {"name": f"sweep-{secrets.token_hex(3)}", **same}
         files.write(file, (json.dumps(description, indent=2) + "\n").encode())
+    return read_description(file)["name"]
+
+
+def refuse_another(plan: Plan, same: dict) -> None:
+    """ValueError: the folder contains another sweep than that of `same`, or no sweep but something else."""
+    file = plan.folder / DESCRIPTION
+    if not file.exists():
+        strangers = {found.name for found in plan.folder.iterdir() if not found.name.startswith(LOCK)} - {SLURM}
+        if strangers:
+            raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
+        return
     known = read_description(file)
     for key, value in same.items():
         if known.get(key) != value:
             raise ValueError(
                 f"{plan.folder} contains a sweep with another {key} ({known.get(key)}): name a new --output"
             )
-    return known["name"]
 
 
 def read_description(file: Path) -> dict:
