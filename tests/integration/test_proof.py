@@ -17,7 +17,7 @@ PAGE = paths.ROOT / "docs" / "proof.md"
 
 def commands_on(page: Path) -> list[str]:
     blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", "").splitlines()]
 
 
 def in_words_of_the_tests(command: str) -> str:

@@ -1,4 +1,4 @@
-"""What `seedbed sweep --on slurm` writes and says; tests/integration/test_slurm.py runs it on a real Slurm."""
+"""What `seedbed sweep --on slurm` writes and says; tests/integration/slurm runs it on a real Slurm."""
 
 import argparse
 import os
