@@ -33,6 +33,7 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "numpy.random": "numpy",
     **dict.fromkeys(NATIVE, "native"),
     "torch": "torch",
+    "torch.distributed.distributed_c10d": "distributed",
     "tensorflow": "tensorflow",
     "jax": "jax",
     "keras": "",  # nothing to set: only watched

@@ -3,20 +3,21 @@
 import json
 import math
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from seedbed import crash, disclosure
+from seedbed import crash
 from seedbed.observe.printed import steady
-from seedbed.recording.facts import HARDWARE
+from seedbed.recording.facts import HARDWARE, changed_facts, flat
 from seedbed.recording.record import KINDS, Rank, Record, Step
 from seedbed.terminal import printable, table
 
 Outcome = Literal["equal", "within", "diverged", "incomparable", "crashed"]
+WORLD_SIZE = "world size"
 NAMES = {
+    WORLD_SIZE: WORLD_SIZE,
     "initial": "initial parameters",
     "data": "data",
     "loss": "loss (forward)",
@@ -68,9 +69,7 @@ def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = N
     first, others = records[0], records[1:]
     found = [(first_difference(first, other, pattern), run) for run, other in enumerate(others, start=1)]
     differing = [(difference, run) for difference, run in found if difference]
-    hardware = tuple(
-        name for name in HARDWARE if any(other.facts.get(name) != first.facts.get(name) for other in others)
-    )
+    hardware = tuple(name for name in HARDWARE if any(is_other(name, first, other) for other in others))
     if not differing:
         return Verdict("incomparable" if hardware else "equal", hardware=hardware)
     difference, run = min(differing, key=lambda pair: position(pair[0]))
@@ -78,6 +77,12 @@ def judge(records: list[Record], tolerance: float = 0.0, pattern: str | None = N
     near = 0 < tolerance >= largest and not any(difference.kind == "file" for difference, _ in differing)
     outcome: Outcome = "incomparable" if hardware else "within" if near else "diverged"
     return Verdict(outcome, difference, run, largest, hardware)
+
+
+def is_other(hardware: str, a: Record, b: Record) -> bool:
+    if hardware == "ranks":
+        return None not in (a.world_size, b.world_size) and a.world_size != b.world_size
+    return a.facts.get(hardware) != b.facts.get(hardware)
 
 
 def crashed(records: list[Record]) -> Verdict | None:
@@ -97,7 +102,12 @@ def before_the_crash(verdict: Verdict) -> str:
 
 
 def first_difference(a: Record, b: Record, pattern: str | None = None) -> Difference | None:
-    """Of the steps, then of the printed lines where they count (no steps, or a pattern), then of the files."""
+    """Of the steps, then of the printed lines where they count (no steps, or a pattern), then of the files.
+
+    Of another number of ranks every number may be another: that is the difference, and not the first such number.
+    """
+    if is_other("ranks", a, b):
+        return Difference(WORLD_SIZE, (str(a.world_size), str(b.world_size)))
     by_rank = [difference_of(x, y) for x, y in zip(a.ranks, b.ranks, strict=False)]
     if found := [difference for difference in by_rank if difference]:
         return min(found, key=position)
@@ -108,6 +118,8 @@ def first_difference(a: Record, b: Record, pattern: str | None = None) -> Differ
 
 
 def position(difference: Difference) -> tuple[float, int, int]:
+    if difference.kind == WORLD_SIZE:
+        return -1, 0, 0
     kind = (*KINDS, *NAMES).index(difference.kind)
     return math.inf if difference.step is None else difference.step, kind, difference.rank
 
@@ -189,31 +201,10 @@ def relative(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b)) if math.isfinite(a) and math.isfinite(b) else math.inf
 
 
-def changed_facts(a: Record, b: Record) -> list[tuple[str, str, str]]:
-    """The facts that differ: name, value of each run."""
-    x, y = flat(a.facts), flat(b.facts)
-    names = [name for name in {**x, **y} if name.split(" ")[0] not in ("started", "rank")]
-    rows = [(name, x.get(name, "-"), y.get(name, "-")) for name in names]
-    return [(name, a, b) for name, a, b in rows if a != b and disclosure.comparable(a, b)]
-
-
-def flat(facts: dict) -> dict[str, str]:
-    """Each fact under one name: `packages torch`, `environment TZ`."""
-    found: dict[str, str] = {}
-    for name, value in facts.items():
-        if name == "command":
-            found[name] = shlex.join(value)
-        elif isinstance(value, dict):
-            found |= {f"{name} {inner}": text for inner, text in flat(value).items()}
-        else:
-            found[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return found
-
-
 def as_text(a: Record, b: Record, verdict: Verdict) -> str:
     """One screen: who, environment, curves, verdict."""
     runs = table([("A", str(a.path), summary(a)), ("B", str(b.path), summary(b))])
-    rows = changed_facts(a, b)
+    rows = changed_facts(a.facts, b.facts)
     same = sorted({name.split(" ")[0] for name in flat(a.facts)} - {row[0].split(" ")[0] for row in rows} - {"started"})
     environment = [table([("differs", "A", "B"), *map(shortened, rows)])] if rows else []
     environment.append(f"the same: {printable(', '.join(same))}")
@@ -282,6 +273,9 @@ def printed_around(a: Record, b: Record, verdict: Verdict) -> str:
 
 def sentence(verdict: Verdict, names: tuple[str, str] = ("A", "B")) -> str:
     """The verdict in a line or two, with both values where something differs."""
+    if verdict.difference and verdict.difference.kind == WORLD_SIZE:
+        a, b = (f"{size} in {name}" for size, name in zip(verdict.difference.values, names, strict=True))
+        return f"NOT COMPARABLE: world size {a}, {b}: another experiment, in which every number may differ."
     where = f"First difference: {verdict.difference}." if verdict.difference else "All bits agree."
     if verdict.difference:
         values = map(printable, verdict.difference.values)
@@ -294,7 +288,7 @@ def sentence(verdict: Verdict, names: tuple[str, str] = ("A", "B")) -> str:
 
 
 def as_json(a: Record, b: Record, verdict: Verdict) -> str:
-    facts = [{"name": name, "a": x, "b": y} for name, x, y in changed_facts(a, b)]
+    facts = [{"name": name, "a": x, "b": y} for name, x, y in changed_facts(a.facts, b.facts)]
     losses = [[step.loss.hex() if step.loss is not None else None for step in record.steps] for record in (a, b)]
     document = {"verdict": asdict(verdict), "facts": facts, "losses": {"a": losses[0], "b": losses[1]}}
     return json.dumps(document, indent=2, allow_nan=True)

@@ -10,13 +10,23 @@ import hmac
 import os
 from functools import cache
 
-from seedbed.settings import CONTRARY, OPTIONS, PORTABLE, RANK_VARIABLES, VARIABLES
+from seedbed.settings import (
+    CONTRARY,
+    LAST_RANK_VARIABLES,
+    OPTIONS,
+    PORTABLE,
+    RANK_VARIABLES,
+    VARIABLES,
+    WORLD_SIZES,
+)
 
 KEY = "SEEDBED_DISCLOSURE_KEY"
 HIDDEN = "hidden:"
 SHOWN = {
     *(setting.name for setting in (*VARIABLES, *OPTIONS)),
     *RANK_VARIABLES,
+    *LAST_RANK_VARIABLES,
+    *WORLD_SIZES.values(),
     *CONTRARY,
     *PORTABLE,
     *("PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONMALLOC", "PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONNOUSERSITE"),
@@ -37,14 +47,25 @@ SHOWN = {
     *("TF_CUDNN_USE_AUTOTUNE", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"),
     *("JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DISABLE_JIT"),
     *("LANG", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_COLLATE", "TZ"),
-    *("WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_NTASKS"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "SLURM_NTASKS"),
 }
+OF_LAUNCHERS = {  # what they tell ranks beside their numbers: ports, folders and names, made up for each start
+    *("MASTER_ADDR", "MASTER_PORT", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_NAME", "ROLE_RANK", "ROLE_WORLD_SIZE"),
+    "OMPI_FILE_LOCATION",
+    *("SLURM_STEP_ID", "SLURM_STEPID", "SLURM_STEP_LAUNCHER_PORT", "SLURM_SRUN_COMM_PORT", "SLURM_TASK_PID"),
+}
+PREFIXES_OF_LAUNCHERS = ("TORCHELASTIC_", "OMPI_MCA_orte_", "OMPI_MCA_ess_", "PMIX_")
 
 
 def disclosed(environ: dict[str, str]) -> dict[str, str]:
-    """The variables by name: listed ones in full, of the others what `hidden` keeps."""
+    """The variables by name: listed ones in full, of the others what `hidden` keeps, without those of launchers."""
     key = environ.get(KEY, "")
-    return {name: value if name in SHOWN else hidden(value, key) for name, value in sorted(environ.items())}
+    shown = {name: value for name, value in sorted(environ.items()) if name in SHOWN or not is_of_launcher(name)}
+    return {name: value if name in SHOWN else hidden(value, key) for name, value in shown.items()}
+
+
+def is_of_launcher(name: str) -> bool:
+    return name in OF_LAUNCHERS or name.startswith(PREFIXES_OF_LAUNCHERS)
 
 
 def hidden(value: str, key: str) -> str:

@@ -14,6 +14,7 @@ from seedbed.settings import (
     RANK_VARIABLES,
     RANKS_A_NODE,
     VARIABLES,
+    WORLD_SIZES,
     Setting,
 )
 
@@ -31,21 +32,26 @@ def mode(environ: dict[str, str]) -> str:
     return found
 
 
-def seed(environ: dict[str, str]) -> int:
-    """The seed asked for, rank included where SEEDBED_RANK_OFFSET=1. ValueError: it is none."""
+def seed(environ: dict[str, str], number: int | None = None) -> int:
+    """The seed asked for, rank included where SEEDBED_RANK_OFFSET=1: this one, or else the launcher's.
+
+    ValueError: it is no seed.
+    """
     found = environ.get("SEEDBED_SEED", str(DEFAULT_SEED))
     if not is_seed(found):
         raise ValueError(f"SEEDBED_SEED={found}: expected a whole number from 0 to {LARGEST_SEED}")
-    return (int(found) + rank_offset(environ)) % (LARGEST_SEED + 1)
+    return (int(found) + rank_offset(environ, number)) % (LARGEST_SEED + 1)
 
 
 def is_seed(text: str) -> bool:
     return is_number(text) and int(text) <= LARGEST_SEED
 
 
-def rank_offset(environ: dict[str, str]) -> int:
+def rank_offset(environ: dict[str, str], number: int | None = None) -> int:
     """What this rank adds to the seed: 0 unless SEEDBED_RANK_OFFSET=1."""
-    return rank(environ) or 0 if environ.get("SEEDBED_RANK_OFFSET") == "1" else 0
+    if environ.get("SEEDBED_RANK_OFFSET") != "1":
+        return 0
+    return (rank(environ) or 0) if number is None else number
 
 
 def rank(environ: dict[str, str]) -> int | None:
@@ -63,10 +69,24 @@ def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
             return lightning_rank(environ), name
         found = int(value) if is_number(value) else None
         if name == "TF_CONFIG" and value:
-            found = tensorflow_rank(value)
+            found = tensorflow_place(value)[0]
         if found is not None:
             return found, name
     return None, ""
+
+
+def world_size(environ: dict[str, str]) -> int | None:
+    """How many ranks there are, as the launcher that numbers them says; None: nothing says so."""
+    _, source = rank_and_source(environ)
+    if source == "TF_CONFIG":
+        return tensorflow_place(environ[source])[1]
+    found = environ.get(WORLD_SIZES.get(source, "WORLD_SIZE"), "")
+    return int(found) if is_number(found) and int(found) else None
+
+
+def one_of_ranks(environ: dict[str, str]) -> int | None:
+    """Which of several ranks that a launcher has started this is; None: it is the only one, or no rank."""
+    return rank(environ) if (world_size(environ) or 1) > 1 else None
 
 
 def is_number(text: str) -> bool:
@@ -89,17 +109,18 @@ def lightning_rank(environ: dict[str, str]) -> int:
     return int(environ["NODE_RANK"]) * RANKS_A_NODE + (int(local) if is_number(local) else 0)
 
 
-def tensorflow_rank(config: str) -> int | None:
-    """The place of the task in the cluster that TF_CONFIG describes, one kind of task after the other."""
+def tensorflow_place(config: str) -> tuple[int | None, int | None]:
+    """The place of the task in the cluster that TF_CONFIG describes, one kind of task after the other, and how many."""
     import json  # not at the top: no other Python process has to pay for it
 
     try:
         document = json.loads(config)
         cluster, kind, index = document.get("cluster", {}), document["task"]["type"], int(document["task"]["index"])
         kinds = ("chief", "master", "worker", "ps", "evaluator")
-        return sum(len(cluster.get(earlier, ())) for earlier in kinds[: kinds.index(kind)]) + index
+        sizes = [len(cluster.get(each, ())) for each in kinds]
+        return sum(sizes[: kinds.index(kind)]) + index, sum(sizes)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        return None
+        return None, None
 
 
 def check(environ: dict[str, str]) -> None:

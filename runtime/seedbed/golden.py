@@ -7,6 +7,7 @@ the image it was made in: a lock that changes numbers shows as changed lines.
 import hashlib
 import json
 import os
+import re
 import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -64,11 +65,12 @@ def golden(record: Record) -> Golden:
 def device_class(facts: dict) -> str:
     """Machines on which the same bits are expected: a GPU's model, or a processor's vendor and instruction sets.
 
-    The number of threads counts too, since sums are split among them.
+    The number of threads counts too, since sums are split among them, and so does that of ranks.
     """
     processor = facts["cpu"]
     device = facts["gpus"][0] if facts["gpus"] else f"{processor['vendor']} {' '.join(processor['instructions'])}"
-    return f"{device}, threads {facts['threads']}"
+    size = facts.get("ranks", 1)
+    return f"{device}, threads {facts['threads']}" + (f", world size {size}" if size > 1 else "")
 
 
 def read(path: Path) -> dict[str, dict[str, Golden]]:
@@ -119,12 +121,22 @@ def check(path: Path, record: Record) -> Answer:
     then = read(path).get(command, {}).get(kind)
     if then is None:
         remedy = f"seedbed golden --record {path} -- {command}"
-        return Answer(None, f"no golden fingerprint of {command!r} on {kind}; to record it: {remedy}")
+        others = of_other_sizes(read(path).get(command, {}), record.facts)
+        known = f"; there is one of world size {', '.join(others)}, which is another experiment" if others else ""
+        return Answer(None, f"no golden fingerprint of {command!r} on {kind}{known}; to record it: {remedy}")
     if changed := changes(then, now):
         return Answer(False, f"differs from the golden fingerprint of {kind} ({origin(then, now)}): {changed}")
     return Answer(
         True, f"equals the golden fingerprint of {kind}: {now.steps} steps, loss {now.loss} ({origin(then, now)})"
     )
+
+
+def of_other_sizes(known: dict[str, Golden], facts: dict) -> list[str]:
+    """Those of which there are fingerprints on machines of this kind; ranks that share the CPUs have fewer threads."""
+    device = device_class(facts).rpartition(", threads ")[0]
+    form = re.compile(rf"{re.escape(device)}, threads \d+(?:, world size (\d+))?")
+    sizes = {int(found[1] or 1) for found in map(form.fullmatch, known) if found} - {facts.get("ranks", 1)}
+    return [str(size) for size in sorted(sizes)]
 
 
 def origin(then: Golden, now: Golden) -> str:

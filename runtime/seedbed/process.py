@@ -91,10 +91,21 @@ def seed(library: str = "") -> int:
 
 def rank() -> int | None:
     """Which process of a distributed job this is: torch's rank if it has one, else the launcher's; None: no job."""
+    group = _group()
+    return group.get_rank() if group else environment.rank(os.environ)
+
+
+def world_size() -> int | None:
+    """How many ranks the job has: torch's group of processes if there is one, else as the launcher says."""
+    group = _group()
+    return group.get_world_size() if group else environment.world_size(os.environ)
+
+
+def _group():
+    """`torch.distributed` if this process has joined a group of processes."""
     distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank()
-    return environment.rank(os.environ)
+    joined = distributed is not None and distributed.is_available() and distributed.is_initialized()
+    return distributed if joined else None
 
 
 def stream(name: str) -> Stream:
@@ -201,10 +212,13 @@ def begin(task: str, inherited: dict[str, str]) -> None:
 
 
 def start_over(place: str = "") -> None:
-    """Seed everything as at the start, or for a part of the program; what the user has seeded stays as it is."""
+    """Seed everything as at the start, or for a part of the program; what the user has seeded stays as it is.
+
+    So does what was forked with the user's seed.
+    """
     lineage.task = place
     for library in _libraries:
-        if not _chosen_here(library):
+        if library not in _inherited and not _chosen_here(library):
             _reseed(library)
     _counts.clear()
     restart_streams()

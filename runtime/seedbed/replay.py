@@ -6,15 +6,20 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedbed import environment
 from seedbed.disclosure import HIDDEN
 from seedbed.environment import baked_environment
 from seedbed.recording import facts
 from seedbed.recording.record import Record
-from seedbed.settings import GPU
+from seedbed.settings import GPU, LAST_RANK_VARIABLES, RANK_VARIABLES, WORLD_SIZES
 
 WORKSPACE = Path("/workspace")
 IMAGE = re.compile(r"seedbed/[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*-[0-9a-f]{12}")
 FROM_IMAGE = ("LANG", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PYTHONUNBUFFERED")
+FROM_LAUNCHER = (
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "SLURM_NTASKS"),
+    *(*RANK_VARIABLES, *LAST_RANK_VARIABLES, *WORLD_SIZES.values()),
+)
 
 
 def docker_run(record: Record, image: str | None = None) -> list[str]:
@@ -32,7 +37,7 @@ def docker_run(record: Record, image: str | None = None) -> list[str]:
     return [
         *("docker", "run", "--rm"),
         *(("--gpus", "all") if found["gpus"] else ()),
-        *(word for name, value in variables(found).items() for word in ("-e", f"{name}={value}")),
+        *(word for name, value in variables(record).items() for word in ("-e", f"{name}={value}")),
         *("-v", f"{Path.cwd()}:{root}", "-w", str(folder)),
         image or name_of(record),
         *found["command"],
@@ -66,17 +71,24 @@ def bytes_of(letter: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
-def variables(found: dict) -> dict[str, str]:
-    """What has to be set: neither baked into the image nor derived there."""
+def variables(record: Record) -> dict[str, str]:
+    """What has to be set: neither baked into the image nor derived there, nor set by the launcher of ranks."""
+    found, environ = record.facts, environment_of(record)
     asked = {
         "SEEDBED_SEED": str(found["seed"]),
         "SEEDBED_MODE": found["mode"],
         "OMP_NUM_THREADS": str(found["threads"]),
     }
     baked = baked_environment(GPU) | {"PYTHONHASHSEED": str(found["seed"])}
-    known = {name: value for name, value in found["environment"].items() if not value.startswith(HIDDEN)}
-    others = {name: value for name, value in known.items() if name not in FROM_IMAGE and baked.get(name) != value}
+    known = {name: value for name, value in environ.items() if not value.startswith(HIDDEN)}
+    elsewhere = FROM_IMAGE if environment.rank(environ) is None else (*FROM_IMAGE, *FROM_LAUNCHER)
+    others = {name: value for name, value in known.items() if name not in elsewhere and baked.get(name) != value}
     return others | asked
+
+
+def environment_of(record: Record) -> dict[str, str]:
+    """That of the command, as far as it is known; of a rank, that of the process which trained."""
+    return record.environment or record.facts["environment"]
 
 
 def name_of(record: Record) -> str:
@@ -98,7 +110,10 @@ def warnings(record: Record) -> Iterator[str]:
     for path, digest in found["data"].items():
         if facts.fingerprint(Path(path)) != digest:
             yield f"the data in {path} has changed"
-    if hidden := [name for name, value in found["environment"].items() if value.startswith(HIDDEN)]:
+    if hidden := [name for name, value in environment_of(record).items() if value.startswith(HIDDEN)]:
         yield f"the values of {', '.join(hidden)} were not recorded: set them yourself if they matter"
-    if record.status is None and len(record.ranks) > 1:
+    size = record.world_size or 1
+    if size > 1 and environment.one_of_ranks(environment_of(record)) is not None:
+        yield f"the record is of world size {size}, this command of one rank: have a launcher start it in {size}"
+    elif record.status is None and len(record.ranks) > 1:
         yield "recorded without seedbed run --record: the command is that of one process, not of its launcher"

@@ -38,9 +38,28 @@ def as_child(program: str, command: list[str], environ: dict[str, str]) -> int:
 def report(watch: preload.Watch, native: Path, collected: Path) -> None:
     """What every Python and every library of the command has left behind."""
     found = list(events.lines(collected))
-    places = [tuple(place) for line in found for place in line["places"]]
+    places = places_of(found)
     places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
     undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
     unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
     rows = notes.rows(places)
     notes.show(rows, unwatched + undone + ([] if rows or unwatched else [NOT_SEEN]))
+
+
+def places_of(found: list[dict]) -> list[tuple[str, int, str, int]]:
+    """Those of all processes; what only some of several ranks have passed says which."""
+    ranks = {line["rank"] for line in found if line.get("rank") is not None}
+    passed: dict[tuple, set[int]] = {}
+    for line in found:
+        for file, number, what, _ in line["places"]:
+            passed.setdefault((file, number, what), set()).add(line.get("rank"))
+    only = {
+        key: f" (rank {', '.join(map(str, sorted(those)))})"
+        for key, those in passed.items()
+        if those < ranks  # a process that is no rank has not passed it
+    }
+    return [
+        (file, number, what + only.get((file, number, what), ""), count)
+        for line in found
+        for file, number, what, count in line["places"]
+    ]

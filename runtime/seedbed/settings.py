@@ -27,6 +27,17 @@ LAST_RANK_VARIABLES = (
     "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
     "SLURM_PROCID",  # Slurm's own tasks
 )
+WORLD_SIZES = {  # a rank's variable -> where the same launcher says how many ranks there are; all others: WORLD_SIZE
+    "HOROVOD_RANK": "HOROVOD_SIZE",
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
+    "MV2_COMM_WORLD_RANK": "MV2_COMM_WORLD_SIZE",
+    "PMI_RANK": "PMI_SIZE",
+    "PMIX_RANK": "SLURM_STEP_NUM_TASKS",  # PMIx has none of its own, and Open MPI's come first
+    "JSM_NAMESPACE_RANK": "JSM_NAMESPACE_SIZE",
+    "FLUX_TASK_RANK": "FLUX_JOB_SIZE",
+    "JAX_PROCESS_ID": "JAX_NUM_PROCESSES",
+    "SLURM_PROCID": "SLURM_STEP_NUM_TASKS",  # SLURM_NTASKS is there in an sbatch script, which is no rank
+}
 RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
 
 

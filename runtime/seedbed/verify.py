@@ -16,6 +16,7 @@ from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
+from seedbed.recording.facts import changed_facts, machine
 from seedbed.recording.record import KINDS, Record
 from seedbed.settings import LARGEST_SEED
 
@@ -123,12 +124,25 @@ def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: V
             "nothing to compare: the command took no training step with torch or Keras and printed nothing; "
             "name a file that it writes with --output"
         )
-    said = dead_threads(records)
+    said = dead_threads(records) + missing_ranks(records)
     if not first.steps:
         said.append("no training step of torch or Keras was found: compared what the command printed or wrote")
     elif not (plan.pattern or verdict.difference) and (changed := printed_difference(records)):
         said.append(f"what is printed differs in line {changed.step}, which is not compared (--lines compares it)")
     return said + (seed_effect(first, other) if other else [])
+
+
+def missing_ranks(records: list[Record]) -> list[str]:
+    """On another machine, whose folder for records is not this one's, or in no training step of torch or Keras."""
+    counts = [(len(numbers(record)), record.world_size or 1) for record in records]
+    return next(
+        (
+            [f"of {size} ranks {count} were compared: the others took no step, or wrote to a --keep that is not shared"]
+            for count, size in counts
+            if count < size
+        ),
+        [],
+    )
 
 
 def dead_threads(records: list[Record]) -> list[str]:
@@ -173,8 +187,7 @@ def as_text(plan: Plan, report: Report) -> str:
     rows = [("run", "steps", "last loss", "final parameters")]
     rows += [(str(number), *end(record)) for number, record in enumerate(report.records, start=1)]
     rows += [(f"seed {report.other.facts['seed']}", *end(report.other))] if report.other else []
-    machine = ", ".join([facts["cpu"]["model"], *facts["gpus"], f"threads {facts['threads']}"])
-    heading = f"{shlex.join(plan.command)}\nseed {facts['seed']}, mode {facts['mode']}, {machine}"
+    heading = f"{shlex.join(plan.command)}\nseed {facts['seed']}, mode {facts['mode']}, {machine(facts)}"
     warned = "\n".join(f"warning: {warning}" for warning in report.warnings)
     return "\n\n".join(part for part in (heading, compare.table(rows), verdict_text(plan, report), warned) if part)
 
@@ -219,9 +232,16 @@ def compared(record: Record) -> str:
     files = f"{counted(len(record.outputs), 'file')} by sha256" if record.outputs else ""
     if record.steps:
         seen = [NAMES_IN_PLURAL[kind] for kind in KINDS if any(kind in step.values for step in record.steps)]
-        return ", ".join(filter(None, [f"{counted(len(record.steps), 'step')}, all bits of {in_words(seen)}", files]))
+        ranks = len(numbers(record))
+        steps = f"{counted(len(record.steps), 'step')}, all bits of {in_words(seen)}"
+        return ", ".join(filter(None, [f"{ranks} ranks" if ranks > 1 else "", steps, files]))
     lines = counted(len(record.output), "printed line")
     return files or f"{lines} (only the digits printed: --output compares files)"
+
+
+def numbers(record: Record) -> set[int]:
+    """Those of the ranks that have trained."""
+    return {rank.rank for rank in record.ranks}
 
 
 def counted(number: int, what: str) -> str:
@@ -244,7 +264,7 @@ NAMES_IN_PLURAL = {
 
 def hints(plan: Plan, report: Report) -> str:
     """What else changed between the runs, and what finds the culprit."""
-    rows = compare.changed_facts(report.records[0], report.records[report.verdict.run or 1])
+    rows = changed_facts(report.records[0].facts, report.records[report.verdict.run or 1].facts)
     changed = [name for name, _, _ in rows if name != "command"]
     also = f"\nThe setups of these runs differ too: {', '.join(changed)}." if changed else ""
     facts = report.records[0].facts

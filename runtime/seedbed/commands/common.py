@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -69,8 +70,25 @@ def command_of(options: argparse.Namespace) -> list[str]:
     return options.command[1:] if options.command[:1] == ["--"] else options.command
 
 
-def runnable(options: argparse.Namespace, verb: str, *, here: bool = True) -> list[str]:
-    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot."""
+def refuse_in_rank(verb: str) -> None:
+    """SystemExit with status 2, after one line: a launcher has started this command in each of several ranks.
+
+    They would run the training several times out of step, and judge a part of it each.
+    """
+    if environment.one_of_ranks(os.environ) is not None:
+        source, size = environment.rank_and_source(os.environ)[1], environment.world_size(os.environ)
+        this = f"this is one of {size} ranks ({source}={os.environ[source]})"
+        example = f"seedbed {verb} -- torchrun --nproc-per-node {size} train.py"
+        raise SystemExit(wrong(f"{verb}: {this}: put it around what starts the ranks, as in: {example}"))
+
+
+def runnable(options: argparse.Namespace, verb: str, *, here: bool = True, in_ranks: bool = False) -> list[str]:
+    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot.
+
+    `in_ranks`: also where a launcher has started the verb in each of several ranks.
+    """
+    if not in_ranks:
+        refuse_in_rank(verb)
     command = command_of(options)
     if not command:
         raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))

@@ -19,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
+    common.refuse_in_rank("golden")
     command = common.command_of(options)
     if not command or shutil.which(command[0]) is None:
         return common.wrong("golden: expected a command, as in: seedbed golden golden.json -- python train.py")

@@ -64,11 +64,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> int:
     if options.on != "slurm" and (options.sbatch, options.launcher) != (None, None):
         return common.wrong("sweep: expected --on slurm with --sbatch and --launcher")
-    if options.on == "slurm" and (options.table or options.only is not None):
+    part = options.table or options.only is not None
+    if options.on == "slurm" and part:
         return common.wrong("sweep: --on slurm runs all seeds and makes the table: leave out --only and --table")
     if options.on == "kubernetes":
         return on_kubernetes.sweep(options)
-    command = common.runnable(options, "sweep", here=options.launcher is None)
+    command = common.runnable(options, "sweep", here=options.launcher is None, in_ranks=part)
     from seedbed import leftovers
     from seedbed.sweep import verb
 

@@ -8,6 +8,7 @@ several.
 import atexit
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable
 from weakref import WeakSet
@@ -19,6 +20,8 @@ from torch.utils.data import dataloader
 
 from seedbed.observe.harmless import harmless
 from seedbed.wrapping import after
+
+DEPTH = 12  # frames between a step of an optimizer and who takes it
 
 subscribers: list[dict[str, Callable]] = []
 
@@ -147,7 +150,7 @@ def leave_uncompiled(function: Callable) -> None:
 
 def before_update(optimizer: Optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
     """The gradients are there; or a closure makes them, each time the optimizer calls it (Lightning, LBFGS)."""
-    if not has_numbers():
+    if not has_numbers() or only_makes_state():
         return None
     positional = len(args) > 1  # after the optimizer itself
     closure = args[1] if positional else kwargs.get("closure")
@@ -164,9 +167,22 @@ def before_update(optimizer: Optimizer, args: tuple, kwargs: dict) -> tuple[tupl
 
 
 def after_update(optimizer: Optimizer, *_: object) -> None:
-    if has_numbers():
+    if has_numbers() and not only_makes_state():
         tell("update", optimizer)
         end()
+
+
+def only_makes_state() -> bool:
+    """Whether torch.distributed.checkpoint takes the step, with gradients of zero, for the optimizer to have a state.
+
+    It does so before it loads one (torch 2.7.1 and 2.14.1, checkpoint/state_dict.py); no training has such a step.
+    """
+    frame, depth = (None if here.pending else sys._getframe(1)), 0
+    while frame and depth < DEPTH:
+        if frame.f_code.co_name == "_init_optim_state":
+            return True
+        frame, depth = frame.f_back, depth + 1
+    return False
 
 
 def parameters(optimizer: Optimizer) -> list[torch.Tensor]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import seedbed
-from seedbed import callers, disclosure, environment, files, image
+from seedbed import callers, disclosure, environment, files, image, process
 from seedbed.native.variables import without
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
@@ -56,7 +57,7 @@ def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ..
         "gpus": gpus,
         "driver": driver,
         "threads": environment.threads(environ),
-        "ranks": ranks(environ),
+        "ranks": environment.world_size(environ) or 1,
         "environment": variables(environ),
         "commit": commit(Path.cwd()),
         "sources": sources([Path(word) for word in command]),
@@ -67,13 +68,8 @@ def of_command(command: list[str], environ: dict[str, str], data: tuple[Path, ..
 def of_process() -> dict:
     """The facts of this very process, with the user's modules that it has imported."""
     found = of_command(list(sys.orig_argv), dict(os.environ))
-    return {**found, "sources": found["sources"] | sources([Path(file) for file in callers.users_files()])}
-
-
-def ranks(environ: dict[str, str]) -> int:
-    """How many there are; 1 if nothing says so."""
-    found = environ.get("WORLD_SIZE", "")
-    return int(found) if environment.is_number(found) else 1
+    more = {"sources": found["sources"] | sources([Path(file) for file in callers.users_files()])}
+    return {**found, **more, "seed": process.root_seed, "ranks": process.world_size() or 1}
 
 
 def packages() -> dict[str, str]:
@@ -139,6 +135,33 @@ def commit_of(git: Path) -> str | None:
             return line(folder / reference)
     packed = (words.split() for words in files.read(common / "packed-refs").decode().splitlines())
     return next((words[0] for words in packed if words[1:] == [reference]), None)
+
+
+def changed_facts(a: dict, b: dict) -> list[tuple[str, str, str]]:
+    """The facts of two runs that differ: name, value of each run."""
+    x, y = flat(a), flat(b)
+    names = [name for name in {**x, **y} if name.split(" ")[0] not in ("started", "rank")]
+    rows = [(name, x.get(name, "-"), y.get(name, "-")) for name in names]
+    return [(name, one, other) for name, one, other in rows if one != other and disclosure.comparable(one, other)]
+
+
+def flat(facts: dict) -> dict[str, str]:
+    """Each fact under one name: `packages torch`, `environment TZ`."""
+    found: dict[str, str] = {}
+    for name, value in facts.items():
+        if name == "command":
+            found[name] = shlex.join(value)
+        elif isinstance(value, dict):
+            found |= {f"{name} {inner}": text for inner, text in flat(value).items()}
+        else:
+            found[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return found
+
+
+def machine(facts: dict) -> str:
+    """`AMD EPYC, threads 1, world size 2`."""
+    size = [f"world size {facts['ranks']}"] if facts.get("ranks", 1) > 1 else []
+    return ", ".join([facts["cpu"]["model"], *facts["gpus"], f"threads {facts['threads']}", *size])
 
 
 def line(file: Path) -> str:

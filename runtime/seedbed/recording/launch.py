@@ -6,14 +6,15 @@ import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
-from seedbed import crash, disclosure, files, signals, terminal
+from seedbed import crash, disclosure, environment, files, signals, terminal
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.observe.launch import AS_BY_HAND, ERRORS, NATIVE, start
 from seedbed.observe.lines import Lines
 from seedbed.recording import facts, record
 from seedbed.recording.record import Record
 
-OUTPUT = "output.jsonl"
+OUTPUT = "output.jsonl"  # of rank 1, where each rank is launched on its own: output1.jsonl
+OF_RANK = re.compile(r"(?:output|rank)(\d*)(?:\.\d+)?\.jsonl")
 HELPFUL = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says where it was
 
 
@@ -41,14 +42,16 @@ def record_run(
     echo: bool = False,
     native: Watch = NOT_WATCHED,
 ) -> int:
-    """Record one run of the command in a folder that is new or empty. ValueError: it is not. Returns its exit status.
+    """Record one run of the command in a folder that is new or empty, but for the files of other ranks of this job.
+
+    ValueError: it is not. Returns its exit status.
 
     `data` are fingerprinted before, `outputs` after the run. With `echo` what it prints is passed on; otherwise
     its standard error goes to a file beside the record. It dies with the thread that called. `native` watches for
     generators that are not Python's, into a file beside the record.
     """
     environ = disclosure.with_key(environ)  # the facts are hidden under the key that its processes use
-    with new_record(folder) as lines:
+    with new_record(folder, environment.one_of_ranks(environ)) as lines:
         lines.write({"run": facts.of_command(command, environ, data)})
         old = {path: stamp(path) for path in outputs}
         status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
@@ -57,15 +60,21 @@ def record_run(
     return status
 
 
-def new_record(folder: Path) -> Lines:
-    """The first file of a new record. ValueError: the folder holds something already."""
+def new_record(folder: Path, rank: int | None) -> Lines:
+    """The first file of a new record, or of this rank's part of one. ValueError: the folder holds something already."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if not all(is_of_another(entry.name, rank) for entry in folder.iterdir()):
             raise ValueError(f"{folder}: expected a new or empty folder for the record")
-        return Lines(folder / OUTPUT)
+        return Lines(folder / (f"output{rank}.jsonl" if rank else OUTPUT))
     except OSError as error:
         raise ValueError(f"{folder}: cannot contain a record: {error.strerror}") from error
+
+
+def is_of_another(name: str, rank: int | None) -> bool:
+    """Whether it is the file of another rank of this job."""
+    found = OF_RANK.fullmatch(name)
+    return rank is not None and found is not None and int(found[1] or 0) != rank
 
 
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
@@ -97,7 +106,8 @@ def passed_on(text: bytes) -> bool:
 
 def last_words(folder: Path, count: int = 1) -> str:
     """Why a recorded command failed, and the last lines that it wrote to its standard error, or else printed."""
-    return crash.last_words(folder / ERRORS, count, record.read(folder / OUTPUT).output)
+    printed = next(iter(sorted(folder.glob("output*.jsonl"))), folder / OUTPUT)
+    return crash.last_words(folder / ERRORS, count, record.read(printed).output)
 
 
 def dead_thread(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,6 +68,12 @@ class Record:
     output: tuple[str, ...] = ()
     outputs: dict[str, str] = field(default_factory=dict)
     status: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)  # the command's own; empty if it was not launched
+
+    @cached_property
+    def world_size(self) -> int | None:
+        """How many ranks the job has, as the first training process says; None: no process has trained."""
+        return self.facts.get("ranks", 1) if self.ranks else None
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -78,24 +84,32 @@ class Record:
 def read(path: Path) -> Record:
     """The record of a run, whole or cut off. ValueError: there is none."""
     parts = sorted(path.glob("*.jsonl"), key=order) if path.is_dir() else [path]
-    ranks, launched = [], Record(path, {}, ())
+    ranks, launched = [], []
     for file in parts:
         found = list(lines_of(file))
         if not found or "run" not in found[0]:
             raise ValueError(f"{file}: expected a record (its first line says what was run)")
-        if file.name == "output.jsonl":
-            launched = launched_record(path, found)
+        if file.name.startswith("output"):
+            launched.append(launched_record(path, found))
         else:
             ranks += ranks_of(found)
     if not parts:
         raise ValueError(f"{path}: expected a record, found no .jsonl file; seedbed run --record makes one")
-    return Record(
-        path, Facts(path, facts_of(launched, ranks)), tuple(ranks), launched.output, launched.outputs, launched.status
-    )
+    first = together(launched) if launched else Record(path, {}, ())
+    facts = Facts(path, facts_of(first, ranks))
+    return replace(first, facts=facts, ranks=tuple(ranks), environment=first.facts.get("environment", {}))
+
+
+def together(launched: list[Record]) -> Record:
+    """One record of the ranks that were each launched on their own: what they printed by rank, and the worst status."""
+    statuses = [one.status for one in launched]
+    status = next((status for status in statuses if status != 0), 0)
+    output = tuple(line for one in launched for line in one.output)
+    return replace(launched[0], output=output, status=None if None in statuses else status)
 
 
 def order(file: Path) -> list[int]:
-    """By rank, then by process: rank10 after rank2."""
+    """By rank, then by process: rank10 after rank2, output.jsonl before output1.jsonl."""
     return [int(number) for number in re.findall(r"\d+", file.stem)]
 
 

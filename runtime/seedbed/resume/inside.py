@@ -17,7 +17,6 @@ from seedbed.generators import libraries, named
 from seedbed.recording import writer as recording
 
 STATES, STOP = "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
-FIRST = "rank0.jsonl"
 PREFIX = "state "  # of the keys in a step's line
 GLOBAL = {"random": "python", "numpy": "numpy", "tensorflow": "tensorflow", "keras": "keras"}
 
@@ -42,12 +41,17 @@ def stop_after(step: int, signal: int) -> None:
     def counted(*arguments) -> None:
         count(*arguments)
         with writer.lock:
-            if writer.steps[""] == step and not process.rank() and writer.file().path.name == FIRST:
+            if writer.steps[""] == step and writer.file().path.name == f"rank{first_rank()}.jsonl":
                 while writer.waiting:
                     writer.write_next()
                 os.kill(os.getpid(), signal)
 
     writer.step = counted
+
+
+def first_rank() -> int:
+    """The number of the rank that stops: of the only one, whatever a scheduler calls it, or the first."""
+    return 0 if (process.world_size() or 1) > 1 else process.rank() or 0
 
 
 def all_generators() -> dict[str, str]:

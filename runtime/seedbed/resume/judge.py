@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedbed import crash
-from seedbed.compare import Difference, first_difference
+from seedbed.compare import WORLD_SIZE, Difference, first_difference, position
 from seedbed.recording import launch
 from seedbed.recording.record import KINDS, Rank, Record, Step
 
@@ -80,7 +80,7 @@ def unrepeatable(whole: Record, cut: Record, at: int, written: tuple[str, ...]) 
     shared = "it goes on where the run before has ended: have the script write to '{folder}', see --help"
     if not until:
         return Finding(at, "unrepeatable", note=f"a second run took no step; perhaps {shared}", written=written)
-    difference = first_difference(up_to(whole, until), up_to(cut, until))
+    difference = first_difference(*as_far_as_both(whole, cut, until))
     if difference is None:
         return None
     weights = cut.steps[0].states.get("weights")
@@ -89,14 +89,25 @@ def unrepeatable(whole: Record, cut: Record, at: int, written: tuple[str, ...]) 
     return Finding(at, "unrepeatable", difference=difference, note=shared if resumes else "", written=written)
 
 
-def up_to(record: Record, step: int) -> Record:
-    """Without what comes after that step, nor what was printed or written."""
-    ranks = tuple(
-        Rank(rank.rank, rank.facts, tuple(found for found in rank.steps if found.number <= step), (), True, rank.thread)
-        for rank in record.ranks
-        if not rank.thread
-    )
-    return Record(record.path, record.facts, ranks)
+def as_far_as_both(whole: Record, cut: Record, step: int) -> tuple[Record, Record]:
+    """Without what comes after that step, nor what was printed or written.
+
+    Ranks that a launcher has ended are compared as far as they came, and not at all if they had not begun.
+    """
+    ends: dict[int, int] = {}
+    for rank in cut.ranks:
+        if rank.steps and not rank.thread:
+            ends[rank.rank] = min(ends.get(rank.rank, step), rank.steps[-1].number)
+
+    def part(record: Record) -> Record:
+        known = (rank for rank in record.ranks if rank.rank in ends and not rank.thread)
+        return Record(record.path, record.facts, tuple(up_to(rank, ends[rank.rank]) for rank in known))
+
+    return part(whole), part(cut)
+
+
+def up_to(rank: Rank, step: int) -> Rank:
+    return replace(rank, steps=tuple(found for found in rank.steps if found.number <= step), epochs=(), finished=True)
 
 
 def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> Finding:
@@ -108,17 +119,27 @@ def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> 
         note = "the resumed run takes no step: it takes the training for finished"
         difference = Difference("steps", (str(whole.steps[-1].number), "0"))
         return Finding(at, "differs", difference=difference, note=note, written=written)
+    if again.world_size != whole.world_size:
+        difference = Difference(WORLD_SIZE, (str(whole.world_size), str(again.world_size)))
+        return Finding(at, "differs", difference=difference, note="it is another experiment", written=written)
     after = steps_done(whole.steps, again.steps, at)
     if not after:
         return Finding(at, "restarted", after=0, written=written)
-    expected, found = {step.number: step for step in whole.steps}, again.steps
-    difference = difference_of(whole, again, after) or of_statistics(expected, found, after)
+    difference = difference_of(whole, again, after)
+    expected, found = steps_of(whole, difference), steps_of(again, difference)
+    difference = difference or of_statistics(expected, found, after)
     since, states = differing_states(expected, found, after)
     outcome: Outcome = "differs" if difference else "equal"
     if since is None or since > (difference.step if difference else after + 1):
         since, states = None, ()  # what differs only later follows from the difference, or from something else
-    data = order_of_data(whole.steps, found, after, difference.step) if difference and difference.kind == "data" else ""
+    data = order_of_data(expected, found, after, difference.step) if difference and difference.kind == "data" else ""
     return Finding(at, outcome, after, difference, states, data, since, len(found), written=written)
+
+
+def steps_of(record: Record, difference: Difference | None) -> tuple[Step, ...]:
+    """Those of the rank that differs, or else of the first."""
+    place = (difference.rank, difference.thread) if difference else None
+    return next((rank.steps for rank in record.ranks if (rank.rank, rank.thread) == place), record.steps)
 
 
 def steps_done(whole: tuple[Step, ...], again: tuple[Step, ...], at: int) -> int:
@@ -146,13 +167,13 @@ def agreement(a: Step, b: Step) -> int:
 
 
 def difference_of(whole: Record, again: Record, after: int) -> Difference | None:
-    """The first, by the steps of the whole training, in the first rank that has one."""
+    """The first, by the steps of the whole training, of all ranks."""
     others = {(rank.rank, rank.thread): rank for rank in whole.ranks}
     found = []
     for rank in again.ranks:
         if (rank.rank, rank.thread) in others and (difference := of_rank(others[rank.rank, rank.thread], rank, after)):
             found.append(difference)
-    return min(found, key=lambda difference: difference.step or 0) if found else None
+    return min(found, key=position, default=None)
 
 
 def of_rank(whole: Rank, again: Rank, after: int) -> Difference | None:
@@ -169,8 +190,9 @@ def of_rank(whole: Rank, again: Rank, after: int) -> Difference | None:
     return Difference("steps", (str(ends[0]), str(ends[1])), min(ends) + 1, whole.rank, whole.thread)
 
 
-def of_statistics(expected: dict[int, Step], found: tuple[Step, ...], after: int) -> Difference | None:
+def of_statistics(whole: tuple[Step, ...], found: tuple[Step, ...], after: int) -> Difference | None:
     """They are a part of the trained model, although no number of the training may follow from them."""
+    expected = {step.number: step for step in whole}
     for step in found:
         if (other := expected.get(step.number + after)) and not same_state(other, step, STATISTICS):
             return Difference(STATISTICS, (other.states[STATISTICS], step.states[STATISTICS]), other.number)
@@ -195,9 +217,10 @@ def compared(whole: Step, again: Step) -> Iterable[tuple[str, str | None, str | 
 
 
 def differing_states(
-    expected: dict[int, Step], found: tuple[Step, ...], after: int
+    whole: tuple[Step, ...], found: tuple[Step, ...], after: int
 ) -> tuple[int | None, tuple[str, ...]]:
     """The first step that begins with any other state, and which states these are."""
+    expected = {step.number: step for step in whole}
     for step in found:
         other = expected.get(step.number + after, step)
         if names := [name for name in step.states if name not in DATA and not same_state(other, step, name)]:

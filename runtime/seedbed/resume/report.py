@@ -6,6 +6,7 @@ import signal
 from dataclasses import asdict
 
 from seedbed.compare import table
+from seedbed.recording.facts import machine
 from seedbed.resume import judge
 from seedbed.resume.judge import WRONG_USE, Finding
 from seedbed.resume.runs import Plan, Report
@@ -27,8 +28,7 @@ SHOWN = 5  # files
 def as_text(plan: Plan, report: Report) -> str:
     """Who ran, a row for each place, and what is wrong at the first place that is not equal."""
     facts, steps = report.whole.facts, report.whole.steps[-1].number
-    machine = ", ".join([facts["cpu"]["model"], *facts["gpus"], f"threads {facts['threads']}"])
-    heading = f"{shlex.join(plan.command)}\n{steps} steps, seed {facts['seed']}, mode {facts['mode']}, {machine}"
+    heading = f"{shlex.join(plan.command)}\n{steps} steps, seed {facts['seed']}, mode {facts['mode']}, {machine(facts)}"
     rows = [("cut off after step", "resumed after step", "steps compared", "verdict"), *map(row, report.findings)]
     wrong = first_wrong(report)
     verdict = explained(plan, wrong) if wrong else equal(report)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from seedbed import crash, environment, files, image
@@ -81,6 +82,7 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
         for seed, run in run_all(plan, name, left):
             runs[seed] = run
             log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
+            refuse_other_world_sizes(plan, runs)
         return {seed: runs[seed] for seed in plan.seeds}
 
 
@@ -96,6 +98,7 @@ def one(plan: Plan, seed: int, log: Callable[[str], None]) -> Record:
             return runs[seed]
         run = run_one(plan, name, seed, {})
         log(f"seed {seed}: {outcome(plan, seed, run)}")
+        refuse_other_world_sizes(plan, {**runs, seed: run})
         return run
 
 
@@ -121,6 +124,7 @@ def begun(plan: Plan) -> tuple[str, dict[int, Record]]:
         name = described(plan)
     runs = finished(plan)
     refuse_changed_sources(plan, runs)
+    refuse_other_world_sizes(plan, runs)
     return name, runs
 
 
@@ -249,6 +253,17 @@ def refuse_changed_sources(plan: Plan, runs: dict[int, Record]) -> None:
                 raise ValueError(
                     f"{file} has changed since seed {seed} ran: name a new --output, or delete {plan.folder}"
                 )
+
+
+def refuse_other_world_sizes(plan: Plan, runs: dict[int, Record]) -> None:
+    """ValueError: a run has had more or fewer ranks than the one before it, which is another experiment."""
+    sizes = {seed: run.world_size for seed, run in runs.items() if run.status == 0 and run.world_size}
+    for (seed, size), (other, found) in pairwise(sizes.items()):
+        if size != found:
+            raise ValueError(
+                f"{plan.folder}: world size {size} for seed {seed}, {found} for seed {other}, which is another "
+                f"experiment: name a new --output, or delete {plan.run_folder(other)}"
+            )
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def as_text(finding: Finding, trials: list[Trial] | None) -> str:
     """One screen."""
     if finding.landmark is None:
         return equal(finding)
-    parts = [first_difference(finding.landmark), origin(finding), reasons(finding.cause)]
+    parts = [first_difference(finding), origin(finding), reasons(finding.cause)]
     if trials is not None:
         parts.append(hunted(trials, finding.cause))
     return "\n\n".join(part for part in parts if part)
@@ -52,13 +52,15 @@ def equal(finding: Finding) -> str:
     return f"No difference in {what}, but {len(failed)} of them failed: {failed[0].last_error()}"
 
 
-def first_difference(landmark: Difference) -> str:
+def first_difference(finding: Finding) -> str:
     """Where the runs are first seen to differ."""
+    landmark = finding.landmark
     event = landmark.one or landmark.other
     seen = SEEN[event["seen"]].format(event["name"]) if "seen" in event else "the number of steps"
     labels = [event["labels"][position] for position in changed(landmark) if position < len(event.get("labels", ()))]
     which = f" ({', '.join(labels[:3])}{', …' if len(labels) > 3 else ''})" if labels else ""
-    step = f"step {landmark.step}: " if landmark.step else ""
+    of_rank = f" of rank {landmark.processes[0].rank}" if finding.runs[0].has_ranks else ""
+    step = f"step {landmark.step}{of_rank}: " if landmark.step else ""
     return f"The runs differ, first in {step}{seen}{which}."
 
 
@@ -119,6 +121,7 @@ def as_json(finding: Finding, trials: list[Trial] | None) -> str:
     if finding.landmark:
         event = finding.landmark.one or finding.landmark.other
         document |= {"step": finding.landmark.step, "seen": event.get("seen"), "name": event.get("name")}
+        document |= {"rank": finding.landmark.processes[0].rank if finding.runs[0].has_ranks else None}
         document |= {"detailed": finding.detailed, "cause": asdict(finding.cause)}
     if trials is not None:
         document["hunt"] = [asdict(trial) | {"blames": trial.change.blames} for trial in trials]

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seedbed import crash
+from seedbed.environment import is_number
 from seedbed.native import events
 from seedbed.native.events import Row
 from seedbed.native.preload import NOT_WATCHED, Watch
@@ -40,6 +41,12 @@ class Process:
     def operations(self) -> list[dict]:
         return list(self.events("op"))
 
+    @property
+    def rank(self) -> int:
+        """The launcher's number of it; see `journal`."""
+        first = self.path.stem.partition("-")[0]
+        return int(first) if is_number(first) else 0
+
     def trains(self) -> bool:
         """Whether its computation is the result: it takes steps, or no other process has started it to work for it."""
         return "-" not in self.path.stem.partition("-")[2] or any(True for _ in self.events("step"))
@@ -61,6 +68,11 @@ class Run:
     def processes(self) -> dict[str, Process]:
         """By a name that the same process has in another run."""
         return {path.stem: Process(path) for path in sorted(self.folder.glob("*.jsonl"))}
+
+    @property
+    def has_ranks(self) -> bool:
+        """Whether there are several."""
+        return any(process.rank for process in self.processes.values())
 
     def native(self) -> list[Row]:
         """The generators that are not Python's and seeded themselves."""

@@ -34,6 +34,12 @@ def test_what_bears_on_numbers_is_shown() -> None:
     assert disclosure.disclosed(listed) == listed
 
 
+def test_what_a_launcher_of_ranks_makes_up_for_each_start_is_left_out() -> None:
+    """Two runs would seem to differ in their setups: it is another port each time."""
+    told = {"MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "x", "PMIX_NAMESPACE": "x", "OMPI_MCA_orte_hnp_uri": "x"}
+    assert disclosure.disclosed({**told, "RANK": "1", "PMIX_RANK": "1"}) == {"PMIX_RANK": "1", "RANK": "1"}
+
+
 def test_no_name_is_listed_that_looks_like_that_of_a_secret() -> None:
     words = ("KEY", "TOKEN", "SECRET", "PASS", "PWD", "CREDENTIAL", "AUTH", "URL", "PROXY")
     assert not [name for name in disclosure.SHOWN for word in words if word in name]
