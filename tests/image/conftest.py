@@ -18,6 +18,7 @@ from builder.image import recipe as recipes
 from builder.image.contents import ENTRYPOINT
 from builder.image.recipe import Recipe
 from builder.image.record import Record
+from builder.lock import programs as locks
 from builder.lock.programs import field_cases
 from builder.outcomes import Finished
 from builder.smoke import programs
@@ -105,3 +106,11 @@ def field(recipe_of, record_of, docker) -> Iterator[Callable[[str], Field]]:
             return started[name]
 
         yield field
+
+
+@pytest.fixture(scope="session")
+def with_packages(recipe_of, record_of, docker) -> Iterator[Running]:
+    """A container of the PyTorch image with transformers, accelerate and Lightning."""
+    recipe, digest = recipe_of("pytorch"), record_of("pytorch").digest
+    with programs.installed(docker, digest, locks.of(recipe.image), recipe.wheels) as made:
+        yield made

@@ -1,13 +1,12 @@
 """`seedbed resume` on trainings of the field: each verdict is right, and with the recipe each is equal."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from builder.lock import programs as locks
 from builder.outcomes import Finished
 from builder.smoke import programs
 
@@ -56,14 +55,6 @@ TRAININGS = {
     "TensorFlow": Training("tensorflow_loop.py", "tensorflow", names=(NUMPY,), recipe={"RECIPE": "1"}),
 }
 Resume = Callable[[Training, dict[str, str]], Finished]
-
-
-@pytest.fixture(scope="session")
-def with_packages(recipe_of, record_of, docker) -> Iterator[Callable]:
-    """A container of the PyTorch image with transformers and Lightning."""
-    recipe, digest = recipe_of("pytorch"), record_of("pytorch").digest
-    with programs.installed(docker, digest, locks.of(recipe.image), recipe.wheels) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from seedbed import compare, environment, golden, replay
-from seedbed.compare import Difference
 from seedbed.observe.lines import Lines
 from seedbed.recording import record
 from seedbed.recording.record import Rank, Record, Step
