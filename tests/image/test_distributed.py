@@ -155,7 +155,7 @@ def test_every_rank_has_the_same_seed_or_one_each(shell: Shell, line: str) -> No
 
 
 def test_so_has_every_rank_of_accelerate(with_packages: Running) -> None:
-    launch = "accelerate launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch = "accelerate launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     script = (HERE / "seeds.py").read_text()
     command = [ENTRYPOINT[-1], "bash", "-c", f'printf %s "$0" >/tmp/seeds.py && {launch} /tmp/seeds.py', script]
     done = with_packages.run(command, environment=OFFSET)
