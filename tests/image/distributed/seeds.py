@@ -1,4 +1,7 @@
-"""Says which seed each rank has, and the numbers that follow from it: `seeds.py`, or `seeds.py spawn` (or fork)."""
+"""Says which seed each rank has, and the numbers that follow: Python's, a dropout mask, and those of a worker.
+
+`seeds.py` is a rank of a launcher; `seeds.py spawn` (or fork) starts two itself.
+"""
 
 import random
 import socket
@@ -6,12 +9,18 @@ import sys
 
 import torch
 from torch import distributed, multiprocessing, nn
+from torch.utils.data import DataLoader
+
+
+def drawn(_: list) -> float:
+    return random.random()
 
 
 def tell() -> None:
     mask = nn.functional.dropout(torch.ones(16)).gt(0).int().tolist()
-    words = "rank", distributed.get_rank(), torch.initial_seed(), random.random(), "".join(map(str, mask))
-    sys.stdout.write(" ".join(map(str, words)) + f" threads {torch.get_num_threads()}\n")  # at once: ranks share it
+    (in_worker,) = DataLoader([0], num_workers=1, collate_fn=drawn)
+    words = "rank", distributed.get_rank(), torch.initial_seed(), random.random(), "".join(map(str, mask)), in_worker
+    sys.stdout.write(" ".join(map(str, words)) + "\n")  # at once: ranks share it
     distributed.destroy_process_group()
 
 

@@ -8,10 +8,12 @@ from seedbed.observe.lines import Lines
 from seedbed.recording import record
 from seedbed.recording.record import Rank, Record, Step
 from seedbed.resume import judge
+from seedbed.settings import LAST_RANK_VARIABLES, RANK_VARIABLES
 from seedbed.sweep import runs
 from seedbed.trace.run import Run as TracedRun
 
 CLUSTER = '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}'
+PAGE = Path(__file__).parents[3] / "docs" / "distributed.md"
 INSIDE = {"RANK": "1", "WORLD_SIZE": "2"}
 FACTS = {
     **{"command": ["torchrun", "train.py"], "folder": "/workspace", "started": "2025-01-01T00:00:00+00:00"},
@@ -42,6 +44,14 @@ FACTS = {
 def test_the_world_size_is_the_one_that_the_launcher_of_the_rank_says(variables: dict[str, str], size) -> None:
     assert environment.world_size(variables) == size
     assert (environment.one_of_ranks(variables) is None) == (size is None)
+
+
+@pytest.mark.parametrize("variable", [*RANK_VARIABLES, *LAST_RANK_VARIABLES])
+def test_each_variable_on_the_page_gives_the_seed_or_one_of_its_own(variable: str) -> None:
+    assert f"`{variable}`" in PAGE.read_text()
+    assert environment.rank_and_source({variable: "1"}) == (1, variable)
+    assert environment.seed({variable: "1"}) == 42
+    assert environment.seed({variable: "1", "SEEDBED_RANK_OFFSET": "1"}) == 43
 
 
 GROUP = {
