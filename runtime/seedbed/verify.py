@@ -133,16 +133,12 @@ def warnings(plan: Plan, records: list[Record], other: Record | None, verdict: V
 
 
 def missing_ranks(records: list[Record]) -> list[str]:
-    """On another machine, whose folder for records is not this one's, or in no training step of torch or Keras."""
-    counts = [(len(numbers(record)), record.world_size or 1) for record in records]
-    return next(
-        (
-            [f"of {size} ranks {count} were compared: the others took no step, or wrote to a --keep that is not shared"]
-            for count, size in counts
-            if count < size
-        ),
-        [],
-    )
+    """They were on another machine, whose folder for records is not this one's, or took no training step."""
+    few = next((record for record in records if len(record.trained) < (record.world_size or 0)), None)
+    if few is None:
+        return []
+    left_out = "the others took no step, or wrote to a --keep that is not shared"
+    return [f"of {few.world_size} ranks {len(few.trained)} were compared: {left_out}"]
 
 
 def dead_threads(records: list[Record]) -> list[str]:
@@ -232,16 +228,11 @@ def compared(record: Record) -> str:
     files = f"{counted(len(record.outputs), 'file')} by sha256" if record.outputs else ""
     if record.steps:
         seen = [NAMES_IN_PLURAL[kind] for kind in KINDS if any(kind in step.values for step in record.steps)]
-        ranks = len(numbers(record))
+        ranks = len(record.trained)
         steps = f"{counted(len(record.steps), 'step')}, all bits of {in_words(seen)}"
         return ", ".join(filter(None, [f"{ranks} ranks" if ranks > 1 else "", steps, files]))
     lines = counted(len(record.output), "printed line")
     return files or f"{lines} (only the digits printed: --output compares files)"
-
-
-def numbers(record: Record) -> set[int]:
-    """Those of the ranks that have trained."""
-    return {rank.rank for rank in record.ranks}
 
 
 def counted(number: int, what: str) -> str:

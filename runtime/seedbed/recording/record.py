@@ -76,6 +76,11 @@ class Record:
         return self.facts.get("ranks", 1) if self.ranks else None
 
     @cached_property
+    def trained(self) -> set[int]:
+        """The numbers of the ranks that have trained."""
+        return {rank.rank for rank in self.ranks}
+
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The first training process's."""
         return self.ranks[0].steps if self.ranks else ()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from seedbed import compare, environment, golden, replay
+from seedbed import compare, environment, golden, replay, verify
 from seedbed.observe.lines import Lines
 from seedbed.recording import record
 from seedbed.recording.record import Rank, Record, Step
@@ -169,6 +169,14 @@ def test_a_run_that_never_trained_has_no_world_size(tmp_path: Path) -> None:
     """It was cut off: its launcher does not know how many ranks there would have been."""
     a, b = write(tmp_path / "a", {0: ["1"]}, 2), write(tmp_path / "b", {}, 2)
     assert compare.judge([a, b]).difference.kind != compare.WORLD_SIZE
+
+
+def test_ranks_that_left_no_steps_are_missed(tmp_path: Path) -> None:
+    """They were on another machine, and wrote to a folder of its own."""
+    whole, part = write(tmp_path / "a", {0: ["1"], 1: ["2"]}, 2), write(tmp_path / "b", {0: ["1"]}, 2)
+    assert verify.missing_ranks([whole, whole]) == verify.missing_ranks([write(tmp_path / "c", {}, 2)]) == []
+    assert verify.missing_ranks([whole, part])[0].startswith("of 2 ranks 1 were compared: ")
+    assert verify.compared(whole).startswith("2 ranks, 1 step, ")
 
 
 def test_a_golden_fingerprint_is_of_a_world_size(tmp_path: Path) -> None:
