@@ -17,7 +17,9 @@ from builder.errors import SeedbedError, UsageError
 from builder.image import digest
 from builder.image import tags as names
 from builder.image.recipe import resolve_one
+from builder.oci import registry
 from builder.oci.registry import Repository
+from builder.oci.store import DIGEST
 from builder.publish import attest, signing, statements
 from builder.publish.attest import Attested
 from builder.reproduce import diff, verify
@@ -68,6 +70,8 @@ def attested(root: Path, name: str, keys: Path, statements: Sequence[Path]) -> A
     """
     known = signing.keys_in(keys)
     wanted, repository = named(root, name)
+    if not (repository or statements):
+        raise UsageError("--attested-by: nowhere to look for statements: set SEEDBED_REPOSITORY, or give --statements")
     attached = attest.attached(repository, wanted) if repository else []
     return attest.count(wanted, [*attest.given_in(statements), *attached], known)
 
@@ -83,6 +87,9 @@ def named(root: Path, name: str) -> tuple[str, Repository | None]:
         return recorded, Repository.of(f"{names.repository()}/{name}", logins) if published else None
     if os.path.lexists(name):
         return diff.open_image(name, client.connect).digest, None
+    registry.check_name(name)
+    if DIGEST.fullmatch(name):
+        raise UsageError(f"{name}: expected REGISTRY/NAME@{name}, or an image of the catalog")
     repository, tag = Repository.and_tag(name, logins)
     return repository.known_digest(tag), repository
 

@@ -41,6 +41,12 @@ MOST_PAGES = 100
 """Of a list of referrers."""
 
 
+def check_name(name: str) -> None:
+    """Raise UsageError for what is left of an image's name if a variable in it is empty: `/pytorch@`."""
+    if name.endswith(("@", ":")) or (name.startswith("/") and "@" in name):
+        raise UsageError(f"{name}: expected REGISTRY/NAME@DIGEST; a variable in it is empty")
+
+
 class Repository(Place):
     """A repository, `registry.example.org/team/name`. Whatever it does is tried again if it meets a passing fault."""
 

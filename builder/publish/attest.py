@@ -104,6 +104,7 @@ def print_attested(attested: Attested) -> None:
         print_table(("rebuilt by", "date", "revision", "on"), rows)
     for reason in attested.refused:
         print_line(f"does not count: {reason}")
+    print_line(f"{attested.digest}: rebuilt by {len(attested.rebuilders)} whose keys are given")
 
 
 def machine_of(facts: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def provenance(recipe: Recipe, digest: str) -> Statement:
 
 
 def rebuild(recipe: Recipe, digest: str) -> Statement:
-    """That whoever signs this has built the image anew, without any cache, and got this digest."""
+    """That whoever signs this has built the image anew, with no cache but downloads, and got this digest."""
     predicate = {
         "image": recipe.name,
         "lock": f"sha256:{recipe.lock}",

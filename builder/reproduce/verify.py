@@ -26,6 +26,7 @@ from builder.image import assemble, build, contents, dockerfile, kits
 from builder.image import digest as record_of
 from builder.image.recipe import Recipe
 from builder.image.record import Record
+from builder.oci import registry
 from builder.oci.registry import Repository
 from builder.oci.store import Store
 from builder.reproduce import diff
@@ -91,8 +92,8 @@ def proof(recipe: Recipe, reference: "Reference") -> dict[str, str]:
     """What a rebuild to the same digest proves, what it does not, and where to go on, for one who trusts nobody."""
     packages, wheels = len(recipe.packages.packages), len(recipe.wheels.wheels)
     return {
-        "proved": f"{recipe.name}, rebuilt here without any cache from this checkout and what its locks name "
-        f"({packages} Debian packages and {wheels} wheels, each checked by its sha256), is {reference.digest}",
+        "proved": f"{recipe.name}, rebuilt here from this checkout and what its locks name ({packages} Debian packages "
+        f"and {wheels} wheels, each checked by its sha256), is {reference.digest}: the same as {reference.name}",
         "not proved": "what is in those packages and wheels, for others compiled them; "
         f"nor that a training repeats: ./build.py smoke {recipe.name} tests that",
         "to look further": f"./build.py sbom {recipe.name} lists what it contains, and whose it is; --vary rebuilds as "
@@ -137,9 +138,10 @@ class Reference:
     """An image to equal. It is opened only where a rebuild does not: that takes a while for each gigabyte.
 
     `digest` is its manifest's, or its config's if it is in an engine with the older image store. `open` returns None if
-    it is nowhere here: its digest is all that is known.
+    it is nowhere here: its digest is all that is known. `name` says what it is.
     """
 
+    name: str
     digest: str
     open: Callable[[], diff.Image | None]
 
@@ -150,7 +152,7 @@ class Reference:
 def of_record(recipe: Recipe) -> Reference | None:
     """The image whose digest is committed beside image.yaml."""
     recorded = record_of.read(recipe)
-    return Reference(recorded, partial(stored, recorded)) if recorded else None
+    return Reference("the digest of record", recorded, partial(stored, recorded)) if recorded else None
 
 
 def stored(digest: str) -> diff.Image | None:
@@ -164,7 +166,7 @@ def last_build(recipe: Recipe) -> Reference:
         raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
     if not known.locked:
         raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
-    return Reference(known.digest, partial(stored, known.digest))
+    return Reference("the last build here", known.digest, partial(stored, known.digest))
 
 
 def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference:
@@ -175,7 +177,8 @@ def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference
     if os.path.lexists(name):
         saved = diff.open_image(name, connect)
         check_inputs(name, saved.labels, recipe)
-        return Reference(saved.digest, lambda: saved)
+        return Reference(name, saved.digest, lambda: saved)
+    registry.check_name(name)
     try:
         engine = connect()
     except SeedbedError:
@@ -186,7 +189,7 @@ def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference
     if engine.names_registry(name) or not engine.has(name):
         engine.pull(name)
     check_inputs(name, engine.labels(name), recipe)
-    return Reference(engine.digest(name), lambda: engine.read(name))
+    return Reference(name, engine.digest(name), lambda: engine.read(name))
 
 
 def published(repository: Repository, tag: str, recipe: Recipe) -> Reference:
@@ -199,7 +202,7 @@ def published(repository: Repository, tag: str, recipe: Recipe) -> Reference:
     except (ValueError, KeyError, TypeError):
         raise SeedbedError(f"{name}: expected one image, with labels, found something else") from None
     check_inputs(name, labels or {}, recipe)
-    return Reference(digest, lambda: None)
+    return Reference(name, digest, lambda: None)
 
 
 def check_inputs(name: str, labels: Mapping[str, str], recipe: Recipe) -> None:

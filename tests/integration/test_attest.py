@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from builder.cli import attesting, prove
-from builder.errors import SeedbedError
+from builder.errors import SeedbedError, UsageError
 from builder.image import digest
 from builder.oci.registry import Repository
 from builder.publish import push, statements
@@ -126,3 +126,26 @@ def test_a_published_image_of_other_inputs_is_refused(recorded, repository, edit
     edit("tiny/requirements.lock", "# platform", "# a comment\n# platform")
     with pytest.raises(SeedbedError, match=r"made from other inputs: its label io\.seedbed\.lock is sha256:"):
         verify.named(f"{repository}@{recorded}", resolve(), no_engine)
+
+
+@pytest.mark.parametrize("name", ["/tiny@", "/tiny:", "registry.example.org/tiny@", f"/tiny@sha256:{'1' * 64}"])
+def test_a_name_with_an_empty_variable_in_it_is_wrong_use(folder, key, tmp_path, resolve, name):
+    key("ann")
+    expected = f"{name}: expected REGISTRY/NAME@DIGEST; a variable in it is empty"
+    assert counted(folder, tmp_path, name, "--attested-by", "1") == (2, expected)
+    with pytest.raises(UsageError, match="a variable in it is empty"):
+        verify.named(name, resolve(), no_engine)
+
+
+def test_a_digest_without_a_name_is_wrong_use(folder, key, tmp_path):
+    key("ann")
+    digest = f"sha256:{'1' * 64}"
+    status, said = counted(folder, tmp_path, digest, "--attested-by", "1")
+    assert (status, said) == (2, f"{digest}: expected REGISTRY/NAME@{digest}, or an image of the catalog")
+
+
+def test_without_a_registry_and_files_nobody_is_counted(recorded, folder, key, tmp_path, monkeypatch):
+    key("ann")
+    monkeypatch.delenv("SEEDBED_REPOSITORY")
+    status, said = counted(folder, tmp_path, "tiny", "--attested-by", "1")
+    assert status == 2 and said.endswith("nowhere to look for statements: set SEEDBED_REPOSITORY, or give --statements")

@@ -178,7 +178,7 @@ def test_what_an_equal_rebuild_proves_and_what_it_does_not_is_said(recipe, built
     rebuilds(lambda machine, caches: False)
     verify.print_verdict(verified(recipe))
     proved, not_proved, further = capsys.readouterr().out.splitlines()[-3:]
-    assert proved.startswith("proved: tiny, rebuilt here") and proved.endswith(f"is {OURS}")
+    assert proved.startswith("proved: tiny, rebuilt here") and proved.endswith(f"is {OURS}: the same as the last build here")
     assert f"({len(recipe.packages.packages)} Debian packages and {len(recipe.wheels.wheels)} wheels" in proved
     assert not_proved.startswith("not proved: what is in those packages") and "./build.py sbom tiny" in further
 
@@ -463,7 +463,9 @@ def test_inputs_come_in_another_order_and_give_the_same_layer(tmp_path):
 
 @pytest.fixture
 def trial(recipe, tmp_path: Path) -> verify.Trial:
-    return verify.Trial(recipe, recipe.image.folder.parent, verify.Reference(OURS, lambda: None), tmp_path)
+    return verify.Trial(
+        recipe, recipe.image.folder.parent, verify.Reference("the digest of record", OURS, lambda: None), tmp_path
+    )
 
 
 def test_an_error_of_the_rebuild_arrives_as_one_line(trial, tmp_path, edit):
