@@ -78,7 +78,7 @@ ROWS = (
     Row("503 at first contact, twice", PING, status(503), 2),
     Row("429 for a HEAD, to come back in a second", IS_BLOB, status(429, Retry_After="1")),
     Row("429 for the start of an upload, without a time, twice", BEGIN, status(429), 2),
-    Row("429 with a time that is none", BEGIN, status(429, Retry_After="soon")),
+    Row("429 with an invalid time", BEGIN, status(429, Retry_After="soon")),
     Row("500 for a HEAD", IS_BLOB, status(500)),
     Row("connection cut in a HEAD", IS_BLOB, proxies.cut),
     Row("502 for the start of an upload", BEGIN, status(502)),
@@ -122,7 +122,7 @@ ROWS = (
         f"blob sha256:…: refused with status 404: a fault, {AGAIN}"),
     Row("no address for the upload", BEGIN, changed(Location=None), ALWAYS,
         f"blob sha256:…: expected an upload over https, found Location: '', 7 times; {ASK}"),
-    Row("an address that is none", BEGIN, changed(Location="http://["), ALWAYS,
+    Row("an invalid address", BEGIN, changed(Location="http://["), ALWAYS,
         f"blob sha256:…: expected an upload over https, found Location: 'http://[', 7 times; {ASK}"),
     Row("an address where nobody is", BEGIN, changed(Location=NOWHERE), ALWAYS,
         f"blob sha256:…: no answer: Connection refused, {AGAIN}"),
@@ -223,7 +223,7 @@ def test_what_does_not_pass_is_asked_once(proxy, repository, code):
 
 
 def test_the_page_about_publishing_has_this_table():
-    lines = [f"| {row.what} | {f'`{row.line}`' if row.line else 'the push ends'} |" for row in ROWS]
+    lines = [f"| {row.what} | {f'`{row.line}`' if row.line else 'the push succeeds'} |" for row in ROWS]
     page = (paths.ROOT / "docs" / "publishing.md").read_text()
     assert "\n".join(lines).replace("REGISTRY", "registry.example.org") in page, "\n".join(lines)
 

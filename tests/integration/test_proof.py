@@ -58,9 +58,9 @@ def test_every_command_on_the_page_ends_well(cache, tested, repository, recipe, 
         return commands.run(["sh", "-c", in_words_of_the_tests(command)], cwd=clone, env=environ)
 
     assert run("./build.py build pytorch --record").returncode == 0
-    (clone / "keys").mkdir()
     for name in ("ann", "bob"):
         for command in (
+            "mkdir -p keys",
             f"openssl genpkey -algorithm ed25519 -out {name}.key",
             f"openssl pkey -in {name}.key -pubout -out keys/{name}.pem",
         ):
