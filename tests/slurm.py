@@ -15,10 +15,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.debian import archive as debian
-from builder.debian import sources
+from tests import debian
 
-PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
+PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 PROGRAMS = {  # what stands in the folder for PATH, and the program it is
     "munged": "sbin/munged",
     "slurmctld": "sbin/slurmctld-wlm",
@@ -67,12 +66,7 @@ def unpack(scratch: Path) -> Path:
     programs = scratch / "programs"
     if programs.exists():
         return programs
-    archive = debian.Archive(scratch / "archive", suite=sources.host_codename())
-    archive.update()
-    # The libc has to be the one the host's loader belongs to.
-    packages = [package for package in archive.resolve(PACKAGES) if package.name != "libc6"]
-    for deb in archive.fetch(packages, scratch / "debs"):
-        debian.unpack(deb, programs)
+    debian.unpacked(PACKAGES, scratch)
     (programs / "commands").mkdir()
     folders = (f"{programs}/{LIBRARIES}", f"{programs}/lib/x86_64-linux-gnu", f"{programs}/{LIBRARIES}/slurm-wlm")
     for name, place in PROGRAMS.items():

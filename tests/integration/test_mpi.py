@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from builder import paths
-from builder.debian import archive as debian
-from builder.debian import sources
+from builder.debian import archive
+from tests import debian
+
+pytestmark = pytest.mark.long
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 FOLDERS = (LIBRARIES, "lib/x86_64-linux-gnu", f"{LIBRARIES}/openmpi/lib", f"{LIBRARIES}/pmix2/lib")
@@ -21,16 +23,9 @@ Mpirun = Callable[..., list[str]]
 @pytest.fixture(scope="module")
 def openmpi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs, freshly fetched."""
-    if reason := debian.host_supported():
+    if reason := archive.host_supported():
         pytest.skip(f"no Open MPI to be had here: {reason}")
-    folder = tmp_path_factory.mktemp("openmpi")
-    archive = debian.Archive(folder / "archive", suite=sources.host_codename())
-    archive.update()
-    # The libc has to be the one the host's loader belongs to.
-    packages = [package for package in archive.resolve(["openmpi-bin"]) if package.name != "libc6"]
-    for deb in archive.fetch(packages, folder / "debs"):
-        debian.unpack(deb, folder / "programs")
-    return folder / "programs"
+    return debian.unpacked(["openmpi-bin"], tmp_path_factory.mktemp("openmpi"))
 
 
 @pytest.fixture

@@ -178,7 +178,9 @@ def test_what_an_equal_rebuild_proves_and_what_it_does_not_is_said(recipe, built
     rebuilds(lambda machine, caches: False)
     verify.print_verdict(verified(recipe))
     proved, not_proved, further = capsys.readouterr().out.splitlines()[-3:]
-    assert proved.startswith("proved: tiny, rebuilt here") and proved.endswith(f"is {OURS}: the same as the last build here")
+    assert proved.startswith("proved: tiny, rebuilt here") and proved.endswith(
+        f"is {OURS}: the same as the last build here"
+    )
     assert f"({len(recipe.packages.packages)} Debian packages and {len(recipe.wheels.wheels)} wheels" in proved
     assert not_proved.startswith("not proved: what is in those packages") and "./build.py sbom tiny" in further
 
