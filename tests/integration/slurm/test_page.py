@@ -34,7 +34,7 @@ print(rank, weight.hex())
 STAND_INS = {  # for the page's programs that Debian does not have; an image is another Python, and nothing is set in it
     "apptainer": 'case $1 in pull) touch "$2" ;; exec) shift 3; exec env -i PATH="$IMAGE" "$@" ;; esac',
     "enroot": 'touch "$3"',
-    "podman": 'shift 7; exec env -i PATH="$IMAGE" "$@"',
+    "podman": 'shift 9; exec env -i PATH="$IMAGE" "$@"',
     "srun": """case $1 in --container*) shift 3; set -- env -i PATH="$IMAGE" "$@" ;; esac; exec "$SRUN" "$@" """,
     "torchrun": 'for script; do :; done; exec python "$script"',
 }
