@@ -182,7 +182,7 @@ def test_without_slurm_one_line_says_where_to_run_it(seedbed, python: Path, tmp_
         (["--launcher", "x"], "expected --on slurm with --sbatch and --launcher"),
         (["--sbatch", ""], "expected --on slurm with --sbatch and --launcher"),
         (["--on", "slurm", "--table"], "--on slurm runs all seeds and makes the table: leave out --only and --table"),
-        (["--on", "kubernetes", "--sbatch", "--gpus=1"], "expected --on slurm with --sbatch and --launcher"),
+        (["--on", "kubernetes", "--sbatch=--gpus=1"], "expected --on slurm with --sbatch and --launcher"),
         (["--on", "slurm", "--mode", "off"], "mode off seeds nothing"),
     ],
 )
