@@ -41,6 +41,6 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	cd runtime && PYTHONPATH=.. ../.venv/bin/lint-imports --no-cache ../pyproject.toml
-	.venv/bin/hadolint images/*/Dockerfile tests/images/tiny/Dockerfile
+	.venv/bin/hadolint images/*/Dockerfile images/*/notebook/Dockerfile tests/images/tiny/Dockerfile
 	.venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR runtime/*.sh runtime/profile.d/*.sh .ci/*
 	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows

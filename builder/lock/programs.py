@@ -1,4 +1,4 @@
-"""The locks of what runs in an image to test it: scripts, and the packages that they need beyond the image's own."""
+"""The locks of what runs in an image and is no part of it: scripts that test it, and notebooks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +52,15 @@ def field_cases(image: Image) -> Programs:
     return Programs(image, FIELD_CASES / image.name)
 
 
+def notebook(image: Image) -> Programs:
+    """Jupyter and TensorBoard, which compose.yaml adds to the image (docs/compose.md); most images have none."""
+    return Programs(image, image.folder / "notebook")
+
+
 def locked_beside(image: Image) -> list[Programs]:
-    """Every set of scripts whose lock follows from the image's."""
-    return [programs for programs in (of(image), field_cases(image)) if programs.scripts]
+    """Every set of packages whose lock follows from the image's."""
+    found = [programs for programs in (of(image), field_cases(image)) if programs.scripts]
+    return [*found, beside] if (beside := notebook(image)).requirements_path.is_file() else found
 
 
 def make(programs: Programs, image: Lock, cutoff: str) -> Lock:

@@ -7,7 +7,7 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError, UsageError
-from builder.lock import index, requirements
+from builder.lock import index, programs, requirements
 from builder.lock.index import Pin
 from builder.lock.requirements import Lock
 
@@ -23,6 +23,17 @@ def check(load):
         return requirements.check(loaded, loaded.image("tiny"))[0]
 
     return check
+
+
+def test_the_lock_of_jupyter_is_made_and_checked_with_its_image():
+    loaded = models.load(paths.IMAGES)
+    image = loaded.image("pytorch")
+    (notebook,) = (beside for beside in programs.locked_beside(image) if beside.folder.name == "notebook")
+    locked, _ = requirements.check(loaded, image)
+    assert {"jupyterlab", "tensorboard"} <= {pin.name for pin in programs.check(notebook, locked).wheels}
+    other = Lock(locked.inputs, locked.cutoff, locked.wheels[1:])
+    with pytest.raises(SeedbedError, match=r"notebook/requirements.lock: stale"):
+        programs.check(notebook, other)
 
 
 @pytest.mark.parametrize("root", [paths.IMAGES, paths.ROOT / "tests" / "images"])
