@@ -1,12 +1,8 @@
 """What only the real images can show."""
 
-import csv
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Collection
-from pathlib import Path
 
 import pytest
 
@@ -42,22 +38,6 @@ def test_the_image_holds_no_trace_of_the_host_that_built_it(name, record_of, doc
     assert finished.status == 0
     assert str(paths.ROOT) not in finished.stdout
     assert os.uname().nodename not in finished.stdout
-
-
-@pytest.mark.parametrize("name", IMAGES)
-def test_docker_compose_up_ends_with_the_jobs_results(name, record_of, docker, tmp_path: Path):
-    """compose.yaml as it stands, in a folder of its own, so that the results are this run's."""
-    record_of(name)
-    shutil.copy(paths.ROOT / "compose.yaml", tmp_path)
-    shutil.copytree(paths.EXAMPLES, tmp_path / "examples")
-    compose = ["docker", "compose", "--project-name", f"seedbed-test-{name}"]
-    where = {"cwd": tmp_path, "env": dict(docker.environment), "capture_output": True, "text": True}
-    up = subprocess.run([*compose, "up", name], check=False, **where)
-    subprocess.run([*compose, "down"], check=True, **where)
-    assert up.returncode == 0, up.stderr
-    assert "seedbed: seed 42, mode strict" in up.stdout + up.stderr
-    with (tmp_path / "outputs" / name / "metrics.csv").open() as file:
-        assert len(list(csv.DictReader(file))) > 1
 
 
 @pytest.mark.parametrize("name", IMAGES)
