@@ -128,7 +128,14 @@ def test_a_training_says_its_settings_and_leaves_its_results_to_the_owner_of_the
 def test_a_training_that_fails_fails_the_command(project):
     assert "KeyError" in project.sh("docker compose run --rm pytorch python -c '{}[1]'", status=1)
     project.sh("docker compose run --rm pytorch sh -c 'exit 7'", status=7)
-    assert "expected strict, warn or off" in project.sh("SEEDBED_MODE=x docker compose run --rm pytorch", status=2)
+    assert "expected strict, warn or off" in project.sh("docker compose run --rm pytorch", status=2, SEEDBED_MODE="x")
+
+
+def test_up_without_a_name_starts_two_trainings_and_hides_that_they_fail(project):
+    project.sh("docker compose up", SEEDBED_MODE="x")
+    started = project.sh("docker compose --profile '*' ps --all --format '{{.Service}} {{.ExitCode}}'")
+    assert sorted(started.splitlines()) == ["pytorch 2", "tensorflow 2"]
+    project.sh("docker compose down")
 
 
 def test_the_shell_and_env_set_the_seed_and_other_seeds_give_other_bits(project):
