@@ -67,6 +67,8 @@ def command(options: argparse.Namespace) -> int:
     part = options.table or options.only is not None
     if options.on == "slurm" and part:
         return common.wrong("sweep: --on slurm runs all seeds and makes the table: leave out --only and --table")
+    if options.only is not None and options.parallel is not None:
+        return common.wrong("sweep: leave out --parallel with --only, which runs one seed")
     if options.on == "kubernetes":
         return on_kubernetes.sweep(options)
     command = common.runnable(options, "sweep", here=options.launcher is None, in_ranks=part)

@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import secrets
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -217,9 +218,16 @@ def refuse_another(plan: Plan, same: dict) -> None:
     known = read_description(file)
     for key, value in same.items():
         if known.get(key) != value:
-            raise ValueError(
-                f"{plan.folder} contains a sweep with another {key} ({known.get(key)}): name a new --output"
-            )
+            raise ValueError(f"{plan.folder} contains a sweep with another {said(key, known.get(key), value)}")
+
+
+def said(key: str, then: object, now: object) -> str:
+    """What a sweep had and what it would have now, in words, and what helps."""
+    if key == "command" and isinstance(then, list):
+        return f"command ({shlex.join(map(str, then))}): name a new --output"
+    if key == "threads":
+        return f"number of threads ({then}, now {now}): set OMP_NUM_THREADS={then}, or name a new --output"
+    return f"{key} ({then}, now {now}): name a new --output"
 
 
 def read_description(file: Path) -> dict:

@@ -55,7 +55,6 @@ def test_every_command_on_the_page_ends_well(cluster, shell, python, tmp_path):
         "SRUN": f"{cluster.programs}/commands/srun",
         "SEEDBED_REPOSITORY": "registry.example.org/team",
         "DIGEST": "sha256:0",
-        "TAG": "1",
     }
     # The nodes have no GPU to give.
     commands = [re.sub("--gpus(-per-node)?=1", "--nice=0", command) for command in commands_on(PAGE)]

@@ -183,6 +183,8 @@ def test_without_slurm_one_line_says_where_to_run_it(seedbed, python: Path, tmp_
         (["--sbatch", ""], "expected --on slurm with --sbatch and --launcher"),
         (["--on", "slurm", "--table"], "--on slurm runs all seeds and makes the table: leave out --only and --table"),
         (["--on", "kubernetes", "--sbatch=--gpus=1"], "expected --on slurm with --sbatch and --launcher"),
+        (["--on", "slurm", "--sbatch=-p gpu --array=0-4"], "--sbatch: leave out --array: the sweep sets it"),
+        (["--on", "slurm", "--sbatch=-Mall"], "--sbatch: leave out --clusters"),
         (["--on", "slurm", "--mode", "off"], "mode off seeds nothing"),
     ],
 )

@@ -305,9 +305,12 @@ def test_seeds_that_change_nothing_are_told(sweep) -> None:
     [
         (
             ["--mode", "warn", "--", "python", "script.py"],
-            "contains a sweep with another mode (strict): name a new --output",
+            "contains a sweep with another mode (strict, now warn): name a new --output",
         ),
-        (["--", "python", "script.py", "--x"], "contains a sweep with another command (['python', 'script.py'])"),
+        (
+            ["--", "python", "script.py", "--x"],
+            "contains a sweep with another command (python script.py): name a new --output",
+        ),
     ],
 )
 def test_another_sweep_in_the_same_folder_is_refused(sweep, seedbed, change: list[str], message: str) -> None:
@@ -382,7 +385,19 @@ def test_another_image_in_the_same_folder_is_refused(sweep, tmp_path: Path) -> N
     sweep(TRAINING, "--seeds", "1")
     description = tmp_path / "sweep/sweep.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | {"image": {"name": "pytorch"}}))
-    assert "contains a sweep with another image ({'name': 'pytorch'})" in sweep(TRAINING, "--seeds", "2").stderr
+    assert (
+        "contains a sweep with another image ({'name': 'pytorch'}, now {}): name a new"
+        in sweep(TRAINING, "--seeds", "2").stderr
+    )
+
+
+def test_another_number_of_threads_names_the_variable_that_helps(sweep) -> None:
+    sweep(TRAINING, "--seeds", "1", OMP_NUM_THREADS="1")
+    done = sweep(TRAINING, "--seeds", "1", OMP_NUM_THREADS="2")
+    message = (
+        "contains a sweep with another number of threads (1, now 2): set OMP_NUM_THREADS=1, or name a new --output"
+    )
+    assert done.returncode == 2 and message in done.stderr
 
 
 def test_a_script_that_has_changed_since_is_refused(sweep) -> None:
@@ -412,6 +427,7 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(sweep, tmp_path: Path
         (["--output", "script.py"], "script.py: cannot contain a sweep"),
         (["--only", "5"], "--only 5: expected 0 to 4, one of the 5 seeds"),
         (["--only", "1", "--table"], "not allowed with argument --only"),
+        (["--only", "1", "--parallel", "2"], "leave out --parallel with --only, which runs one seed"),
     ],
 )
 def test_wrong_use_ends_with_2(sweep, options: list[str], message: str) -> None:

@@ -11,6 +11,12 @@ from seedbed import environment
 from seedbed.sweep import verb
 from seedbed.sweep.runs import SLURM, Plan
 
+SET = {
+    "array": ["-a"],
+    "clusters": ["-M"],
+    "dependency": ["-d"],
+    "wrap": [],
+}  # options of sbatch, and their short forms
 SEED, TABLE = "seed.sh", "table.sh"
 OUTPUT, ERRORS, STATUS = "table.out", "table.err", "table.status"
 SCRIPT = """\
@@ -61,6 +67,7 @@ def batch_of(options: argparse.Namespace, command: list[str], environ: verb.Envi
     asked, launcher = split("--sbatch", options.sbatch or ""), options.launcher
     if launcher is not None and (not split("--launcher", launcher) or "\n" in launcher):
         raise ValueError(f"--launcher {launcher!r}: expected a command on one line, as in apptainer exec image.sif")
+    refuse_what_is_set(asked)
     threads = threads_of(asked)
     plan = verb.plan_of(options, command, lambda seed, _: environ(seed, threads))
     of_a_seed = line(options, plan, threads, '--only "$SLURM_ARRAY_TASK_ID"')
@@ -90,6 +97,16 @@ def split(option: str, text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise ValueError(f"{option} {text!r}: {error}") from error
+
+
+def refuse_what_is_set(asked: list[str]) -> None:
+    """ValueError: the user asks for what the jobs of a sweep have to have otherwise."""
+    words = argparse.ArgumentParser(add_help=False)
+    for name, short in SET.items():
+        words.add_argument(*short, f"--{name}", nargs="?", const=True)
+    for name, value in vars(words.parse_known_args(asked)[0]).items():
+        if value is not None:
+            raise ValueError(f"--sbatch: leave out --{name}: the sweep sets it, or cannot do with it")
 
 
 def same_options(options: argparse.Namespace, mode: str) -> list[str]:
