@@ -4,6 +4,7 @@ Whatever is filled in is quoted, so that neither YAML nor Kubernetes, which repl
 """
 
 import os
+import posixpath
 import re
 from dataclasses import dataclass, field
 from string import Template
@@ -171,11 +172,13 @@ def settings(pod: Pod, **chosen: str | None) -> dict[str, str]:
     return {name: literal(value) for name, value in found.items()}
 
 
-def training(name: str, words: list[str], nodes: int, pod: Pod, variables: dict[str, str]) -> str:
-    """One pod for each node, and torchrun's variables, by which all find the first one."""
+def training(
+    name: str, words: list[str], nodes: int, pod: Pod, variables: dict[str, str], *, again: bool = True
+) -> str:
+    """One pod for each node, and torchrun's variables, by which all find the first one. `again`: what fails, too."""
     words = [literal(word) for word in words]
     if nodes == 1:
-        return manifest(Job(name, words, retries="backoffLimit: 2", variables=variables), pod)
+        return manifest(Job(name, words, retries=f"backoffLimit: {2 if again else 0}", variables=variables), pod)
     first = f"{name}-0.{name}"
     torchruns = {
         "PET_NNODES": str(nodes),
@@ -187,6 +190,14 @@ def training(name: str, words: list[str], nodes: int, pod: Pod, variables: dict[
     retries = f"backoffLimit: {2 * nodes}"  # where one fails, so do the others
     job = Job(name, words, nodes, nodes, retries, variables | torchruns, subdomain=name)
     return SERVICE.substitute(name=quoted(name), first=first) + manifest(job, pod)
+
+
+def below_workspace(option: str, path: str) -> str:
+    """The folder's name. ValueError: it is not in the claim, which is all that pods share and keep."""
+    folder = posixpath.normpath(posixpath.join(WORKSPACE, path))
+    if not folder.startswith(f"{WORKSPACE}/"):
+        raise ValueError(f"{option} {path}: expected a folder below {WORKSPACE}, which the pods share")
+    return posixpath.basename(folder)
 
 
 def label(text: str) -> str:
@@ -209,4 +220,4 @@ def quoted(text: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError(f"{text!r}: expected UTF-8, which is all that a manifest can contain") from error
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in plain) + '"'
+    return '"' + "".join(letter if " " <= letter <= "~" else f"\\U{ord(letter):08x}" for letter in plain) + '"'

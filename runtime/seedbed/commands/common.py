@@ -82,13 +82,9 @@ def refuse_in_rank(verb: str) -> None:
         raise SystemExit(wrong(f"{verb}: {this}: put it around what starts the ranks, as in: {example}"))
 
 
-def runnable(options: argparse.Namespace, verb: str, *, here: bool = True, in_ranks: bool = False) -> list[str]:
-    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot.
-
-    `in_ranks`: also where a launcher has started the verb in each of several ranks.
-    """
-    if not in_ranks:
-        refuse_in_rank(verb)
+def runnable(options: argparse.Namespace, verb: str, *, here: bool = True) -> list[str]:
+    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot."""
+    refuse_in_rank(verb)
     command = command_of(options)
     if not command:
         raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))

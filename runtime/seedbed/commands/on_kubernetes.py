@@ -55,10 +55,13 @@ def training(options: argparse.Namespace, command: list[str]) -> int:
     with common.errors("run"):
         if options.record and nodes > 1:
             raise ValueError("--record: a folder is for one process, and each node has one: record a run on one node")
+        if options.record:
+            kubernetes.below_workspace("--record", str(options.record))
         each = pod(options)
         words = ["seedbed", "run", *passed_on(options), "--", *command]
         variables = kubernetes.settings(each, SEEDBED_SEED=options.seed, SEEDBED_MODE=options.mode)
-        manifest = kubernetes.training(options.name or "train", words, nodes, each, variables)
+        again = not options.record  # a record is of one run
+        manifest = kubernetes.training(options.name or "train", words, nodes, each, variables, again=again)
         terminal.show(manifest.rstrip("\n"))
     return 0
 

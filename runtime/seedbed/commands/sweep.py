@@ -71,7 +71,9 @@ def command(options: argparse.Namespace) -> int:
         return common.wrong("sweep: leave out --parallel with --only, which runs one seed")
     if options.on == "kubernetes":
         return on_kubernetes.sweep(options)
-    command = common.runnable(options, "sweep", here=options.launcher is None, in_ranks=part)
+    if part:
+        os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
+    command = common.runnable(options, "sweep", here=options.launcher is None)
     from seedbed import leftovers
     from seedbed.sweep import verb
 
@@ -79,8 +81,6 @@ def command(options: argparse.Namespace) -> int:
         limits = {"OMP_NUM_THREADS": threads} if threads else {}
         return common.environment_for({**os.environ, **limits}, str(seed), options.mode)
 
-    if options.only is not None:
-        os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
     try:
         on_kubernetes.refuse_alone(options)
         metrics = verb.metrics_of(options)

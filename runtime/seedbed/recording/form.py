@@ -100,7 +100,7 @@ def checked(line: object, place: str) -> dict:
         if one in line and other not in line:
             raise ValueError(f"{place}: expected {other} beside {one}")
     check(line.get("run", {}), FACTS, f"{place}: run", PLAIN)
-    check(line.get("end", {}), {"status": STATUS}, f"{place}: end")
+    check(line.get("end", {}), {"status": STATUS, "lines": COUNT}, f"{place}: end")
     return line
 
 

@@ -54,9 +54,9 @@ def record_run(
     with new_record(folder, environment.one_of_ranks(environ)) as lines:
         lines.write({"run": facts.of_command(command, environ, data)})
         old = {path: stamp(path) for path in outputs}
-        status = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
+        status, printed = watch(command, folder, native.environ(environ, folder / NATIVE), lines, echo)
         lines.write({"outputs": {str(path): fingerprint(path, old[path]) for path in outputs}})
-        lines.write({"end": {"status": status}})
+        lines.write({"end": {"status": status, "lines": printed}})
     return status
 
 
@@ -77,8 +77,9 @@ def is_of_another(name: str, rank: int | None) -> bool:
     return rank is not None and found is not None and int(found[1] or 0) != rank
 
 
-def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> int:
-    """Run it, each line that it prints written down at once; its exit status, negative for a signal."""
+def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> tuple[int, int]:
+    """Run it, each line that it prints written down at once; its exit status, negative for a signal, and how many."""
+    number = 0
     with open(os.devnull if echo else folder / ERRORS, "wb" if echo else "xb") as errors:  # noqa: PTH123 - either is a path
         process = start(
             command,
@@ -91,7 +92,7 @@ def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Line
         for number, text in enumerate(process.stdout, start=1):
             lines.write({"line": number, "text": text.decode(errors="replace").rstrip("\r\n")})
             echo = echo and passed_on(text)
-    return process.returncode
+    return process.returncode, number
 
 
 def passed_on(text: bytes) -> bool:

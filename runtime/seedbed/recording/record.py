@@ -154,10 +154,12 @@ def step_of(line: dict) -> Step:
 
 
 def launched_record(path: Path, lines: list[dict]) -> Record:
-    """What the launcher saw: facts, standard output, output files, status."""
+    """What the launcher saw: facts, standard output, output files, status; None: not ended, or lines are lost."""
     output = tuple(line["text"] for line in lines if "line" in line)
     outputs = next((line["outputs"] for line in lines if "outputs" in line), {})
-    return Record(path, lines[0]["run"], (), output, outputs, lines[-1].get("end", {}).get("status"))
+    end = lines[-1].get("end", {})
+    status = end.get("status") if end.get("lines", len(output)) == len(output) else None
+    return Record(path, lines[0]["run"], (), output, outputs, status)
 
 
 def facts_of(launched: Record, ranks: list[Rank]) -> dict:

@@ -2,10 +2,9 @@
 
 import argparse
 import os
-import posixpath
 
 from seedbed import environment, kubernetes
-from seedbed.kubernetes import INDEX, WORKSPACE, Job, Pod, literal
+from seedbed.kubernetes import INDEX, Job, Pod, literal
 from seedbed.sweep import verb
 
 
@@ -17,7 +16,7 @@ def manifest(options: argparse.Namespace, command: list[str], pod: Pod) -> str:
         raise ValueError("--only: leave it out, each seed has a pod")
     variables = kubernetes.settings(pod, SEEDBED_MODE=options.mode)
     verb.refuse_off(variables)
-    name = kubernetes.label(below_workspace(str(options.output)))
+    name = kubernetes.label(kubernetes.below_workspace("--output", str(options.output)))
     words = ["seedbed", "sweep", *map(literal, passed_on(options))]
     of_user = ["--", *map(literal, command)]
     if options.table:
@@ -33,11 +32,3 @@ def passed_on(options: argparse.Namespace) -> list[str]:
     found += [("metric", name) for name in options.metric or []]
     found += [(name, value) for name in ("pattern", "file") if (value := getattr(options, name))]
     return [f"--{name}={value}" for name, value in found] + ["--json"] * (options.json and options.table)
-
-
-def below_workspace(output: str) -> str:
-    """The folder's name. ValueError: it is not in the claim, which is all that pods share."""
-    folder = posixpath.normpath(posixpath.join(WORKSPACE, output))
-    if not folder.startswith(f"{WORKSPACE}/"):
-        raise ValueError(f"--output {output}: expected a folder below {WORKSPACE}, which the pods share")
-    return posixpath.basename(folder)

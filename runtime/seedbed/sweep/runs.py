@@ -1,6 +1,5 @@
 """The runs of a sweep: one a seed, each with a folder of its own, and only those that have not come to an end yet."""
 
-import fcntl
 import json
 import os
 import queue
@@ -8,10 +7,8 @@ import re
 import secrets
 import shlex
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +16,11 @@ from pathlib import Path
 from seedbed import crash, environment, files, image
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
+from seedbed.sweep import locks
 
-DESCRIPTION, LOCK = "sweep.json", ".lock-"
+DESCRIPTION = "sweep.json"
 SLURM = "slurm"  # the folder of what belongs to jobs on a cluster
 NAME = re.compile(r"sweep-[0-9a-f]{6}")
-SECONDS_TO_WAIT = 5  # for another sweep in the same folder: one that was just killed takes a moment to go
 SECONDS_FOR_A_MACHINE = 120  # that was lost in the middle of a seed: a file server keeps its locks so long
 TRACKERS = {  # run names that experiment trackers and scripts take from the environment; no {attempt} comes twice
     "WANDB_RUN_ID": "{sweep}-{seed}-{attempt}",
@@ -74,7 +71,7 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
 
     ValueError: the folder belongs to another sweep, or to one that is running now.
     """
-    with locked(plan.folder):
+    with locks.locked(plan.folder):
         files.remove_partial(plan.folder)
         name, runs = begun(plan)
         left = [seed for seed in plan.seeds if seed not in runs]
@@ -90,8 +87,8 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
 def one(plan: Plan, seed: int, log: Callable[[str], None]) -> Record:
     """Run this seed if it has not ended yet, while other machines may be at others. ValueError: see `sweep`."""
     with (
-        locked(plan.folder, shared=True),
-        locked(plan.folder, f"seed {seed}", seconds=SECONDS_FOR_A_MACHINE),
+        locks.locked(plan.folder, shared=True),
+        locks.locked(plan.folder, f"seed {seed}", seconds=SECONDS_FOR_A_MACHINE),
     ):
         name, runs = begun(plan)
         if seed in runs:
@@ -105,14 +102,14 @@ def one(plan: Plan, seed: int, log: Callable[[str], None]) -> Record:
 
 def ended(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
     """The runs that have ended, by seed, whoever ran them; a line about each other. ValueError: see `sweep`."""
-    with locked(plan.folder, shared=True):
+    with locks.locked(plan.folder, shared=True):
         begun(plan)
         found = {seed: run for seed in plan.seeds if (run := read(plan.run_folder(seed)))}
     for seed in plan.seeds:
         if seed not in found:
             log(f"seed {seed}: has not begun")
         elif found[seed].status is None:
-            log(f"seed {seed}: has not ended")
+            log(f"seed {seed}: has not ended, or its record misses lines")
         elif found[seed].status:
             log(f"seed {seed}: {outcome(plan, seed, found[seed])}")
     return found
@@ -120,8 +117,8 @@ def ended(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
 
 def begun(plan: Plan) -> tuple[str, dict[int, Record]]:
     """The sweep's name, and the runs that have ended well. ValueError: the folder belongs to another sweep."""
-    files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
-    with locked(plan.folder, "the start of this sweep"):
+    with locks.locked(plan.folder, "the start of this sweep"):
+        files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
         name = described(plan)
     runs = finished(plan)
     refuse_changed_sources(plan, runs)
@@ -133,7 +130,9 @@ def outcome(plan: Plan, seed: int, run: Record) -> str:
     """`done`, or how it failed, what it said last, and what helps if that is known."""
     if run.status == 0:
         return "done"
-    status = f"status {run.status}" if run.status and run.status > 0 else crash.ending(run.status or 0)
+    if run.status is None:
+        return f"failed: its record misses lines, see {plan.run_folder(seed)}/record/; is the disk full?"
+    status = f"status {run.status}" if run.status > 0 else crash.ending(run.status)
     words = launch.last_words(run.path, crash.SAID_LAST)
     remedy = crash.remedy(words, plan.parallel, "{folder}/out")
     said = " / ".join(words.splitlines())
@@ -211,7 +210,8 @@ def refuse_another(plan: Plan, same: dict) -> None:
     """ValueError: the folder contains another sweep than that of `same`, or no sweep but something else."""
     file = plan.folder / DESCRIPTION
     if not file.exists():
-        strangers = {found.name for found in plan.folder.iterdir() if not found.name.startswith(LOCK)} - {SLURM}
+        ours = (locks.PREFIX, files.PARTIAL.partition("{")[0])
+        strangers = {found.name for found in plan.folder.iterdir() if not found.name.startswith(ours)} - {SLURM}
         if strangers:
             raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
         return
@@ -272,28 +272,3 @@ def refuse_other_world_sizes(plan: Plan, runs: dict[int, Record]) -> None:
                 f"{plan.folder}: world size {size} for seed {seed}, {found} for seed {other}, which is another "
                 f"experiment: name a new --output, or delete {plan.run_folder(other)}"
             )
-
-
-@contextmanager
-def locked(folder: Path, what: str = "another sweep", *, shared: bool = False, seconds: int = 0) -> Iterator[None]:
-    """Nobody else is at this, or only those that share it. ValueError: somebody is, even after some seconds."""
-    name = LOCK + what.replace(" ", "-")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / name, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot contain a sweep: {error.strerror}") from error
-    try:
-        for wait in range((seconds or SECONDS_TO_WAIT) * 10, -1, -1):
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not wait:
-                    raise ValueError(f"{folder}: {what} is running here") from None
-                time.sleep(0.1)
-            except OSError as error:
-                raise ValueError(f"{folder}: cannot be locked ({error.strerror}): name another --output") from error
-        yield
-    finally:
-        os.close(file)

@@ -68,7 +68,7 @@ def metrics_of(options: argparse.Namespace) -> list[Metric]:
 
 def plan_of(options: argparse.Namespace, command: list[str], environ: Environ) -> Plan:
     """Runs at the same time share the CPUs. ValueError: no seeds, or mode off, which seeds nothing."""
-    seeds = seeds_of(options.seeds, environment.seed(dict(os.environ)))
+    seeds = seeds_of(options.seeds, environment.seed(dict(os.environ), 0))
     wanted = 1 if options.parallel is None else options.parallel or len(runs.gpus()) or environment.available_cpus()
     parallel = min(len(seeds), wanted)
     threads = str(max(1, environment.available_cpus() // parallel)) if parallel > 1 else None

@@ -277,6 +277,7 @@ def test_control_elsewhere_it_is_one(seedbed):
         (("sweep", "--cpus", "3", "true"), "--cpus is for --on kubernetes"),
         (("run", "--nodes", "3", "true"), "--nodes is for --on kubernetes"),
         (("run", *GIVEN, "--nodes", "2", "--record", "r", "x"), "--record: a folder is for one process"),
+        (("run", *GIVEN, "--record", "/tmp/r", "x"), "--record /tmp/r: expected a folder below /workspace"),
         (("run", *GIVEN, "a\udcff"), "expected UTF-8, which is all that a manifest can contain"),
         (
             ("run", "--image", "pytorch:2.7", "x"),

@@ -221,10 +221,12 @@ def test_commands_that_run_a_training_several_times_are_refused_in_a_rank(seedbe
     )
 
 
-def test_a_seed_of_a_sweep_can_be_a_rank(seedbed) -> None:
-    """`srun -n 5 seedbed sweep --only …`: each task runs one."""
+def test_a_seed_of_a_sweep_is_not_run_by_each_of_several_ranks(seedbed, tmp_path: Path) -> None:
+    """With SEEDBED_RANK_OFFSET=1 a rank trained with another seed than the table said."""
     done = seedbed("sweep", "--only", "0", "--", "true", **INSIDE)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2 and "sweep: this is one of 2 ranks" in done.stderr
+    alone = seedbed("sweep", "--seeds", "1", "--only", "0", "--", "true", SLURM_PROCID="1", SEEDBED_RANK_OFFSET="1")
+    assert alone.returncode == 0 and "seed 42: done" in alone.stderr
 
 
 def recorded(seedbed, *command: str, rank: int) -> int:

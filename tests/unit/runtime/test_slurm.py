@@ -62,7 +62,8 @@ def test_words_survive_the_script(tmp_path: Path) -> None:
     (tmp_path / "a b/slurm").mkdir(parents=True)
     words = words_of(made.scripts["seed.sh"], tmp_path, SLURM_ARRAY_TASK_ID="2")
     assert words[: words.index("--")] == [
-        *("one", "env", f"OMP_NUM_THREADS={made.threads}", "SEEDBED_SEED=42", "seedbed", "sweep"),
+        *("one", "env", f"OMP_NUM_THREADS={made.threads}", "SEEDBED_SEED=42", "PYTHONIOENCODING=utf-8"),
+        *("seedbed", "sweep"),
         *("--seeds=3", "--pattern='(x)'", "--output=a b", "--mode=strict", "--only", "2"),
     ]
     assert words[words.index("--") + 1 :] == command
@@ -267,3 +268,38 @@ def test_the_table_is_passed_on_with_its_status(follower, capfd, monkeypatch, st
     shows(monkeypatch, [])
     assert followed.follow() == wanted
     assert tuple(capfd.readouterr()) == ("a ± b\n", "seedbed: note: c\n")
+
+
+def test_what_decides_numbers_reaches_a_job_whatever_is_handed_on(monkeypatch) -> None:
+    monkeypatch.setenv("SEEDBED_SAMPLERS", "mine")
+    assert "SEEDBED_SAMPLERS=mine" in shlex.split(batch(launcher="launcher").scripts["seed.sh"])
+    words = shlex.split(batch().scripts["seed.sh"])
+    assert f"PATH={os.environ['PATH']}" in words and "-P" in words  # a module beside the script is not Seedbed's
+
+
+@pytest.mark.parametrize(
+    "said, jobs", [("", []), ("Welcome to the cluster\n12|1|RUNNING|None\n", ["12"]), ("odd|line|x\n", [])]
+)
+def test_only_lines_about_jobs_are_read(monkeypatch, said: str, jobs: list[str]) -> None:
+    monkeypatch.setattr(client, "answer", lambda _: said)
+    assert [task.job for task in client.queue("name")] == jobs
+
+
+@pytest.mark.parametrize("said, job", [("12\n", "12"), ("Submitting to project x\n12;cluster\n", "12")])
+def test_the_number_of_a_job_is_in_the_last_line_that_is_one(monkeypatch, said: str, job: str) -> None:
+    monkeypatch.setattr(client, "answer", lambda _: said)
+    assert client.submitted(["sbatch"]) == job
+
+
+def test_without_a_number_nothing_was_submitted(monkeypatch) -> None:
+    monkeypatch.setattr(client, "answer", lambda _: "slurm 22.05.8\n")
+    with pytest.raises(client.SlurmError, match="expected the number of a job, found"):
+        client.submitted(["sbatch", "--version"])
+
+
+def test_an_output_that_slurm_cannot_write_to_and_threads_that_are_none_are_refused(monkeypatch) -> None:
+    with pytest.raises(ValueError, match="backslash or a leading hyphen"):
+        batch(output=Path("a\\b"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
+    with pytest.raises(ValueError, match="OMP_NUM_THREADS=4,2: expected a number"):
+        batch()

@@ -12,8 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from seedbed import files
 from seedbed.recording.record import Rank, Record, Step
-from seedbed.sweep import figure, metric, png, runs, student, summary, svg
+from seedbed.sweep import figure, locks, metric, png, runs, student, summary, svg
 from seedbed.sweep.metric import Metric, Missing, curve
 
 RESULTS = ("results.csv", "results.json", "plots.html", "loss.svg")
@@ -321,10 +322,14 @@ def test_another_sweep_in_the_same_folder_is_refused(sweep, seedbed, change: lis
 
 
 def test_two_sweeps_in_one_folder_at_once_are_refused(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(runs, "SECONDS_TO_WAIT", 0)
-    with runs.locked(tmp_path), pytest.raises(ValueError, match="another sweep is running here"), runs.locked(tmp_path):
+    monkeypatch.setattr(locks, "SECONDS_TO_WAIT", 0)
+    with (
+        locks.locked(tmp_path),
+        pytest.raises(ValueError, match="another sweep is running here"),
+        locks.locked(tmp_path),
+    ):
         pass
-    with runs.locked(tmp_path):
+    with locks.locked(tmp_path):
         pass
 
 
@@ -347,6 +352,26 @@ def test_seeds_run_one_by_one_by_several_machines_make_the_table_of_one_sweep(
     assert sorted((tmp_path / "ran.txt").read_text().split()) == ["42", "42", "43", "43", "44", "44"]
 
 
+def test_what_another_machine_is_just_writing_makes_no_stranger_of_a_sweep(tmp_path: Path) -> None:
+    plan = runs.Plan(("true",), (1,), tmp_path / "sweep", lambda _: dict(os.environ))
+    plan.folder.mkdir()
+    (plan.folder / files.PARTIAL.format("try")).touch()
+    (plan.folder / files.PARTIAL.format("e99654e5")).touch()
+    assert runs.one(plan, 1, print).status == 0
+
+
+def test_a_run_whose_last_lines_were_lost_has_no_result(sweep, tmp_path: Path) -> None:
+    """The disk was full as the script printed its last loss; then there was room again for the end."""
+    sweep(TRAINING, "--seeds", "1")
+    file = tmp_path / "sweep/seed-42/record/output.jsonl"
+    kept = [line for line in file.read_text().splitlines(keepends=True) if '"text": "epoch 2' not in line]
+    file.write_text("".join(kept))
+    done = sweep(TRAINING, "--seeds", "1", "--table")
+    assert done.returncode == 1 and "seed 42: has not ended, or its record misses lines" in done.stderr
+    assert sweep(TRAINING, "--seeds", "1").returncode == 0
+    assert (tmp_path / "ran.txt").read_text().split() == ["42", "42"]
+
+
 def test_a_table_tells_of_each_seed_that_has_no_result(sweep, tmp_path: Path) -> None:
     code = TRAINING + "assert seed != '43'"
     assert [sweep(code, "--seeds", "3", "--only", index).returncode for index in ("0", "1")] == [0, 1]
@@ -359,16 +384,16 @@ def test_a_table_tells_of_each_seed_that_has_no_result(sweep, tmp_path: Path) ->
 
 
 def test_a_sweep_and_a_seed_by_itself_are_not_in_one_folder_at_once(sweep, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(runs, "SECONDS_TO_WAIT", 0)
+    monkeypatch.setattr(locks, "SECONDS_TO_WAIT", 0)
     plan = runs.Plan(("true",), (1, 2), tmp_path / "sweep", lambda _: dict(os.environ))
-    with runs.locked(plan.folder), pytest.raises(ValueError, match="another sweep is running here"):
+    with locks.locked(plan.folder), pytest.raises(ValueError, match="another sweep is running here"):
         runs.one(plan, 1, print)
-    with runs.locked(plan.folder, shared=True):
+    with locks.locked(plan.folder, shared=True):
         assert runs.one(plan, 1, print).status == 0
         with pytest.raises(ValueError, match="another sweep is running here"):
             runs.sweep(plan, print)
     monkeypatch.setattr(runs, "SECONDS_FOR_A_MACHINE", 0)
-    with runs.locked(plan.folder, "seed 2"), pytest.raises(ValueError, match="seed 2 is running here"):
+    with locks.locked(plan.folder, "seed 2"), pytest.raises(ValueError, match="seed 2 is running here"):
         runs.one(plan, 2, print)
 
 
@@ -376,7 +401,7 @@ def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch) -> 
     def flock(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(runs.fcntl, "flock", flock)
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
     with pytest.raises(ValueError, match=r"cannot be locked \(No locks available\): name another --output"):
         runs.sweep(runs.Plan(("true",), (1,), tmp_path / "sweep", lambda _: dict(os.environ)), print)
 

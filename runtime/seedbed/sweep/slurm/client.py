@@ -41,14 +41,18 @@ class Task:
 
 def submitted(command: list[str]) -> str:
     """The number of the job that this command of sbatch submits. SlurmError: none."""
-    return answer(command).partition(";")[0].strip()
+    lines = answer(command).splitlines()  # sites put a wrapper around sbatch that says more
+    if found := [line for line in lines if re.fullmatch(r"\d+(;.*)?", line.strip())]:
+        return found[-1].partition(";")[0].strip()
+    raise SlurmError(f"sbatch: expected the number of a job, found {' / '.join(lines)!r}: {HINTS['']}")
 
 
 def queue(name: str) -> list[Task]:
     """The jobs of this name that have not ended, or have ended in the last minutes. SlurmError: it cannot be known."""
     format = "--format=%F|%K|%T|%r"
     shown = answer(["squeue", "--noheader", "--array", "--all", "--states=all", f"--name={name}", format])
-    tasks = [task(*line.strip().split("|", 3)) for line in shown.splitlines()]
+    found = [re.fullmatch(r"(\d+)\|([^|]*)\|([A-Z_]+)\|(.*)", line.strip()) for line in shown.splitlines()]
+    tasks = [task(*line.groups()) for line in found if line]
     return sorted(tasks, key=lambda task: (task.index is None, task.index or 0))
 
 
@@ -68,5 +72,8 @@ def answer(command: list[str]) -> str:
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
         said = "; ".join(re.sub(rf"^{program}: (error: )?", "", line) for line in words.splitlines())
-        raise SlurmError(f"{program}: {said}: {next(hint for sign, hint in HINTS.items() if re.search(sign, said))}")
+        hint = next(hint for sign, hint in HINTS.items() if re.search(sign, said))
+        raise SlurmError(
+            f"{program}: {said}: {hint if program == 'sbatch' or hint != HINTS[''] else 'try again later'}"
+        )
     return done.stdout.decode(errors="replace")

@@ -86,7 +86,15 @@ class Follower:
         log = self.batch.folder / f"{index}.log"
         last = files.tail(log).strip().rpartition("\n")[2]
         told = last.removeprefix(f"seedbed: seed {seed}: ")
-        return told if told != last else f"{task.state if task else 'no result'}, see {log}: {last or 'it is empty'}"
+        by_slurm = task is not None and task.state not in (
+            "COMPLETED",
+            "FAILED",
+        )  # then the line may be of an earlier run
+        return (
+            told
+            if told != last and not by_slurm
+            else f"{task.state if task else 'no result'}, see {log}: {last or 'it is empty'}"
+        )
 
     def ended_well(self, seed: int) -> bool:
         run = runs.read(self.batch.plan.run_folder(seed))

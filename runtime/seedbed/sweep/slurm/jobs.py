@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Callable
 
 from seedbed import files
-from seedbed.sweep import runs
+from seedbed.recording import launch
+from seedbed.sweep import locks, runs
 from seedbed.sweep.slurm import client
 from seedbed.sweep.slurm.client import Task
 from seedbed.sweep.slurm.follow import Follower
@@ -28,7 +29,7 @@ def sweep(batch: Batch, log: Log) -> int:
         raise ValueError(f"sbatch: no such command on PATH: {client.NO_PROGRAM}")
     check(batch)
     try:
-        with runs.locked(batch.plan.folder, "the submission of this sweep"):
+        with locks.locked(batch.plan.folder, "the submission of this sweep"):
             ended = runs.finished(batch.plan)
             left = [seed for seed in batch.plan.seeds if seed not in ended]
             name = begin(batch, left, log)
@@ -53,7 +54,7 @@ def begin(batch: Batch, left: list[int], log: Log) -> str:
 def check(batch: Batch) -> None:
     """ValueError: the folder belongs to another sweep. Of an image, and of what is in it, only the jobs know."""
     plan = batch.plan
-    with runs.locked(plan.folder, shared=True):
+    with locks.locked(plan.folder, shared=True):
         same = runs.sameness(plan)
         runs.refuse_another(plan, {key: same[key] for key in same if key != "image" or not batch.launcher})
         if not batch.launcher:
@@ -73,8 +74,12 @@ def known_name(batch: Batch) -> str | None:
 
 
 def made(batch: Batch) -> bool:
-    """Whether there is the table that this command asks for."""
-    return same_scripts(batch) and (batch.folder / STATUS).exists()
+    """Whether there is the table that this command asks for. Only a job knows what is in an image."""
+    plan, status = batch.plan, batch.folder / STATUS
+    if batch.launcher or not (same_scripts(batch) and status.exists() and (plan.folder / "results.json").exists()):
+        return False
+    runs_of = [plan.run_folder(seed) / "record" / launch.OUTPUT for seed in plan.seeds]
+    return all(run.stat().st_mtime_ns <= status.stat().st_mtime_ns for run in runs_of if run.exists())
 
 
 def same_scripts(batch: Batch) -> bool:

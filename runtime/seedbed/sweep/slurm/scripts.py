@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed import environment
+from seedbed.settings import OPTIONS
 from seedbed.sweep import verb
 from seedbed.sweep.runs import SLURM, Plan
 
@@ -65,6 +66,8 @@ class Batch:
 def batch_of(options: argparse.Namespace, command: list[str], environ: verb.Environ) -> Batch:
     """ValueError: wrong use. Each seed has its CPUs to itself, however many run at a time."""
     asked, launcher = split("--sbatch", options.sbatch or ""), options.launcher
+    if "\\" in str(options.output.absolute()) or str(options.output).startswith("-"):
+        raise ValueError(f"--output {options.output}: Slurm cannot write to a backslash or a leading hyphen")
     if launcher is not None and (not split("--launcher", launcher) or "\n" in launcher):
         raise ValueError(f"--launcher {launcher!r}: expected a command on one line, as in apptainer exec image.sif")
     refuse_what_is_set(asked)
@@ -84,12 +87,18 @@ def batch_of(options: argparse.Namespace, command: list[str], environ: verb.Envi
 
 def line(options: argparse.Namespace, plan: Plan, threads: str, part: str) -> str:
     """`seedbed sweep` as a node runs it: with the same options, and whatever environment the node or an image has."""
-    environ = {"OMP_NUM_THREADS": threads, "SEEDBED_SEED": str(environment.seed(dict(os.environ)))}
-    words = ["env", *(f"{name}={value}" for name, value in environ.items())]
-    words += ["seedbed"] if options.launcher else [sys.executable, "-m", "seedbed"]
+    words = ["env", *(f"{name}={value}" for name, value in variables(options, threads).items())]
+    words += ["seedbed"] if options.launcher else [sys.executable, "-P", "-m", "seedbed"]
     words += ["sweep", *same_options(options, environment.mode(plan.environ(plan.seeds[0])))]
     parts = [shlex.join(words), part, shlex.join(["--", *plan.command])]
     return " ".join([options.launcher, *parts] if options.launcher else parts)
+
+
+def variables(options: argparse.Namespace, threads: str) -> dict[str, str]:
+    """What decides numbers, whatever of this environment `sbatch` and a launcher hand on."""
+    found = {option.name: os.environ[option.name] for option in OPTIONS if option.name in os.environ}
+    found |= {"OMP_NUM_THREADS": threads, "SEEDBED_SEED": str(environment.seed(found, 0)), "PYTHONIOENCODING": "utf-8"}
+    return found if options.launcher else found | {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def split(option: str, text: str) -> list[str]:
@@ -131,6 +140,8 @@ def threads_of(asked: list[str]) -> str:
         cpus = words.parse_known_args(asked)[0].cpus
     except argparse.ArgumentError as error:
         raise ValueError(f"--sbatch: {error}") from error
+    if not environment.is_number(environ.get("OMP_NUM_THREADS", "1")):
+        raise ValueError(f"OMP_NUM_THREADS={environ['OMP_NUM_THREADS']}: expected a number")
     if "OMP_NUM_THREADS" in environ or cpus is None:
         return str(environment.threads(environ))
     if not environment.is_number(cpus) or int(cpus) < 1:
