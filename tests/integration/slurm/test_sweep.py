@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import cluster as kubernetes
 from tests.integration.slurm.conftest import Shell
 
 pytestmark = pytest.mark.long
@@ -69,7 +70,28 @@ def test_words_reach_the_script_as_they_were_typed(shell):
     assert "seed 42: done" in (shell.folder / output / "slurm/0.log").read_text()
 
 
-def test_a_node_that_dies_costs_its_seed_another_run_and_changes_no_byte(cluster, shell, here):
+def by_manifests(shell: Shell, output: str) -> str:
+    """The table of the same sweep by the commands of pods of Kubernetes, the last pod first."""
+    threads = str(json.loads(shell.results("here")["results.json"])["threads"])
+    on = (
+        "--on",
+        "kubernetes",
+        "--image",
+        f"registry.example.org/x@sha256:{'1' * 64}",
+        "--claim",
+        "work",
+        "--cpus",
+        threads,
+    )
+    for part in ((), ("--table",)):
+        manifest = shell.run(*SWEEP, *on, *part, "--output", output, *COMMAND).stdout
+        for pod in reversed(kubernetes.started(manifest)):
+            done = shell.run(*pod.words, **pod.variables)
+            assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_here_on_two_nodes_of_which_one_dies_and_by_pods_of_kubernetes_it_is_one_table(cluster, shell, here):
     (shell.folder / "wait-44").touch()
     with shell.started(*SWEEP, "--on", "slurm", *COMMAND) as sweep:
         until(lambda: node_of(shell, 44))
@@ -81,7 +103,8 @@ def test_a_node_that_dies_costs_its_seed_another_run_and_changes_no_byte(cluster
     assert node_of(shell, 44) not in (None, died)
     assert sorted(line.split()[0] for line in shell.ran()) == ["42", "43", "44", "44", "45"]
     assert "seed 44: begins anew, since Slurm took it from its node" in errors
-    assert shell.results("sweep") == shell.results("here")
+    assert by_manifests(shell, "pods") == here
+    assert shell.results("sweep") == shell.results("pods") == shell.results("here")
 
 
 def test_without_whoever_submitted_it_a_sweep_goes_on_and_the_same_command_finds_it(cluster, shell, here):
