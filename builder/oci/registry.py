@@ -42,7 +42,7 @@ MOST_PAGES = 100
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError for what is left of an image's name if a variable in it is empty: `/pytorch@`."""
+    """Raise UsageError for what is left of an image's name if a variable in it is empty: `/name@`."""
     if name.endswith(("@", ":")) or (name.startswith("/") and "@" in name):
         raise UsageError(f"{name}: expected REGISTRY/NAME@DIGEST; a variable in it is empty")
 

@@ -104,7 +104,7 @@ def as_text(finding: Finding) -> str:
         return str(report.as_text(finding, None))
     outside = finding.cause.kind in (cause.DRAW, cause.DATA, cause.VALUE)
     reasons = report.reasons(finding.cause) if outside else ""
-    return "\n\n".join(filter(None, [report.first_difference(finding.landmark), report.origin(finding), reasons]))
+    return "\n\n".join(filter(None, [report.first_difference(finding), report.origin(finding), reasons]))
 
 
 def search(tracer: "Tracer", first: str, second: str) -> Finding:
