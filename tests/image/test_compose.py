@@ -18,6 +18,7 @@ import pytest
 
 from builder import paths
 from builder.image.record import Record
+from tests import pages
 
 PAGE = paths.ROOT / "docs" / "compose.md"
 OWNER = 12345
@@ -55,7 +56,7 @@ class Project:
     def section(self, title: str, **more: str) -> list[str]:
         """What each command of a section of the page prints."""
         (text,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-        found = commands_in(text)
+        found = pages.commands(text)
         self.ran.update(found)
         return [self.sh(command, **more) for command in found]
 
@@ -72,11 +73,6 @@ class Project:
         return self.sh(
             f"docker ps --all {label}; docker network ls {label}; docker volume ls {label}; docker images -q '{name}-*'"
         )
-
-
-def commands_in(text: str) -> list[str]:
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -296,4 +292,4 @@ def test_nothing_is_left_when_all_is_down(project):
 
 
 def test_these_are_all_commands_of_the_page(project):
-    assert project.ran == {*commands_in(PAGE.read_text())}
+    assert project.ran == {*pages.commands(PAGE.read_text())}

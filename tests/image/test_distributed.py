@@ -14,6 +14,7 @@ from builder import paths
 from builder.engine.containers import Running
 from builder.image.contents import ENTRYPOINT
 from builder.outcomes import Finished
+from tests import pages
 
 PAGE = paths.ROOT / "docs" / "distributed.md"
 SCRIPTS, FOLDER = "/scripts", "/tmp/ranks"
@@ -45,15 +46,10 @@ def shell(container: Running) -> Shell:
     return shell
 
 
-def commands_on(page: Path) -> list[str]:
-    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-
-
 @pytest.fixture(scope="module")
 def page(shell: Shell) -> dict[str, str]:
     """What each command on the page prints, one after the other in one folder; each has to end well."""
-    return {command: said(shell(command, f"{FOLDER}-page")) for command in commands_on(PAGE)}
+    return {command: said(shell(command, f"{FOLDER}-page")) for command in pages.commands(PAGE.read_text())}
 
 
 def said(done: Finished) -> str:

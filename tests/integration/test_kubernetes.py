@@ -1,7 +1,6 @@
 """docs/kubernetes.md, command by command, with the real kubectl and an API server of the tests' own."""
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,9 +10,8 @@ import pytest
 import yaml
 
 from builder import paths
-from tests import apiserver
+from tests import apiserver, pages
 from tests.cluster import Started
-from tests.integration.test_proof import commands_on
 from tests.unit.runtime.conftest import environ, python  # noqa: F401 - fixtures
 
 PAGE = paths.ROOT / "docs" / "kubernetes.md"
@@ -66,15 +64,11 @@ def user(tmp_path, python, environ) -> Iterator[User]:  # noqa: F811
         yield made
 
 
-def yaml_on(page: Path) -> list[str]:
-    return re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
 def test_every_command_on_the_page_ends_well_and_the_table_is_that_of_a_sweep_on_one_machine(user):
-    for name, text in zip(("claim.yaml", "kustomization.yaml"), yaml_on(PAGE), strict=True):
+    for name, text in zip(("claim.yaml", "kustomization.yaml"), pages.blocks(PAGE.read_text(), "yaml"), strict=True):
         (user.folder / name).write_text(text)
     said = {}
-    for command in commands_on(PAGE):
+    for command in pages.commands(PAGE.read_text()):
         done = user.run(command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         said[command] = done.stdout

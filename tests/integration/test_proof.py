@@ -1,7 +1,6 @@
 """docs/proof.md, command by command, in a copy of the checkout, with the tiny image and a registry on loopback."""
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,13 +10,9 @@ import pytest
 from builder import commands, environment, paths
 from builder.oci.registry import Repository
 from builder.publish import attest, push, statements
+from tests import pages
 
 PAGE = paths.ROOT / "docs" / "proof.md"
-
-
-def commands_on(page: Path) -> list[str]:
-    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", "").splitlines()]
 
 
 def in_words_of_the_tests(command: str) -> str:
@@ -45,7 +40,7 @@ def test_every_command_on_the_page_ends_well(cache, tested, repository, recipe, 
     """Ann and Bob have only to have signed; whether they rebuilt the image is not asked here."""
     monkeypatch.setattr(statements, "revision", lambda: "2" * 40)
     published = Repository.of(repository)
-    assert len(commands_on(PAGE)) > 10
+    assert len(pages.commands(PAGE.read_text())) > 10
     environ = {
         **os.environ,
         "SEEDBED_VENV": str(environment.HOME),
@@ -67,6 +62,6 @@ def test_every_command_on_the_page_ends_well(cache, tested, repository, recipe, 
             done = run(command)
             assert done.returncode == 0, f"{command}: {done.stderr}"
         attest.attach(published, environ["DIGEST"], attest.attest(recipe, environ["DIGEST"], clone / f"{name}.key"))
-    for command in commands_on(PAGE):
+    for command in pages.commands(PAGE.read_text()):
         done = run(command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"

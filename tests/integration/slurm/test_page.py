@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from builder import paths
-from tests.integration.test_proof import commands_on
+from tests import pages
 
 pytestmark = pytest.mark.long
 
@@ -57,7 +57,7 @@ def test_every_command_on_the_page_ends_well(cluster, shell, python, tmp_path):
         "DIGEST": "sha256:0",
     }
     # The nodes have no GPU to give.
-    commands = [re.sub("--gpus(-per-node)?=1", "--nice=0", command) for command in commands_on(PAGE)]
+    commands = [re.sub("--gpus(-per-node)?=1", "--nice=0", command) for command in pages.commands(PAGE.read_text())]
     assert len(commands) > 12
     done = shell.run("sh", "-ex", "-c", "\n".join(commands), seconds=240, **variables)
     assert done.returncode == 0, done.stderr
