@@ -86,3 +86,23 @@ def test_an_index_that_does_not_answer_is_not_one_that_lacks_the_package():
 def test_pips_own_traceback_gives_its_last_line_as_the_reason():
     said = 'ERROR: Exception:\nTraceback (most recent call last):\n  File "x.py", line 1\nTimeoutError: timed out\n'
     assert network.pip_reason(said) == "TimeoutError: timed out"
+
+
+def test_pip_is_not_asked_for_certificates_that_a_variable_names(tmp_path, monkeypatch):
+    def asked(_: str) -> None:
+        raise AssertionError("pip was asked")
+
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    monkeypatch.setattr(network, "pip_setting", asked)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    assert network.ca_bundle() == bundle
+
+
+def test_certificates_that_pip_names_come_before_debians(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(network, "pip_setting", {"cert": str(bundle)}.get)
+    assert network.ca_bundle() == bundle

@@ -261,6 +261,17 @@ def test_control_elsewhere_it_is_one(seedbed):
     assert '"rank": 1' in done.stdout
 
 
+@pytest.mark.parametrize(("options", "tries"), [((), 2), (("--record", "r"), 0)])
+def test_a_training_is_tried_again_but_a_record_is_of_one_run(written, options, tries):
+    [job] = cluster.documents(written("run", *GIVEN, *options, "--", "python", "train.py"))
+    assert job["spec"]["backoffLimit"] == tries
+
+
+def test_a_manifest_has_the_same_bytes_whatever_the_terminal_writes(written):
+    text = written("run", *GIVEN, "--", "python", "é\u2028😀")
+    assert text.isascii() and cluster.started(text)[0].words[-1] == "é\u2028😀"
+
+
 # ---- wrong use -----------------------------------------------------------------------------------------------------
 
 

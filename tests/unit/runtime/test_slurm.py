@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from seedbed.sweep.slurm import client, follow, scripts
+from seedbed.sweep.slurm import client, follow, jobs, scripts
 from seedbed.sweep.slurm.client import Task
 from seedbed.sweep.slurm.follow import Follower
 from seedbed.sweep.slurm.scripts import Batch, batch_of, ranges
@@ -303,3 +303,33 @@ def test_an_output_that_slurm_cannot_write_to_and_threads_that_are_none_are_refu
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
     with pytest.raises(ValueError, match="OMP_NUM_THREADS=4,2: expected a number"):
         batch()
+
+
+def test_what_an_earlier_job_said_of_a_seed_is_not_told_of_one_that_slurm_ended(follower, monkeypatch) -> None:
+    followed, said = follower
+    (followed.batch.folder / "1.log").write_text("seedbed: seed 43: done\n")
+    shows(monkeypatch, [Task("2", 1, "CANCELLED", "None")], [])
+    followed.follow()
+    assert said[0].startswith("seed 43: CANCELLED, see ")
+
+
+def test_a_table_is_made_anew_if_a_run_is_newer_a_file_is_gone_or_an_image_was_used(tmp_path: Path) -> None:
+    made = batch(output=tmp_path / "sweep")
+    run = made.plan.run_folder(42) / "record" / "output.jsonl"
+    for file in (run, made.plan.folder / "results.json", made.folder / scripts.STATUS):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    for name, text in made.scripts.items():
+        (made.folder / name).write_text(text)
+    assert jobs.made(made)
+    later = (made.folder / scripts.STATUS).stat().st_mtime_ns + 10**9
+    os.utime(run, ns=(later, later))
+    assert not jobs.made(made)
+    os.utime(run, ns=(0, 0))
+    (made.plan.folder / "results.json").unlink()
+    assert not jobs.made(made)
+    (made.plan.folder / "results.json").touch()
+    in_image = batch(output=tmp_path / "sweep", launcher="launcher")
+    for name, text in in_image.scripts.items():
+        (made.folder / name).write_text(text)
+    assert not jobs.made(in_image)
