@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import venv
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from builder.oci import tar
 from builder.oci.layout import compose, write_layout
 from builder.oci.store import Store
 from builder.publish import kit
-from tests import kits
+from tests import kits, pythons
 
 EPOCH, LEVEL = 1_735_689_600, 3
 TINY = paths.ROOT / "tests" / "images"
@@ -227,10 +226,7 @@ def journals() -> tuple[Path, Path]:
 def python() -> Path:
     """A Python with the runtime in it, as in an image."""
     home = folder() / "python"
-    venv.create(home, symlinks=True)
-    packages = home / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    shutil.copytree(paths.RUNTIME / "seedbed", packages / "seedbed", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(paths.RUNTIME / "00_seedbed.pth", packages)
+    packages = pythons.with_runtime(home)
     subprocess.run([home / "bin" / "python", "-m", "compileall", "-q", packages], check=True)
     return home / "bin" / "python"
 

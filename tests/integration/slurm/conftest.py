@@ -1,19 +1,16 @@
 """A Slurm of two nodes, and a user's shell on its login node."""
 
 import os
-import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from builder import files, paths
+from builder import files
 from builder.debian import archive as debian
-from tests import slurm
+from tests import pythons, slurm
 from tests.slurm import Cluster
 
 TRAINING = """
@@ -44,10 +41,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `pip install ./runtime` leaves on the shared disk of a cluster."""
     home = tmp_path_factory.mktemp("python")
-    venv.create(home, symlinks=True)
-    packages = home / f"lib/python3.{sys.version_info.minor}/site-packages"
-    shutil.copytree(paths.ROOT / "runtime/seedbed", packages / "seedbed")
-    shutil.copy(paths.ROOT / "runtime/00_seedbed.pth", packages)
+    pythons.with_runtime(home)
     (home / "bin/seedbed").write_text(f"#!{home}/bin/python\nfrom seedbed.cli import main\nraise SystemExit(main())\n")
     (home / "bin/seedbed").chmod(0o755)
     return home / "bin"

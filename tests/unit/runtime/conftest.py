@@ -1,13 +1,12 @@
 import os
-import shutil
 import subprocess
-import sys
 import sysconfig
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests import pythons
 
 RUNTIME = Path(__file__).parents[3] / "runtime"
 OURS = ("SEEDBED_", "PYTHON", "OMP_", "MKL_", "CUBLAS_", "TF_", "TORCH", "NCCL_", "XLA_")
@@ -24,10 +23,7 @@ def runtime() -> Path:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with the runtime installed as in an image: the package, and the `.pth` file that loads it."""
     home = tmp_path_factory.mktemp("python")
-    venv.create(home, symlinks=True)
-    packages = home / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    shutil.copytree(RUNTIME / "seedbed", packages / "seedbed", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(RUNTIME / "00_seedbed.pth", packages)
+    packages = pythons.with_runtime(home)
     (packages / "zz_the_tests_own.pth").write_text(sysconfig.get_path("purelib"))  # for numpy
     return home / "bin" / "python"
 
