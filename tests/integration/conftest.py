@@ -19,6 +19,7 @@ from builder.image.build import Options
 from builder.image.recipe import Recipe
 from builder.image.record import Record, SmokeResult
 from builder.image.tags import tags_of
+from builder.publish import attached
 from builder.reproduce import verify
 from tests.bases import ALL_BUT_THE_BASE, SharingTrial
 from tests.conftest import TINY
@@ -123,3 +124,9 @@ def repository(registry, request, monkeypatch) -> str:
     place = f"{registry}/{request.node.name.partition('@')[0].replace('_', '-')}"
     monkeypatch.setenv("SEEDBED_REPOSITORY", place)
     return f"{place}/tiny"
+
+
+@pytest.fixture
+def nothing_attached(monkeypatch) -> None:
+    """Pushes send the image alone; to make an SBOM takes longer than to send the tiny image."""
+    monkeypatch.setattr(attached, "MAKERS", ())

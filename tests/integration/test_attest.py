@@ -16,7 +16,7 @@ from tests import commands
 
 
 @pytest.fixture
-def recorded(cache, tested, repository, resolve, folder, monkeypatch) -> str:
+def recorded(cache, tested, repository, nothing_attached, resolve, folder, monkeypatch) -> str:
     """The digest of record of the tiny image, which is in the registry too."""
     monkeypatch.setattr(statements, "revision", lambda: "2" * 40)
     digest.write(resolve(), tested)

@@ -15,7 +15,7 @@ from builder.oci.artifacts import Artifact
 from builder.oci.layout import read_image
 from builder.oci.registry import Repository
 from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor, Store
-from builder.publish import attached
+from builder.publish import attached, kit
 from builder.publish import push as publish
 
 
@@ -42,8 +42,7 @@ def sibling(folder, resolve) -> Recipe:
     return made
 
 
-def test_what_another_image_has_brought_is_mounted(cache, tested, recipe, sibling, repository, said, monkeypatch):
-    monkeypatch.setattr(attached, "MAKERS", ())  # an SBOM is about one image
+def test_what_another_image_has_brought_is_mounted(cache, tested, recipe, sibling, repository, nothing_attached, said):
     publish.push(recipe, None)
     name, _, digest = publish.push(sibling, None).partition("@")
     assert re.search(r"sibling: sent \d+ .B, mounted \d+ MB from other images; no tag", said())
@@ -52,14 +51,16 @@ def test_what_another_image_has_brought_is_mounted(cache, tested, recipe, siblin
     assert all(Repository.of(name).read_blob(layer["digest"], 10**9) for layer in image["layers"])
 
 
-def test_control_where_it_is_not_looked_for_it_is_sent(cache, tested, recipe, sibling, repository, said, monkeypatch):
+def test_control_where_it_is_not_looked_for_it_is_sent(
+    cache, tested, recipe, sibling, repository, nothing_attached, said, monkeypatch
+):
     monkeypatch.setattr(publish, "relatives", lambda image, catalog: [])
     publish.push(recipe, None)
     publish.push(sibling, None)
     assert re.search(r"sibling: sent \d+ MB; no tag", said())
 
 
-def test_what_was_not_tested_gets_no_tag(cache, tested, repository, edit, resolve, said):
+def test_what_was_not_tested_gets_no_tag(cache, tested, repository, nothing_attached, edit, resolve, said):
     edit("tiny/image.yaml", "description: numpy", "description: Untested numpy")
     untested = resolve()
     dockerfile.write(untested)
@@ -69,7 +70,7 @@ def test_what_was_not_tested_gets_no_tag(cache, tested, repository, edit, resolv
     assert "no tag" in said()
 
 
-def test_what_was_not_tested_in_full_gets_no_tag(cache, tested, recipe, repository, said):
+def test_what_was_not_tested_in_full_gets_no_tag(cache, tested, recipe, repository, nothing_attached, said):
     tested.model_copy(update={"full": False}).save()
     publish.push(recipe, None)
     assert Repository.of(repository).digest("2.4.6-py311") is None
@@ -98,7 +99,9 @@ def test_where_to_push_has_to_be_said(recipe, monkeypatch):
         publish.push(recipe, None)
 
 
-def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(cache, repository, edit, resolve):
+def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(
+    cache, repository, nothing_attached, edit, resolve
+):
     edit("tiny/image.yaml", "tag:", "end_of_life: {date: 2026-04-23, note: It is over.}\ntag:")
     old = resolve()
     dockerfile.write(old)
@@ -108,7 +111,8 @@ def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(cache, repo
     assert Repository.of(name).digest(digest) == digest
 
 
-def test_the_rebuild_kit_is_attached_and_mounted_like_layers(cache, tested, recipe, sibling, repository):
+def test_the_rebuild_kit_is_attached_and_mounted_like_layers(cache, tested, recipe, sibling, repository, monkeypatch):
+    monkeypatch.setattr(attached, "MAKERS", (kit.beside,))
     for one in (recipe, sibling):
         name, _, digest = publish.push(one, None).partition("@")
         [referrer] = Repository.of(name).referrers(digest, KIT_TYPE)

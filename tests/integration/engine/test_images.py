@@ -16,7 +16,7 @@ from tests.bases import SharingTrial
 from tests.conftest import TINY
 
 
-def test_what_is_pulled_is_what_was_built_and_tested(cache, tested, recipe, repository, docker, run):
+def test_what_is_pulled_is_what_was_built_and_tested(cache, tested, recipe, repository, nothing_attached, docker, run):
     assert publish.push(recipe, None) == f"{repository}@{tested.digest}"
     name = f"{repository}:2.4.6-py311"
     pulled = run("docker", "pull", "--quiet", name)
