@@ -2,6 +2,9 @@
 # Where no Docker engine answers, both start the embedded one; `make images` leaves it up, with the images in it.
 # `make images SMOKE=--full` runs all programs of the smoke tests.
 
+# Half a minute of the tests' time; bytecode is ignored by git.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: images test test-long test-images register torture lint
 
 images:

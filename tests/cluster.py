@@ -35,6 +35,17 @@ def jobs(text: str) -> list[dict[str, Any]]:
     return [document for document in documents(text) if document["kind"] == "Job"]
 
 
+def refused(document: dict[str, Any], version: str) -> str:
+    """What the schemas of that version of Kubernetes say against a document, keys that they do not know included."""
+    import kubernetes_validate  # it takes a second, and each process that collects tests would spend it
+
+    try:
+        kubernetes_validate.validate(document, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return error.message
+    return ""
+
+
 def started(text: str) -> list[Started]:
     """All pods of all Jobs in a manifest, by index."""
     return [start(job, index) for job in jobs(text) for index in range(job["spec"]["completions"])]

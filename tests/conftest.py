@@ -29,12 +29,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 class SideBySide(LoadScopeScheduling):
-    """The tests of a file share a process, and so do all that use the engine; others of tests/integration go alone."""
+    """Tests that use an engine or real images share a process by folder and by file; of the others each goes alone."""
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/integration/engine/"):
             return "engine"
-        return nodeid if nodeid.startswith("tests/integration/") else nodeid.partition("::")[0]
+        if nodeid.startswith(("tests/integration/", "tests/unit/")):
+            return nodeid
+        return nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:

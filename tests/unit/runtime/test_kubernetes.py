@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
-import kubernetes_validate
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -51,15 +50,11 @@ def written(capsys):
 # ---- what a cluster takes ------------------------------------------------------------------------------------------
 
 
-def validate(document: dict, version: str) -> None:
-    kubernetes_validate.validate(document, version, strict=True)
-
-
 @pytest.mark.parametrize("version", ["1.29", "1.37"])  # the oldest that has all of it by default, and the newest
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_manifest_follows_the_schemas_of_kubernetes(written, kind, version):
     for document in cluster.documents(written(*KINDS[kind])):
-        validate(document, version)
+        assert cluster.refused(document, version) == ""
 
 
 @pytest.mark.parametrize(
@@ -68,10 +63,8 @@ def test_a_manifest_follows_the_schemas_of_kubernetes(written, kind, version):
 def test_control_a_misspelt_key_is_refused(written, key):
     text = written(*KINDS["sweep"])
     assert f"{key}:" in text
-    with pytest.raises(
-        kubernetes_validate.ValidationError, match=f"'{key.title()}' was unexpected|'{key}' is a required"
-    ):
-        validate(yaml.safe_load(text.replace(f"{key}:", f"{key.title()}:")), "1.37")
+    misspelt = yaml.safe_load(text.replace(f"{key}:", f"{key.title()}:"))
+    assert re.search(f"'{key.title()}' was unexpected|'{key}' is a required", cluster.refused(misspelt, "1.37"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
