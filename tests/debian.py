@@ -4,7 +4,6 @@ from pathlib import Path
 
 from builder.debian import archive, bootstrap, sources
 from builder.debian.archive import Archive
-from builder.debian.bootstrap import Debs
 
 SUITE = "bookworm"
 
@@ -26,7 +25,7 @@ def small_debian(folder: Path) -> Path:
     latest.update()
     [mmdebstrap] = latest.resolve(["mmdebstrap"], dependencies=False)
     packages = latest.resolve(["?essential", "apt", "debian-archive-keyring", "usr-is-merged"])
-    latest.fetch([mmdebstrap, *packages], folder / "debs")
-    scratch = folder / "scratch"
+    debs, scratch = folder / "debs", folder / "scratch"
+    latest.fetch([mmdebstrap, *packages], debs)
     scratch.mkdir()
-    return bootstrap.install(Debs(folder / "debs", mmdebstrap, packages), suite=SUITE, epoch=0, scratch=scratch)
+    return bootstrap.install(mmdebstrap, packages, folder=debs, suite=SUITE, epoch=0, scratch=scratch)

@@ -156,5 +156,5 @@ class There:
         if missing := kits.missing_packages(recipe):
             self.run("kit", recipe.name, "--output", "/tmp/kit")
         for package in missing:
-            with self.container.opened(f"{STORE}/packages/{package.sha256}.deb") as data:
+            with self.container.opened(str(package.file(Path(STORE, "packages")))) as data:
                 kits.take_in(package, data, "the container")

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from builder import commands, files, network, scratch
 from builder.debian import sources
-from builder.debian.sources import Snapshot, host_sources, sources_file, stanzas, swapped
+from builder.debian.sources import Snapshot, host_sources, sources_file, sources_of, stanzas
 from builder.errors import SeedbedError
 
 APT_HELPER = "/usr/lib/apt/apt-helper"
@@ -35,13 +35,29 @@ class Package:
     size: int
     filename: str
 
+    def __str__(self) -> str:
+        return f"{self.name}={self.version}"
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self.sha256}"
+
+    def file(self, folder: Path) -> Path:
+        """Its place in a folder of packages, whether it is there or not."""
+        return folder / f"{self.sha256}.deb"
+
+    def proven(self, folder: Path) -> Path:
+        """Its file there. Raises SeedbedError if that has another sha256: what is in it runs as root."""
+        files.check_sha256(self.file(folder), self.sha256, str(self))
+        return self.file(folder)
+
 
 class PackageGone(SeedbedError):
     """The archive no longer has these packages; a snapshot of the lock's date still may."""
 
     def __init__(self, packages: Sequence[Package]) -> None:
         self.packages = tuple(packages)
-        names = ", ".join(f"{package.name}={package.version}" for package in packages)
+        names = ", ".join(map(str, packages))
         super().__init__(
             f"the Debian archive has dropped {names}: name a snapshot archive that keeps it, or lock again"
         )
@@ -60,9 +76,14 @@ class Archive:
     def __init__(self, directory: Path, *, suite: str, snapshot: Snapshot | None = None) -> None:
         self.suite = suite
         self.directory = directory.absolute()
-        self.sources = [swapped(source, suite, snapshot) for source in host_sources()]
+        self.sources = sources_of(suite, snapshot)
         self._configuration = self.directory / "apt.conf"
-        self._prepare()
+        with files.in_one_line(self.directory):
+            for folder in ("lists/partial", "cache/archives/partial", "sources.d"):
+                (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        write_if_other(self.directory / "status", "")
+        write_if_other(self.directory / "sources.d/debian.sources", sources_file(self.sources))
+        write_if_other(self._configuration, APT_CONF.format(directory=self.directory))
 
     def update(self) -> None:
         """Read the archive's lists anew; cheap where they have not changed."""
@@ -85,30 +106,21 @@ class Archive:
         return self._describe([f"{name}={version}" for name, version in chosen])
 
     def fetch(self, packages: Sequence[Package], into: Path) -> list[Path]:
-        """Bring the packages to `into`/<sha256>.deb and return these paths; what is there already is kept.
+        """Bring the packages to their files in `into`, and return these; what is there already is kept.
 
         Asks for the files by their pool path, so it needs no lists. Raises PackageGone, after the rest
         has been brought, when the archive lacks some; NotFetched when it cannot be reached or sends
         other bytes.
         """
         into.mkdir(parents=True, exist_ok=True)
-        missing = {p.sha256: p for p in packages if not (into / f"{p.sha256}.deb").exists()}
-        if missing:
-            self._download(list(missing.values()), into)
-        return [into / f"{package.sha256}.deb" for package in packages]
-
-    def _prepare(self) -> None:
-        for folder in ("lists/partial", "cache/archives/partial", "sources.d"):
-            with files.in_one_line(self.directory):
-                (self.directory / folder).mkdir(parents=True, exist_ok=True)
-        _write(self.directory / "status", "")
-        _write(self.directory / "sources.d/debian.sources", sources_file(self.sources))
-        _write(self._configuration, APT_CONF.format(directory=self.directory))
+        if missing := [package for package in packages if not package.file(into).exists()]:
+            self._download(missing, into)
+        return [package.file(into) for package in packages]
 
     def _describe(self, names: Sequence[str]) -> list[Package]:
         shown = self._run("apt-cache", "show", "--no-all-versions", *names).stdout
         # One version may stand in two archives: apt shows first the one it would take.
-        packages = {entry["Package"]: _package(entry) for entry in reversed(stanzas(shown))}
+        packages = {entry["Package"]: package_in(entry) for entry in reversed(stanzas(shown))}
         if unknown := sorted({name.partition("=")[0] for name in names} - packages.keys()):
             raise SeedbedError(
                 f"Debian {self.suite} has no package {', '.join(unknown)}: check the spelling and the suite"
@@ -126,10 +138,9 @@ class Archive:
             done = self._run(APT_HELPER, "download-file", *wanted)
             for package, target in targets.items():
                 if target.exists() and files.sha256(target) == package.sha256:
-                    target.rename(into / f"{package.sha256}.deb")
-        lacking = [p for p in packages if not (into / f"{p.sha256}.deb").exists()]
-        if lacking:
-            raise _failed_download(lacking, done.stderr)
+                    target.rename(package.file(into))
+        if lacking := [package for package in targets if not package.file(into).exists()]:
+            raise failed_download(lacking, done.stderr)
 
     def _uri(self, package: Package) -> str:
         # pool/updates/ is how the security archive names its pool
@@ -146,7 +157,7 @@ class Archive:
     def _apt(self, command: str, *arguments: str, doing: str) -> str:
         done = self._run(command, *arguments)
         if done.returncode:
-            raise SeedbedError(f"apt could not {doing}: {_complaint(done.stderr)}")
+            raise SeedbedError(f"apt could not {doing}: {complaint(done.stderr)}")
         return done.stdout
 
     def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -162,7 +173,7 @@ def unpack(deb: Path, into: Path) -> None:
     done = commands.run(["dpkg-deb", "--extract", deb, into])
     if done.returncode:
         files.check_space(done.stderr, into)
-        raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {_complaint(done.stderr)}")
+        raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {complaint(done.stderr)}")
 
 
 def host_supported() -> str | None:
@@ -201,27 +212,19 @@ Acquire::Languages "none";
 """
 
 
-def _package(entry: dict[str, str]) -> Package:
-    return Package(
-        name=entry["Package"],
-        version=entry["Version"],
-        architecture=entry["Architecture"],
-        sha256=entry["SHA256"],
-        size=int(entry["Size"]),
-        filename=entry["Filename"],
-    )
+def package_in(entry: dict[str, str]) -> Package:
+    name, version, architecture = entry["Package"], entry["Version"], entry["Architecture"]
+    return Package(name, version, architecture, entry["SHA256"], int(entry["Size"]), entry["Filename"])
 
 
-def _failed_download(lacking: Sequence[Package], stderr: str) -> SeedbedError:
-    reasons = {package: _reason(package, stderr) for package in lacking}
-    gone = [package for package, reason in reasons.items() if re.search("404|No such file", reason)]
-    for package, reason in reasons.items():
-        if package not in gone:
-            return NotFetched(f"{package.name}={package.version} could not be fetched: {_with_remedy(reason)}")
-    return PackageGone(gone)
+def failed_download(lacking: Sequence[Package], stderr: str) -> SeedbedError:
+    for package in lacking:
+        if not re.search("404|No such file", reason := reason_for(package, stderr)):
+            return NotFetched(f"{package} could not be fetched: {with_remedy(reason)}")
+    return PackageGone(lacking)
 
 
-def _reason(package: Package, stderr: str) -> str:
+def reason_for(package: Package, stderr: str) -> str:
     for line in stderr.splitlines():
         uri, _, reason = line.removeprefix("E: Failed to fetch ").partition("  ")
         if reason and unquote(uri).endswith(package.filename):
@@ -229,8 +232,8 @@ def _reason(package: Package, stderr: str) -> str:
     return first_error(stderr)
 
 
-def _complaint(stderr: str) -> str:
-    return _with_remedy(first_error(stderr), seen=stderr)
+def complaint(stderr: str) -> str:
+    return with_remedy(first_error(stderr), seen=stderr)
 
 
 def first_error(stderr: str) -> str:
@@ -253,13 +256,13 @@ REMEDIES = (  # what apt complains of, and what to do
 )
 
 
-def _with_remedy(complaint: str, seen: str = "") -> str:
+def with_remedy(complaint: str, seen: str = "") -> str:
     """The complaint and what to do about it; the telling sign may be in a warning beside it."""
     remedies = [remedy for sign, remedy in REMEDIES if re.search(sign, seen or complaint)]
     return "; ".join([complaint.rstrip("."), *remedies[:1]])
 
 
-def _write(path: Path, text: str) -> None:
+def write_if_other(path: Path, text: str) -> None:
     """Replace the file only where it differs: apt drops its cache when a source is newer than it."""
     if path.exists() and path.read_text() == text:
         return

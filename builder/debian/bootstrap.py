@@ -9,8 +9,7 @@ import platform
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
@@ -112,40 +111,27 @@ ENDS_WITH_US = ("setpriv", "--pdeathsig=KILL")
 CONFINED = (*ENDS_WITH_US, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 
 
-@dataclass(frozen=True)
-class Debs:
-    """Packages on disk, as `folder`/<sha256>.deb."""
-
-    folder: Path
-    mmdebstrap: Package
-    packages: Sequence[Package]
-
-    def file(self, package: Package) -> Path:
-        """The package's file, proven to have its sha256: what is in it runs as root."""
-        path = self.folder / f"{package.sha256}.deb"
-        files.check_sha256(path, package.sha256, f"{package.name}={package.version}")
-        return path
-
-
-def install(debs: Debs, *, suite: str, epoch: int, scratch: Path) -> Path:
+def install(
+    mmdebstrap: Package, packages: Sequence[Package], *, folder: Path, suite: str, epoch: int, scratch: Path
+) -> Path:
     """Install the packages, and nothing else, into a root file system; returns its tar, inside `scratch`.
 
-    `epoch` (seconds since 1970) stands for now. The tar still holds what `belongs` says no to. Raises SeedbedError
-    where a package has other bytes than its sha256 says, or where the installation fails.
+    All are in `folder`. `epoch` (seconds since 1970) stands for now. The tar still holds what `belongs` says no to.
+    Raises SeedbedError if a package has other bytes than its sha256 says, or if the installation fails.
     """
-    archive.unpack(debs.file(debs.mmdebstrap), scratch / "mmdebstrap")
-    write_archive(debs, scratch / "archive")
+    archive.unpack(mmdebstrap.proven(folder), scratch / "mmdebstrap")
+    write_archive({package: package.proven(folder) for package in packages}, scratch / "archive")
     tar, installed = scratch / "root.tar", scratch / "installed"
     command = [*confinement(), scratch / "mmdebstrap/usr/bin/mmdebstrap", *OPTIONS]
     command += [f"--customize-hook={LIST_INSTALLED} > {shlex.quote(str(installed))}"]
-    command += [f"--include={','.join(package.name for package in debs.packages)}"]
+    command += [f"--include={','.join(package.name for package in packages)}"]
     command += [suite, tar, f"deb [trusted=yes] copy:{quote(str(scratch / 'archive'))} ./"]
     environment = ENVIRONMENT | {"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(scratch)}
     done = commands.run(command, env=environment, umask=0o022)
     if done.returncode:
         files.check_space(done.stderr, scratch)
         raise SeedbedError(f"mmdebstrap failed: {archive.first_error(done.stderr)}")
-    check_installed(debs.packages, installed.read_text(encoding="utf-8").split())
+    check_installed(packages, installed.read_text(encoding="utf-8").split())
     return tar
 
 
@@ -168,17 +154,8 @@ def check_host() -> None:
 
 def trouble() -> str | None:
     """Why this host cannot bootstrap Debian, and what to do; None where it can."""
-    return archive.host_supported() or unfit()
-
-
-def confinement() -> Sequence[str]:
-    """What mmdebstrap is run by. A container that ends with the command has its own processes and mounts, and lets
-    nobody make further namespaces."""
-    return ENDS_WITH_US if paths.THROWAWAY in os.environ else CONFINED
-
-
-def unfit() -> str | None:
-    """Why mmdebstrap cannot run here, and what to do; None where it can."""
+    if reason := archive.host_supported():
+        return reason
     if platform.machine() != "x86_64":
         return f"expected an x86_64 processor, found {platform.machine()}"
     if missing := [tool for tool in ("perl", "setpriv", "tar", "unshare") if shutil.which(tool) is None]:
@@ -188,20 +165,24 @@ def unfit() -> str | None:
     return None
 
 
-def write_archive(debs: Debs, folder: Path) -> None:
+def confinement() -> Sequence[str]:
+    """What mmdebstrap is run by. A container that ends with the command has its own processes and mounts, and lets
+    nobody make further namespaces."""
+    return ENDS_WITH_US if paths.THROWAWAY in os.environ else CONFINED
+
+
+def write_archive(debs: Mapping[Package, Path], folder: Path) -> None:
     """An archive of just these packages, for apt."""
     folder.mkdir()
     entries = []
-    for package in debs.packages:
-        deb = debs.file(package)
+    for package, deb in debs.items():
         (folder / f"{package.name}.deb").symlink_to(deb)
-        control = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, text=True, check=True).stdout
+        control = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, encoding="utf-8", check=True).stdout
         place = f"Filename: ./{package.name}.deb\nSize: {package.size}\nSHA256: {package.sha256}\n"
         entries.append(control.rstrip("\n") + "\n" + place)
     (folder / "Packages").write_text("\n".join(entries), encoding="utf-8")
 
 
 def check_installed(packages: Sequence[Package], installed: Sequence[str]) -> None:
-    expected = {f"{package.name}={package.version}" for package in packages}
-    if difference := sorted(expected ^ set(installed)):
+    if difference := sorted(set(map(str, packages)) ^ set(installed)):
         raise SeedbedError(f"mmdebstrap was to install what is locked, and differs in: {', '.join(difference)}")

@@ -6,7 +6,7 @@ Source: sources.list(5), deb822(5).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,7 +70,7 @@ def host_sources() -> list[Source]:
 
 def sources_text(suite: str) -> str:
     """The host's own Debian sources, for `suite`, as the text of a deb822 sources file."""
-    return sources_file([swapped(source, suite, None) for source in host_sources()])
+    return sources_file(sources_of(suite))
 
 
 def host_codename() -> str:
@@ -81,25 +81,23 @@ def host_codename() -> str:
     raise SeedbedError(f"{OS_RELEASE} names no VERSION_CODENAME: a released Debian is needed")
 
 
-def swapped(source: Source, suite: str, snapshot: Snapshot | None) -> Source:
-    # bookworm-security becomes trixie-security
-    source = replace(source, suite=suite + source.suite.removeprefix(host_codename()))
+def sources_of(suite: str, snapshot: Snapshot | None = None) -> list[Source]:
+    """The host's own Debian sources, for `suite` (bookworm-security becomes trixie-security), or in a snapshot."""
+    codename = host_codename()
+    found = [replace(source, suite=suite + source.suite.removeprefix(codename)) for source in host_sources()]
     if snapshot is None:
-        return source
-    return replace(
-        source,
-        uri=snapshot.uri(source.archive),
-        options=(*source.options, ("Check-Valid-Until", "no")),  # a snapshot's lists are old by nature
+        return found
+    old = ("Check-Valid-Until", "no")  # a snapshot's lists are old by nature
+    return [replace(source, uri=snapshot.uri(source.archive), options=(*source.options, old)) for source in found]
+
+
+def sources_file(sources: Iterable[Source]) -> str:
+    """Their text in the format deb822."""
+    entries = (
+        [("Types", "deb"), ("URIs", source.uri), ("Suites", source.suite), ("Components", "main"), *source.options]
+        for source in sources
     )
-
-
-def sources_file(sources: Sequence[Source]) -> str:
-    return "\n".join(map(stanza, sources))
-
-
-def stanza(source: Source) -> str:
-    fields = [("Types", "deb"), ("URIs", source.uri), ("Suites", source.suite), ("Components", "main")]
-    return "".join(f"{name}: {value}\n" for name, value in [*fields, *source.options])
+    return "\n".join("".join(f"{name}: {value}\n" for name, value in entry) for entry in entries)
 
 
 def entries_of(file: Path) -> list[dict[str, str]]:

@@ -48,7 +48,7 @@ def fetch_packages(recipe: Recipe) -> None:
 
 def missing_packages(recipe: Recipe) -> list[Package]:
     """Those of the locked Debian packages that the cache lacks."""
-    return base.missing([recipe.packages.mmdebstrap, *recipe.packages.packages])
+    return base.missing(recipe.packages.everything)
 
 
 def take_in(package: Package, data: BinaryIO, where: str) -> None:

@@ -16,7 +16,6 @@ from builder.catalog.models import Base
 from builder.console import step
 from builder.debian import bootstrap, sources
 from builder.debian.archive import Archive, NotFetched, Package, PackageGone
-from builder.debian.bootstrap import Debs
 from builder.debian.sources import Snapshot
 from builder.errors import SeedbedError
 from builder.layers import kit
@@ -50,10 +49,11 @@ def layer(
 
 
 def write_layer(base: Base, lock: Lock, store: Store, level: int) -> Layer:
-    debs = Debs(folder_of_packages(), lock.mmdebstrap, lock.packages)
     epoch = base.source_date_epoch
     with scratch.folder(paths.cache()) as folder:
-        tar = bootstrap.install(debs, suite=base.suite, epoch=epoch, scratch=folder)
+        tar = bootstrap.install(
+            lock.mmdebstrap, lock.packages, folder=folder_of_packages(), suite=base.suite, epoch=epoch, scratch=folder
+        )
         return tar_to_layer(store, tar, epoch=epoch, level=level, what=what(base), keep=bootstrap.belongs)
 
 
@@ -66,7 +66,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
 
     What neither the archive nor a snapshot of it gives may come from one of the `kits`.
     """
-    if not missing(wanted := [lock.mmdebstrap, *lock.packages]):
+    if not missing(wanted := lock.everything):
         return lock, ()
     debian = packages.archive_of(base)
     try:
@@ -78,7 +78,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
         return lock, ()
     except PackageGone as gone:
         dropped = gone.packages
-    names = ", ".join(f"{package.name}={package.version}" for package in dropped)
+    names = ", ".join(map(str, dropped))
     log.info(f"{base.name}: the archive has dropped {names}; asking a snapshot of {lock.date:%Y-%m-%d}")
     try:
         fetch_from_snapshots(base, lock.date, dropped)
@@ -94,13 +94,13 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
         )
     log.info(f"{base.name}: {complaint}; going on with what the archive has now")
     newest = packages.make(base, f"{lock.date:{packages.DATE}}")
-    debian.fetch([newest.mmdebstrap, *newest.packages], folder_of_packages())
+    debian.fetch(newest.everything, folder_of_packages())
     return newest, moves(lock, newest)
 
 
 def missing(wanted: Sequence[Package]) -> list[Package]:
     """Those of the packages that the cache lacks."""
-    return [package for package in wanted if not (folder_of_packages() / f"{package.sha256}.deb").exists()]
+    return [package for package in wanted if not package.file(folder_of_packages()).exists()]
 
 
 def fetch_from_snapshots(base: Base, date: datetime, wanted: Sequence[Package]) -> None:
@@ -116,7 +116,7 @@ def fetch_from_snapshots(base: Base, date: datetime, wanted: Sequence[Package]) 
 
 def moves(before: Lock, after: Lock) -> tuple[str, ...]:
     """What differs between the packages of two locks, as `name: version -> version`."""
-    old, new = ({package.name: package for package in (lock.mmdebstrap, *lock.packages)} for lock in (before, after))
+    old, new = ({package.name: package for package in lock.everything} for lock in (before, after))
     return tuple(
         f"{name}: {old[name].version if name in old else 'none'} -> {new[name].version if name in new else 'none'}"
         for name in sorted(old.keys() | new.keys())
@@ -147,6 +147,6 @@ def folder_of_packages() -> Path:
 
 def key_of(base: Base, lock: Lock, level: int) -> str:
     """The name the store remembers the layer by: a hash of all that its bytes depend on."""
-    hashes = [package.sha256 for package in (lock.mmdebstrap, *lock.packages)]
+    hashes = [package.sha256 for package in lock.everything]
     inputs = {"suite": base.suite, "packages": hashes, "epoch": base.source_date_epoch, "level": level}
     return layer_key("base", inputs | {"recipe": bootstrap.RECIPE})

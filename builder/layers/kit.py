@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from builder.oci.artifacts import TITLE
 from builder.oci.images import INDEX, UNREADABLE, Document, Index, Part, Source, document_in, tar_in
 from builder.oci.registry import Repository
 from builder.oci.store import blob_path
+from builder.oci.tar import CHUNK
 from builder.oci.transport import Refused
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 KIT_TYPE = "application/vnd.seedbed.kit.v1"
 PACKAGE_TYPE = "application/vnd.debian.binary-package"
 MARK = "oci-layout"
-CHUNK = 1 << 20
 DOWNLOADS_AT_ONCE = 4
 REMEDY = "get it again, or write one with ./build.py kit"
 
@@ -41,18 +41,18 @@ class Kit(Protocol):
     """Where packages may be; as a string it is what a person calls it."""
 
     def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
-        """Bring those that it has to `into`/<sha256>.deb, and return them.
+        """Bring those that it has to their files in `into`, and return them.
 
         Raises SeedbedError if it has other bytes for one, or is no kit.
         """
 
 
 def fetch(kits: Sequence[Kit], wanted: Sequence[Package], into: Path) -> list[Package]:
-    """Bring what the kits have of the packages to `into`/<sha256>.deb; returns those that none of them has."""
+    """Bring what the kits have of the packages to their files in `into`; returns those that none of them has."""
     missing = list(wanted)
     for kit in kits:
         if missing and (taken := kit.fetch(missing, into)):
-            log.info(f"Debian packages from the kit {kit}: {', '.join(map(named, taken))}")
+            log.info(f"Debian packages from the kit {kit}: {', '.join(map(str, taken))}")
             missing = [package for package in missing if package not in taken]
     return missing
 
@@ -72,10 +72,10 @@ class KitAtHand:
     def fetch(self, wanted: Sequence[Package], into: Path) -> list[Package]:
         try:
             with self.opened() as source:
-                contents = Contents.of(source)
-                taken = [package for package in wanted if contents.has(package, f"the kit {self}")]
+                layers = layers_in(source)
+                taken = [package for package in wanted if listed(package, layers, f"the kit {self}")]
                 for package in taken:
-                    with source(blob_path(digest_of(package))) as data:
+                    with source(blob_path(package.digest)) as data:
                         bring(package, data, into, f"the kit {self}")
         except UNREADABLE as error:
             raise SeedbedError(f"{self}: expected a rebuild kit: {error}; {REMEDY}") from None
@@ -120,6 +120,10 @@ def members_of(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
 class Layer(Part):
     annotations: dict[str, str] | None = None
 
+    @property
+    def title(self) -> str:
+        return (self.annotations or {}).get(TITLE, "")
+
 
 class Manifest(Document):
     artifactType: str = ""
@@ -130,38 +134,32 @@ def manifest_in(source: Source, path: str) -> Manifest:
     return Manifest.model_validate(document_in(source, path, Manifest))
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What manifests of kits list: the digests of packages, and of each file name the digest."""
+def layers_of(manifests: Iterable[Manifest]) -> list[Layer]:
+    """What manifests of kits list; raises ValueError for a file name that is a path."""
+    layers = [layer for manifest in manifests for layer in manifest.layers]
+    if outside := [layer.title for layer in layers if "/" in layer.title]:
+        raise ValueError(f"found the file name {outside[0]!r} in it, which leads outside")
+    return layers
 
-    digests: frozenset[str]
-    titles: dict[str, str]
 
-    @classmethod
-    def of(cls, source: Source) -> "Contents":
-        """What an OCI layout lists; raises ValueError if it holds no kit."""
-        document_in(source, MARK, Document)  # an archive that is cut short may lack just its end
-        index = document_in(source, INDEX, Index)
-        manifests = [manifest_in(source, blob_path(entry["digest"])) for entry in index["manifests"]]
-        if not (kits := [manifest for manifest in manifests if manifest.artifactType == KIT_TYPE]):
-            raise ValueError(f"found no manifest of the type {KIT_TYPE} in it")
-        return cls.listed(kits)
+def layers_in(source: Source) -> list[Layer]:
+    """What an OCI layout lists; raises ValueError if it holds no kit."""
+    document_in(source, MARK, Document)  # an archive that is cut short may lack just its end
+    index = document_in(source, INDEX, Index)
+    manifests = [manifest_in(source, blob_path(entry["digest"])) for entry in index["manifests"]]
+    if not (kits := [manifest for manifest in manifests if manifest.artifactType == KIT_TYPE]):
+        raise ValueError(f"found no manifest of the type {KIT_TYPE} in it")
+    return layers_of(kits)
 
-    @classmethod
-    def listed(cls, manifests: Sequence[Manifest]) -> "Contents":
-        layers = [layer for manifest in manifests for layer in manifest.layers]
-        titles = {(layer.annotations or {}).get(TITLE, ""): layer.digest for layer in layers}
-        if outside := [title for title in titles if "/" in title]:
-            raise ValueError(f"found the file name {outside[0]!r} in it, which leads outside")
-        return cls(frozenset(layer.digest for layer in layers), titles)
 
-    def has(self, package: Package, kit: str) -> bool:
-        """Whether the package is there; raises SeedbedError if its name is, for other bytes."""
-        if digest_of(package) in self.digests:
-            return True
-        if other := self.titles.get(file_name(package)):
-            raise refusal(package, kit, other)
-        return False
+def listed(package: Package, layers: Sequence[Layer], kit: str) -> bool:
+    """Whether the package is among them; raises SeedbedError if its name is, for other bytes."""
+    if any(layer.digest == package.digest for layer in layers):
+        return True
+    for layer in layers:
+        if layer.title == file_name(package):
+            raise refusal(package, kit, layer.digest)
+    return False
 
 
 # ---- the kit of a published image ----------------------------------------------------------------------------------
@@ -184,43 +182,42 @@ class PublishedKit:
         """A registry that cannot be reached, or has no kit, is no error."""
         try:
             repository = Repository.of(self.reference)
-            listed = self.listed(repository)
+            layers = self.layers(repository)
         except (SeedbedError, ValueError) as error:
             log.info(f"{self.reference}: no packages from there: {error}")
             return []
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            there = pool.map(lambda package: self.bring(package, repository, listed, into), wanted)
+            there = pool.map(lambda package: self.bring(package, repository, layers, into), wanted)
             return [package for package, found in zip(wanted, there, strict=True) if found]
 
-    def listed(self, repository: Repository) -> Contents:
+    def layers(self, repository: Repository) -> list[Layer]:
         """What the kits list that are attached to the image."""
+
+        def manifest(digest: str) -> BinaryIO:
+            return io.BytesIO(repository.manifest(digest))
+
         image = repository.digest(self.image)
-        referrers = repository.referrers(image, KIT_TYPE) if image else []
-        documents = {blob_path(each.digest): repository.manifest(each.digest) for each in referrers}
+        kits = repository.referrers(image, KIT_TYPE) if image else []
+        return layers_of(manifest_in(manifest, kit.digest) for kit in kits)
 
-        def source(path: str) -> nullcontext[BinaryIO]:
-            return nullcontext(io.BytesIO(documents[path]))
-
-        return Contents.listed([manifest_in(source, path) for path in documents])
-
-    def bring(self, package: Package, repository: Repository, listed: Contents, into: Path) -> bool:
+    def bring(self, package: Package, repository: Repository, layers: Sequence[Layer], into: Path) -> bool:
         """Whether it is there, and now in `into`."""
         try:
-            repository.blob(digest_of(package), package.size, into / f"{package.sha256}.deb")
+            repository.blob(package.digest, package.size, package.file(into))
             return True
         except Refused as refused:
-            if listed.has(package, f"the kit {self}"):
-                log.info(f"{named(package)}: in the kit {self}, but {refused}")
+            if listed(package, layers, f"the kit {self}"):
+                log.info(f"{package}: in the kit {self}, but {refused}")
             return False
         except SeedbedError as error:
-            raise SeedbedError(f"{named(package)}: not taken from the kit {self}: {error}") from None
+            raise SeedbedError(f"{package}: not taken from the kit {self}: {error}") from None
 
 
 # ---- a package -----------------------------------------------------------------------------------------------------
 
 
 def bring(package: Package, data: BinaryIO, into: Path, kit: str) -> None:
-    """Write the package to `into`/<sha256>.deb; raises SeedbedError, and writes nothing, if its bytes are others."""
+    """Write the package to its file in `into`; raises SeedbedError, and writes nothing, if its bytes are others."""
     with files.new(into) as file:
         found, size = hashlib.sha256(), 0
         while size <= package.size and (chunk := data.read(CHUNK)):
@@ -229,22 +226,14 @@ def bring(package: Package, data: BinaryIO, into: Path, kit: str) -> None:
         if (found.hexdigest(), size) != (package.sha256, package.size):
             raise refusal(package, kit, f"sha256:{found.hexdigest()}" if size <= package.size else "more bytes")
         file.flush()
-        Path(file.name).replace(into / f"{package.sha256}.deb")
+        Path(file.name).replace(package.file(into))
 
 
 def refusal(package: Package, kit: str, found: str) -> SeedbedError:
     return SeedbedError(
-        f"{named(package)}: {kit} has {found} for it, the lock says {digest_of(package)}; it was not used: "
+        f"{package}: {kit} has {found} for it, the lock says {package.digest}; it was not used: "
         "get another kit, or build without this one"
     )
-
-
-def named(package: Package) -> str:
-    return f"{package.name}={package.version}"
-
-
-def digest_of(package: Package) -> str:
-    return f"sha256:{package.sha256}"
 
 
 def file_name(package: Package) -> str:

@@ -34,6 +34,10 @@ class Lock:
     mmdebstrap: Package
     packages: tuple[Package, ...]
 
+    @property
+    def everything(self) -> tuple[Package, ...]:
+        return self.mmdebstrap, *self.packages
+
     def version(self, name: str) -> str | None:
         return next((package.version for package in self.packages if package.name == name), None)
 
@@ -112,7 +116,7 @@ def inputs_of(base: Base) -> str:
 
 
 def entry(package: Package) -> str:
-    return f"{package.name}={package.version} sha256:{package.sha256} {package.size} {package.filename}"
+    return f"{package} {package.digest} {package.size} {package.filename}"
 
 
 def parse(text: str, where: str, base: Base) -> Package:

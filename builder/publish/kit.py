@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from builder.debian.bootstrap import Debs
+from builder.debian.archive import Package
 from builder.image import kits, output
 from builder.image.recipe import Recipe
 from builder.layers.base import folder_of_packages
-from builder.layers.kit import KIT_TYPE, PACKAGE_TYPE, digest_of, file_name
+from builder.layers.kit import KIT_TYPE, PACKAGE_TYPE, file_name
 from builder.oci.artifacts import EMPTY, EMPTY_TYPE, Artifact
 from builder.oci.layout import OciImage, finish, link_or_copy
 from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor, Store
@@ -23,12 +23,13 @@ def artifact(recipe: Recipe, subject: Descriptor | None = None) -> Artifact:
     A layer for each package, under its own sha256, in the order of the lock: mmdebstrap first. Raises SeedbedError if a
     package has other bytes than the lock says, and names it.
     """
-    debs = Debs(folder_of_packages(), recipe.packages.mmdebstrap, recipe.packages.packages)
-    packages = {package.sha256: package for package in (debs.mmdebstrap, *debs.packages)}.values()
-    described = [Descriptor(PACKAGE_TYPE, digest_of(package), package.size) for package in packages]
-    layers = zip(described, map(debs.file, packages), strict=True)
-    blobs = (Blob(descriptor, partial(path.open, "rb")) for descriptor, path in layers)
-    return Artifact(KIT_TYPE, subject, tuple(blobs), tuple(map(file_name, packages)))
+    packages = {package.sha256: package for package in recipe.packages.everything}.values()
+    return Artifact(KIT_TYPE, subject, tuple(map(blob, packages)), tuple(map(file_name, packages)))
+
+
+def blob(package: Package) -> Blob:
+    path = package.proven(folder_of_packages())
+    return Blob(Descriptor(PACKAGE_TYPE, package.digest, package.size), partial(path.open, "rb"))
 
 
 def beside(recipe: Recipe, image: OciImage) -> Sequence[Artifact]:

@@ -63,8 +63,7 @@ def statement(recipe: Recipe, digest: str, kind: str, predicate: dict[str, Any])
 
 def dependencies(recipe: Recipe) -> list[dict[str, Any]]:
     """Debian packages and wheels, as resource descriptors."""
-    locked = (recipe.packages.mmdebstrap, *recipe.packages.packages)
-    suite = recipe.base.suite
+    locked, suite = recipe.packages.everything, recipe.base.suite
     addresses = [
         *(purl("deb", "debian", each.name, each.version, arch=each.architecture, distro=suite) for each in locked),
         *(purl("pypi", "", each.name, each.version) for each in recipe.wheels.wheels),

@@ -14,14 +14,13 @@ import zstandard
 from builder import paths
 from builder.catalog import models, source
 from builder.catalog.models import Base
-from builder.debian import archive as debian
 from builder.debian import bootstrap, sources
 from builder.errors import SeedbedError
 from builder.layers import base
 from builder.lock import packages
 from builder.oci.store import Layer, Store
 
-TROUBLE = debian.host_supported() or bootstrap.unfit()
+TROUBLE = bootstrap.trouble()
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(TROUBLE is not None, reason=f"Debian cannot be bootstrapped here: {TROUBLE}"),

@@ -29,7 +29,7 @@ from tests.conftest import TINY
 from tests.integration.conftest import no_engine
 from tests.kits import alter, forge, spoil
 
-pytestmark = pytest.mark.skipif(bootstrap.unfit() is not None, reason=f"no Debian here: {bootstrap.unfit()}")
+pytestmark = pytest.mark.skipif(bootstrap.trouble() is not None, reason=f"no Debian here: {bootstrap.trouble()}")
 
 DROPPED = ("less", "tini", "tzdata")
 

@@ -14,7 +14,7 @@ from tests.integration.conftest import no_engine
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(bootstrap.unfit() is not None, reason=f"no Debian here: {bootstrap.unfit()}"),
+    pytest.mark.skipif(bootstrap.trouble() is not None, reason=f"no Debian here: {bootstrap.trouble()}"),
 ]
 
 

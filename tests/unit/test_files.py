@@ -45,7 +45,7 @@ for number in range(150):
     packages.write(recipe.base, recipe.packages)
     recipe.image.dockerfile_path.unlink(missing_ok=True)
     dockerfile.write(recipe)
-    archive._write(where / "apt.conf", str(number))
+    archive.write_if_other(where / "apt.conf", str(number))
     with scratch.folder(where) as folder:
         (folder / "file").touch()
 """

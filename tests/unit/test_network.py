@@ -54,11 +54,11 @@ def test_other_troubles_are_not_the_clocks(program):
 
 @pytest.mark.parametrize("complaint", [BEHIND["apt"], BEHIND["apt, by https"], BEHIND["sqv"]])
 def test_apt_is_not_told_to_look_elsewhere(complaint):
-    assert archive._complaint(complaint).endswith("; this machine's clock is behind: set it")
+    assert archive.complaint(complaint).endswith("; this machine's clock is behind: set it")
 
 
 def test_a_key_that_has_expired_is_the_keyrings_affair():
-    assert "debian-archive-keyring" in archive._complaint(OTHER["gpgv"])
+    assert "debian-archive-keyring" in archive.complaint(OTHER["gpgv"])
 
 
 def test_pips_error_is_not_taken_for_the_cause():
