@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from builder import paths, scratch
+from builder import paths, reading, scratch
 from builder.catalog.models import Base
 from builder.console import step
 from builder.debian import bootstrap, sources
@@ -135,10 +135,10 @@ def snapshot_of(base: Base, moment: datetime) -> Archive:
 
 def noted_snapshot() -> str | None:
     """The snapshot archive that Debian's own container images note in a comment beside their apt sources."""
-    note = re.compile(r"^# *(\S+)/debian/\d{8}T\d{6}Z$", re.MULTILINE)
+    note = re.compile(rb"^# *(\S+)/debian/\d{8}T\d{6}Z$", re.MULTILINE)
     files = sorted((sources.APT_CONFIGURATION / "sources.list.d").glob("*.sources"))
-    found = (note.search(path.read_text(encoding="utf-8")) for path in files)
-    return next((match[1] for match in found if match), None)
+    found = (note.search(reading.data(path)) for path in files)
+    return next((match[1].decode() for match in found if match), None)
 
 
 def folder_of_packages() -> Path:

@@ -258,7 +258,9 @@ def noted(tmp_path: Path) -> None:
     )
 
 
-def test_the_snapshot_archive_is_the_one_the_hosts_sources_note(noted: None) -> None:
+def test_the_snapshot_archive_is_the_one_the_hosts_sources_note(noted: None, tmp_path: Path) -> None:
+    """What others wrote in their sources is no obstacle, in whatever encoding."""
+    (tmp_path / "apt/sources.list.d/a-vendor.sources").write_bytes(b"# caf\xe9\nTypes: deb\n")
     assert base.noted_snapshot() == "http://snapshot.example/archive"
 
 
