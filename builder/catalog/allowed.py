@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field
 
 from builder.catalog import source
-from builder.catalog.fields import Strict, Text
+from builder.catalog.image import Strict, Text
 from builder.errors import UsageError
 
 FILE = "audit.yaml"

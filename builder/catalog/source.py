@@ -73,7 +73,7 @@ class Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except ValueError as error:  # 2026-13-45
+        except (ValueError, OverflowError) as error:  # 2026-13-45; 1:00:00, with a hundred more of these, .0
             refuse(str(error), node)
 
 

@@ -10,7 +10,7 @@ from itertools import chain, takewhile
 from multiprocessing import active_children
 
 from builder import files, paths
-from builder.catalog.models import LayerGroup
+from builder.catalog.image import LayerGroup
 from builder.console import step
 from builder.image import contents, kits
 from builder.image.recipe import Recipe

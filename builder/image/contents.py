@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from builder import paths
-from builder.catalog.models import Image, LayerGroup
+from builder.catalog.image import Image, LayerGroup
 from builder.image.recipe import Recipe
 from builder.lock import toolchain
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import files, paths, reading
-from builder.catalog.models import Image, LayerGroup
+from builder.catalog.image import Image, LayerGroup
 from builder.console import size
 from builder.errors import SeedbedError, UsageError
 from builder.image import contents, digest, dockerfile

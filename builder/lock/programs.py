@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import paths
-from builder.catalog.models import Image
+from builder.catalog.image import Image, Locked
 from builder.errors import SeedbedError
 from builder.lock import requirements
 from builder.lock.inputs import hash_of
@@ -15,7 +15,7 @@ FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
 
 
 @dataclass(frozen=True)
-class Programs:
+class Programs(Locked):
     """Scripts that run inside an image. Like the image, they have requirements and a lock."""
 
     image: Image
@@ -28,14 +28,6 @@ class Programs:
     @property
     def python(self) -> str:
         return self.image.python
-
-    @property
-    def requirements_path(self) -> Path:
-        return self.folder / "requirements.in"
-
-    @property
-    def lock_path(self) -> Path:
-        return self.folder / "requirements.lock"
 
     @property
     def scripts(self) -> list[Path]:

@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Protocol
 
 from builder import files, reading
-from builder.catalog.models import Catalog, Image, LayerGroup
+from builder.catalog.image import Image, LayerGroup, Locked
+from builder.catalog.models import Catalog
 from builder.errors import SeedbedError, UsageError
 from builder.lock.index import PLATFORM, Pin, resolve
 from builder.lock.inputs import hash_of
@@ -16,22 +15,6 @@ from builder.reading import shown
 
 FORMAT = 1
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9A-Za-z.!+_-]+) --hash=sha256:(?P<sha256>[0-9a-f]{64})")
-
-
-class Locked(Protocol):
-    """What has requirements and a lock of them: an image, or its programs."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def python(self) -> str: ...
-
-    @property
-    def requirements_path(self) -> Path: ...
-
-    @property
-    def lock_path(self) -> Path: ...
 
 
 Layers = tuple[tuple[LayerGroup, tuple[Pin, ...]], ...]

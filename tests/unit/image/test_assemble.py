@@ -7,7 +7,7 @@ import pytest
 
 from builder import paths
 from builder.catalog import models
-from builder.catalog.models import LayerGroup
+from builder.catalog.image import LayerGroup
 from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.assemble import Group, bundles_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.catalog import models
+from builder.catalog.image import SizeBudget
 from builder.cli import show
 from builder.errors import SeedbedError
 from builder.image import assemble, build
@@ -104,7 +104,7 @@ def test_an_image_over_its_budget_fails_after_it_was_shown(built, edit, capsys, 
 
 
 def test_no_layer_is_above_one_and_a_half_gigabytes_unless_image_yaml_says_so(load):
-    assert models.SizeBudget(compressed=1, unpacked=1).layer == 1_500_000_000
+    assert SizeBudget(compressed=1, unpacked=1).layer == 1_500_000_000
 
 
 def test_an_image_that_is_not_built_says_what_to_type(folder, tmp_path, monkeypatch):
