@@ -197,7 +197,7 @@ def constraints(recipe: Recipe) -> str:
     Only those: a constraint on pillow or packaging would make pip take years-old releases of what needs a newer one.
     """
     kept = (wheel for wheel in recipe.wheels.wheels if is_kept(recipe.image, wheel.name))
-    return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in kept)
+    return "".join(f"{wheel.release}\n" for wheel in kept)
 
 
 def is_kept(image: Image, name: str) -> bool:

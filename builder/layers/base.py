@@ -21,6 +21,7 @@ from builder.errors import SeedbedError
 from builder.layers import kit
 from builder.layers.kit import Kit
 from builder.lock import packages
+from builder.lock.lockfile import remedy
 from builder.lock.packages import Lock
 from builder.oci.store import Layer, Store
 from builder.oci.tar import layer_key, tar_to_layer
@@ -90,7 +91,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
     if locked:
         raise SeedbedError(
             f"the Debian archive has dropped {names}, and {complaint}; name a rebuild kit in SEEDBED_KIT, "
-            f"another snapshot archive in SEEDBED_SNAPSHOT, or {packages.remedy(base)}"
+            f"another snapshot archive in SEEDBED_SNAPSHOT, or {remedy(base.name)}"
         )
     log.info(f"{base.name}: {complaint}; going on with what the archive has now")
     newest = packages.make(base, f"{lock.date:{packages.DATE}}")

@@ -58,7 +58,7 @@ def download(pin: Pin, python: str) -> None:
         done = commands.run(command, env=environment)
         if done.returncode:
             files.check_space(done.stderr, partial)
-            raise SeedbedError(f"{pin.name}=={pin.version}: {reason(pin, done.stderr)}")
+            raise SeedbedError(f"{pin.release}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))
         check(pin, path)
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,4 +76,4 @@ def check(pin: Pin, path: Path) -> None:
     """Raise `SeedbedError` unless the file at `path` has the locked hash."""
     found = files.sha256(path)
     if found != pin.sha256:
-        raise SeedbedError(f"{pin.name}=={pin.version}: {path.name} has sha256 {found}, the lock says {pin.sha256}")
+        raise SeedbedError(f"{pin.release}: {path.name} has sha256 {found}, the lock says {pin.sha256}")

@@ -34,7 +34,11 @@ class Pin:
     sha256: str
 
     def __str__(self) -> str:
-        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+        return f"{self.release} --hash=sha256:{self.sha256}"
+
+    @property
+    def release(self) -> str:
+        return f"{self.name}=={self.version}"
 
 
 def resolve(requirements: Path, python: str, constraints: Sequence[str], cutoff: str) -> tuple[Pin, ...]:

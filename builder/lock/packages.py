@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from builder import files, paths, reading
+from builder import files, paths
 from builder.catalog.models import Base
 from builder.debian.archive import Archive, Package
 from builder.errors import SeedbedError, UsageError
-from builder.lock import toolchain
-from builder.lock.inputs import hash_of
+from builder.lock import lockfile, toolchain
+from builder.lock.lockfile import remedy
 from builder.reading import shown
 
 FORMAT = 1
@@ -43,17 +44,16 @@ class Lock:
 
     def render(self, base: Base) -> str:
         """The file's text: one package a line, sorted by name, with its path in the pool and no host."""
-        head = [
-            f"# Made by `./build.py lock {base.name}`: edit image.yaml instead.",
-            f"# format: {FORMAT}",
-            f"# inputs: sha256:{self.inputs}",
-            f"# date: {self.date:{DATE}}",
-            f"# suite: {base.suite}",
-            f"# architecture: {ARCHITECTURE}",
-            f"# written by: {self.writer}",
-            f"# installed by: {entry(self.mmdebstrap)}",
-        ]
-        return "\n".join([*head, *map(entry, self.packages), ""])
+        header = {
+            "format": FORMAT,
+            "inputs": f"sha256:{self.inputs}",
+            "date": f"{self.date:{DATE}}",
+            "suite": base.suite,
+            "architecture": ARCHITECTURE,
+            "written by": self.writer,
+            "installed by": entry(self.mmdebstrap),
+        }
+        return lockfile.render(base.name, "image.yaml", header, map(entry, self.packages))
 
 
 def make(base: Base, date: str) -> Lock:
@@ -71,32 +71,25 @@ def write(base: Base, lock: Lock) -> None:
 
 def read(base: Base) -> Lock:
     """The base's lock; raises `SeedbedError` if it is missing or a line is malformed."""
-    head: dict[str, str] = {}
-    packages = []
-    for number, line in enumerate(reading.text(base.lock_path, remedy(base)).splitlines(), start=1):
-        if line.startswith("#"):
-            key, _, value = line.removeprefix("#").partition(":")
-            head[key.strip()] = value.strip()
-        else:
-            packages.append(parse(line, f"{shown(base.lock_path)}:{number}", base))
+    parse = partial(package_in, base=base)
+    header, packages = lockfile.read(base.lock_path, base.name, parse)
     try:
-        inputs, date = head["inputs"].removeprefix("sha256:"), datetime.strptime(head["date"], DATE)
-        written_by = head["written by"]
-        mmdebstrap = parse(head["installed by"], f"{shown(base.lock_path)}: installed by", base)
+        inputs, date = header["inputs"].removeprefix("sha256:"), datetime.strptime(header["date"], DATE)
+        mmdebstrap = parse(header["installed by"], f"{shown(base.lock_path)}: installed by")
+        return Lock(inputs, date, header["written by"], mmdebstrap, packages)
     except (KeyError, ValueError) as error:
-        raise SeedbedError(f"{shown(base.lock_path)}: its header is not whole ({error}); {remedy(base)}") from None
-    return Lock(inputs, date, written_by, mmdebstrap, tuple(packages))
+        where = shown(base.lock_path)
+        raise SeedbedError(f"{where}: its header is not whole ({error}); {remedy(base.name)}") from None
 
 
 def check(base: Base) -> Lock:
     """The base's lock, proven to belong to the image.yaml beside it, without a network; raises `SeedbedError`."""
     lock = read(base)
-    if lock.inputs != inputs_of(base):
-        raise SeedbedError(f"{shown(base.lock_path)}: stale, its inputs changed since it was made; {remedy(base)}")
+    lockfile.refuse_stale(base.lock_path, base.name, lock.inputs, inputs_of(base))
     if lock.writer != toolchain.identity():
         raise SeedbedError(
             f"{shown(base.lock_path)}: its layers are written by the toolchain {lock.writer}; "
-            f"this checkout has {toolchain.identity()}; {remedy(base)}"
+            f"this checkout has {toolchain.identity()}; {remedy(base.name)}"
         )
     python = lock.version("python3")
     if python and not python.startswith(f"{base.python}."):
@@ -112,19 +105,15 @@ def inputs_of(base: Base) -> str:
     """The hex sha256 of all inputs that decide what the lock contains, except its date."""
     packages = sorted([ESSENTIAL, *base.packages])
     inputs = {"format": FORMAT, "architecture": ARCHITECTURE, "suite": base.suite, "packages": packages}
-    return hash_of(inputs)
+    return lockfile.hash_of(inputs)
 
 
 def entry(package: Package) -> str:
     return f"{package} {package.digest} {package.size} {package.filename}"
 
 
-def parse(text: str, where: str, base: Base) -> Package:
+def package_in(text: str, where: str, base: Base) -> Package:
     if found := ENTRY.fullmatch(text):
         return Package(**found.groupdict() | {"size": int(found["size"])})
     form = "NAME=VERSION sha256:<64 hex digits> SIZE pool/PATH.deb"
-    raise SeedbedError(f"{where}: expected {form}; {remedy(base)}")
-
-
-def remedy(base: Base) -> str:
-    return f"run ./build.py lock {base.name}"
+    raise SeedbedError(f"{where}: expected {form}; {remedy(base.name)}")

@@ -5,11 +5,8 @@ from pathlib import Path
 
 from builder import paths
 from builder.catalog.image import Image, Locked
-from builder.errors import SeedbedError
-from builder.lock import requirements
-from builder.lock.inputs import hash_of
+from builder.lock import lockfile, requirements
 from builder.lock.requirements import Lock
-from builder.reading import shown
 
 FIELD_CASES = paths.ROOT / "tests" / "image" / "field"
 
@@ -56,11 +53,8 @@ def locked_beside(image: Image) -> list[Programs]:
 
 
 def make(programs: Programs, image: Lock, cutoff: str) -> Lock:
-    """Resolve what the programs need beyond the wheels of the image's lock, which stay as they are.
-
-    Raises SeedbedError.
-    """
-    constraints = [f"{pin.name}=={pin.version}" for pin in image.wheels]
+    """Resolve what the programs need beyond the wheels of the image's lock; raises `SeedbedError` if none fit."""
+    constraints = [pin.release for pin in image.wheels]
     resolved = requirements.resolve(programs.requirements_path, programs.python, constraints, cutoff)
     names = {pin.name for pin in image.wheels}
     return Lock(inputs_of(programs, image), cutoff, tuple(pin for pin in resolved if pin.name not in names))
@@ -69,11 +63,7 @@ def make(programs: Programs, image: Lock, cutoff: str) -> Lock:
 def check(programs: Programs, image: Lock) -> Lock:
     """The programs' lock, proven to belong to their requirements and to the image's lock; raises `SeedbedError`."""
     locked = requirements.read(programs)
-    if locked.inputs != inputs_of(programs, image):
-        raise SeedbedError(
-            f"{shown(programs.lock_path)}: stale, its inputs changed since it was made; "
-            f"run ./build.py lock {programs.name}"
-        )
+    lockfile.refuse_stale(programs.lock_path, programs.name, locked.inputs, inputs_of(programs, image))
     return locked
 
 
@@ -83,4 +73,4 @@ def inputs_of(programs: Programs, image: Lock) -> str:
         "requirements": requirements.requirements_in(programs),
         "image": [str(pin) for pin in image.wheels],
     }
-    return hash_of(inputs)
+    return lockfile.hash_of(inputs)

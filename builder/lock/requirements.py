@@ -1,7 +1,6 @@
 """Locks of wheels: made from what the index offers, written, read, and checked without it."""
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -9,8 +8,9 @@ from builder import files, reading
 from builder.catalog.image import Image, LayerGroup, Locked
 from builder.catalog.models import Catalog
 from builder.errors import SeedbedError, UsageError
+from builder.lock import lockfile
 from builder.lock.index import PLATFORM, Pin, resolve
-from builder.lock.inputs import hash_of
+from builder.lock.lockfile import remedy
 from builder.reading import shown
 
 FORMAT = 1
@@ -34,22 +34,16 @@ class Lock:
 
     def render(self, image: str) -> str:
         """The file's text: one wheel a line, sorted by name, one hash each."""
-        head = [
-            f"# Made by `./build.py lock {image}`: edit image.yaml or requirements.in instead.",
-            f"# format: {FORMAT}",
-            f"# inputs: sha256:{self.inputs}",
-            f"# cutoff: {self.cutoff}",
-            f"# platform: {PLATFORM}",
-        ]
-        return "\n".join([*head, *map(str, self.wheels), ""])
+        header = {"format": FORMAT, "inputs": f"sha256:{self.inputs}", "cutoff": self.cutoff, "platform": PLATFORM}
+        return lockfile.render(image, "image.yaml or requirements.in", header, self.wheels)
 
 
 def make(catalog: Catalog, image: Image, cutoff: str) -> Lock:
     """Resolve the image's wheels as the index stood at `cutoff` (RFC 3339); raises `SeedbedError` if none fit."""
     shared = shared_layers(catalog, image)
-    constraints = [*versions(image), *(f"{wheel.name}=={wheel.version}" for wheel in wheels_of(shared))]
+    constraints = [*versions(image), *(wheel.release for wheel in wheels_of(shared))]
     lock = Lock(inputs_of(image, shared), cutoff, resolve(image.requirements_path, image.python, constraints, cutoff))
-    check_layers(catalog, image, lock, shared)
+    check_layers(image, lock, shared)
     return lock
 
 
@@ -59,19 +53,14 @@ def write(what: Locked, lock: Lock) -> None:
 
 def read(what: Locked) -> Lock:
     """The lock; raises `SeedbedError` if it is missing or a line is malformed."""
-    remedy = f"run ./build.py lock {what.name}"
-    head: dict[str, str] = {}
-    wheels = []
-    for number, line in enumerate(reading.text(what.lock_path, remedy).splitlines(), start=1):
-        if line.startswith("#"):
-            key, _, value = line.removeprefix("#").partition(":")
-            head[key.strip()] = value.strip()
-        elif pin := PIN.fullmatch(line):
-            wheels.append(Pin(**pin.groupdict()))
-        else:
-            where = f"{shown(what.lock_path)}:{number}"
-            raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy}")
-    return Lock(head.get("inputs", "").removeprefix("sha256:"), head.get("cutoff", ""), tuple(wheels))
+
+    def parse(line: str, where: str) -> Pin:
+        if pin := PIN.fullmatch(line):
+            return Pin(**pin.groupdict())
+        raise SeedbedError(f"{where}: expected NAME==VERSION --hash=sha256:<64 hex digits>; {remedy(what.name)}")
+
+    header, wheels = lockfile.read(what.lock_path, what.name, parse)
+    return Lock(header.get("inputs", "").removeprefix("sha256:"), header.get("cutoff", ""), wheels)
 
 
 def check(catalog: Catalog, image: Image) -> tuple[Lock, Layers]:
@@ -84,14 +73,9 @@ def check(catalog: Catalog, image: Image) -> tuple[Lock, Layers]:
         if (locked := lock.version(name)) != version:
             found = f"has {locked}" if locked else "has no such package"
             where = image.where("versions", name)
-            raise UsageError(
-                f"{where}: says {version}, but {image.lock_path.name} {found}; run ./build.py lock {image.name}"
-            )
-    if lock.inputs != inputs_of(image, shared):
-        raise SeedbedError(
-            f"{shown(image.lock_path)}: stale, its inputs changed since it was made; run ./build.py lock {image.name}"
-        )
-    return lock, check_layers(catalog, image, lock, shared)
+            raise UsageError(f"{where}: says {version}, but {image.lock_path.name} {found}; {remedy(image.name)}")
+    lockfile.refuse_stale(image.lock_path, image.name, lock.inputs, inputs_of(image, shared))
+    return lock, check_layers(image, lock, shared)
 
 
 def moment(cutoff: str | None) -> str:
@@ -103,13 +87,12 @@ def moment(cutoff: str | None) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def layers_of(catalog: Catalog, image: Image, lock: Lock, shared: Layers | None = None) -> Layers:
+def layers_of(image: Image, lock: Lock, shared: Layers) -> Layers:
     """The locked wheels of every layer, in the image's order; layers without a wheel are left out.
 
     A shared layer takes the wheels, by name, that it has in its source image; the others go to the first of the image's
     own groups with a pattern for them.
     """
-    shared = shared_layers(catalog, image) if shared is None else shared
     homes = {wheel.name: group for group, wheels in shared for wheel in wheels}
     for wheel in lock.wheels:
         if own := next((group for group in image.layers if group.holds(wheel.name)), None):
@@ -125,7 +108,8 @@ def shared_layers(catalog: Catalog, image: Image) -> Layers:
     homes: dict[str, str] = {}
     for index, shared in enumerate(image.shared):
         source = catalog.image(shared.image)
-        held = {group.name: (group, wheels) for group, wheels in layers_of(catalog, source, read(source))}
+        layers_of_source = layers_of(source, read(source), shared_layers(catalog, source))
+        held = {group.name: (group, wheels) for group, wheels in layers_of_source}
         for number, name in enumerate(shared.layers):
             if name not in held:  # it has no wheel
                 continue
@@ -144,9 +128,9 @@ def wheels_of(layers: Layers) -> list[Pin]:
     return [wheel for _, wheels in layers for wheel in wheels]
 
 
-def check_layers(catalog: Catalog, image: Image, lock: Lock, shared: Layers) -> Layers:
+def check_layers(image: Image, lock: Lock, shared: Layers) -> Layers:
     """The image's layers. Every wheel has one, and those that are shared hold what they hold in the source image."""
-    layers = layers_of(catalog, image, lock, shared)
+    layers = layers_of(image, lock, shared)
     placed = set(wheels_of(layers))
     for wheel in lock.wheels:
         if wheel not in placed:
@@ -157,29 +141,22 @@ def check_layers(catalog: Catalog, image: Image, lock: Lock, shared: Layers) -> 
 
 def check_shared(image: Image, lock: Lock, shared: Layers) -> None:
     """Raise `SeedbedError`, with all wheels that the lock has not, unless it has every wheel of the shared layers."""
-    lacking = {group.name: [pin for pin in pins if pin not in lock.wheels] for group, pins in shared}
-    sources = [each.image for each in image.shared if any(lacking.get(name) for name in each.layers)]
-    lock_again = f"run ./build.py lock {image.name}"
-    if other := sorted(name for name in names_of(lacking) if lock.version(name)):
+    missing = {group.name: [pin for pin in pins if pin not in lock.wheels] for group, pins in shared}
+    lacking = {layer: pins for layer, pins in missing.items() if pins}
+    if not lacking:
+        return
+    names = sorted(pin.name for pins in lacking.values() for pin in pins)
+    sources = [each.image for each in image.shared if not lacking.keys().isdisjoint(each.layers)]
+    if other := [name for name in names if lock.version(name)]:
         raise SeedbedError(
             f"{shown(image.lock_path)}: has other files of {', '.join(other)} than {' and '.join(sources)}; "
-            f"{lock_again} {' '.join(sources)}"
+            f"{remedy(image.name)} {' '.join(sources)}"
         )
-    if names := sorted(names_of(lacking)):
-        raise SeedbedError(
-            f"{shown(image.requirements_path)}: {image.name} shares layers with {' and '.join(sources)}, but lacks "
-            f"{listed(lacking)}; add a line for each of {', '.join(names)}, and {lock_again}"
-        )
-
-
-def names_of(wheels: Mapping[str, Sequence[Pin]]) -> set[str]:
-    return {pin.name for pins in wheels.values() for pin in pins}
-
-
-def listed(wheels: Mapping[str, Sequence[Pin]]) -> str:
-    """Wheels by layer: `numpy==2.4.6 of layer numeric`."""
-    layers = ((layer, ", ".join(f"{pin.name}=={pin.version}" for pin in pins)) for layer, pins in wheels.items())
-    return ", ".join(f"{pins} of layer {layer}" for layer, pins in layers if pins)
+    wheels = (f"{', '.join(pin.release for pin in pins)} of layer {layer}" for layer, pins in lacking.items())
+    raise SeedbedError(
+        f"{shown(image.requirements_path)}: {image.name} shares layers with {' and '.join(sources)}, but lacks "
+        f"{', '.join(wheels)}; add a line for each of {', '.join(names)}, and {remedy(image.name)}"
+    )
 
 
 def inputs_of(image: Image, shared: Layers) -> str:
@@ -192,7 +169,7 @@ def inputs_of(image: Image, shared: Layers) -> str:
         "versions": versions(image),
         "borrowed": [str(wheel) for wheel in wheels_of(shared)],
     }
-    return hash_of(inputs)
+    return lockfile.hash_of(inputs)
 
 
 def requirements_in(what: Locked) -> list[str]:

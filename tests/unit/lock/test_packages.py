@@ -144,4 +144,4 @@ def test_the_committed_lock_is_fresh_and_names_no_host() -> None:
 )
 def test_nothing_but_a_package_gets_from_a_lock_into_the_dockerfile(model: Base, line: str) -> None:
     with pytest.raises(SeedbedError, match=r"^place: expected NAME=VERSION sha256:<64 hex digits> SIZE pool/PATH\.deb"):
-        packages.parse(line.format("a" * 64), "place", model)
+        packages.package_in(line.format("a" * 64), "place", model)

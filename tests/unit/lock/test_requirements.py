@@ -93,7 +93,7 @@ def test_a_wheel_without_a_layer_is_refused(edit, check):
 def test_shared_layers_hold_the_same_wheels_in_both_images():
     loaded = models.load(paths.IMAGES)
     layers = {
-        name: {group.name: wheels for group, wheels in requirements.layers_of(loaded, image, requirements.read(image))}
+        name: {group.name: wheels for group, wheels in requirements.check(loaded, image)[1]}
         for name, image in loaded.images.items()
     }
     shared = [

@@ -51,7 +51,8 @@ def of_tiny(load) -> tuple[Pin, ...]:
 
 
 def layers_of(loaded: Catalog, lock: Lock) -> dict[str, list[Pin]]:
-    layers = requirements.layers_of(loaded, loaded.image("other"), lock)
+    image = loaded.image("other")
+    layers = requirements.layers_of(image, lock, requirements.shared_layers(loaded, image))
     return {group.name: list(wheels) for group, wheels in layers}
 
 
