@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from builder.text import printable
@@ -45,30 +45,10 @@ def show_log() -> None:
     logger.handlers = [Lines()]
 
 
-class Bars:
-    """The bars of the steps that are going on, one below the other: a terminal has room for one such display."""
-
-    def __init__(self) -> None:
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), BarColumn()]
-        self._progress = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
-        self._lock = threading.Lock()
-
-    def add(self, what: str, total: int | None) -> TaskID:
-        with self._lock:
-            self._progress.start()
-            return self._progress.add_task(what, total=total)
-
-    def advance(self, task: TaskID) -> None:
-        self._progress.advance(task)
-
-    def remove(self, task: TaskID) -> None:
-        with self._lock:
-            self._progress.remove_task(task)
-            if not self._progress.tasks:
-                self._progress.stop()
-
-
-bars = Bars()
+SHOWN = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), BarColumn())
+bars = Progress(*SHOWN, console=stderr, transient=True, disable=not stderr.is_terminal)
+changing = threading.Lock()
+"""A terminal has room for one display: of all steps that are going on, as long as there is one."""
 
 
 @contextmanager
@@ -78,11 +58,16 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
     A terminal sees a bar move; what stays, there and in a log, is one line with the seconds it took.
     """
     began = time.monotonic()
-    task = bars.add(what, total)
+    with changing:
+        bars.start()
+        task = bars.add_task(what, total=total)
     try:
         yield lambda: bars.advance(task)
     finally:
-        bars.remove(task)
+        with changing:
+            bars.remove_task(task)
+            if not bars.tasks:
+                bars.stop()
     log.info(f"{what}: {time.monotonic() - began:.1f} s")
 
 
