@@ -121,10 +121,10 @@ def wheels_of(recipe: Recipe, groups: Sequence["Group"], made: Made) -> None:
 
 def bytecode_of(recipe: Recipe, bundles: Iterable[Sequence["Group"]], interpreter: Interpreter, made: Made) -> None:
     """The layers of what Debian's interpreter compiles. Debian brings the standard library's bytecode."""
-    settings = {"prefix": contents.VENV, "epoch": recipe.epoch, "level": LEVEL}
+    settings = {"store": store(), "epoch": recipe.epoch, "level": LEVEL}
     wheels = {bytecode_name(bundle): [wheel for group in bundle for wheel in group.wheels] for bundle in bundles}
     with step(f"{recipe.name}: layers of their bytecode"):
-        bytecode_layers(wheels, interpreter, store=store(), made=made, **settings)
+        bytecode_layers(wheels, target_of(recipe), interpreter, made=made, **settings)
 
 
 def bytecode_name(bundle: Iterable["Group"]) -> str:

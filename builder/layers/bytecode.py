@@ -35,10 +35,10 @@ FILES_A_PROCESS = 100
 
 def bytecode_layers(
     groups: Mapping[str, Sequence[Wheel]],
+    target: Target,
     interpreter: "Interpreter",
     *,
     store: Store,
-    prefix: str,
     epoch: int,
     level: int,
     made: Callable[[Layer], object] = lambda layer: None,
@@ -48,15 +48,14 @@ def bytecode_layers(
     `made` is told of each layer as soon as it is there. Raises SeedbedError as `bytecode` does, or where a wheel is not
     as its RECORD says.
     """
-    target = Target(prefix, interpreter.python)
 
     def make(wheels: Sequence[Wheel], what: str) -> Layer:
-        compiled = bytecode(_modules(wheels, target), interpreter)
-        return write_layer(store, compiled, epoch=epoch, level=level, what=what)
+        entries = bytecode(modules_of(wheels, target), interpreter)
+        return write_layer(store, entries, epoch=epoch, level=level, what=what)
 
     layers = []
     for what, wheels in groups.items():
-        key = _key(wheels, interpreter.base, target, epoch, level)
+        key = key_of(wheels, interpreter.base, target, epoch, level)
         layers.append(store.layer(key, partial(make, wheels, what), what=what))
         made(layers[-1])
     return layers
@@ -70,7 +69,7 @@ def bytecode(files: Iterable[Entry], interpreter: "Interpreter") -> list[Entry]:
     sources = sorted((entry for entry in files if entry.path.endswith(".py")), key=lambda entry: entry.path)
     chunks = [sources[start : start + FILES_A_PROCESS] for start in range(0, len(sources), FILES_A_PROCESS)]
     with ThreadPoolExecutor(cpus()) as pool:
-        return [entry for entries in pool.map(partial(_compile, interpreter.command), chunks) for entry in entries]
+        return [entry for entries in pool.map(partial(compiled, interpreter.command), chunks) for entry in entries]
 
 
 def compiler_key() -> list[object]:
@@ -130,33 +129,30 @@ class Interpreter:
         ) and (member.isreg() or (member.issym() and "/" not in member.linkname))
 
 
-def _modules(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
+def modules_of(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
     """What `wheels` install below site-packages, each path once."""
     modules = target.folder("purelib", "").lstrip("/") + "/"
     entries = [file.entry for wheel in wheels for file in installed_files(wheel, target)]
     return list({entry.path: entry for entry in entries if entry.path.startswith(modules)}.values())
 
 
-def _compile(command: Sequence[str], files: Sequence[Entry]) -> list[Entry]:
+def compiled(command: Sequence[str], files: Sequence[Entry]) -> list[Entry]:
     request = marshal.dumps([(f"/{source.path}", b"".join(source.content())) for source in files], 2)
-    done = subprocess.run([*command, str(COMPILER)], input=request, capture_output=True, env=ENVIRONMENT, check=False)
+    done = subprocess.run([*command, COMPILER], input=request, capture_output=True, env=ENVIRONMENT, check=False)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit status {done.returncode}"
         raise SeedbedError(f"could not compile {files[0].path} to {files[-1].path} with the base's Python: {reason}")
     cache_tag, codes = marshal.loads(done.stdout)
-    return [
-        file(_cached(source.path, cache_tag), code)
-        for source, code in zip(files, codes, strict=True)
-        if code is not None
-    ]
+    found = zip(files, codes, strict=True)
+    return [file(path_of_bytecode(source.path, cache_tag), code) for source, code in found if code is not None]
 
 
-def _cached(path: str, cache_tag: str) -> str:
-    folder, base = posixpath.split(path)
+def path_of_bytecode(source: str, cache_tag: str) -> str:
+    folder, base = posixpath.split(source)
     return f"{folder}/__pycache__/{base.removesuffix('.py')}.{cache_tag}.pyc"
 
 
-def _key(wheels: Sequence[Wheel], base: Layer, target: Target, epoch: int, level: int) -> str:
+def key_of(wheels: Sequence[Wheel], base: Layer, target: Target, epoch: int, level: int) -> str:
     inputs = {
         "wheels": sorted(wheel.sha256 for wheel in wheels),
         "base": base.diff_id,

@@ -42,7 +42,7 @@ class Part:
         return sum(wheel.path.stat().st_size for wheel in self.wheels)
 
     def holds(self, path: str) -> bool:
-        return _matches(path, self.only) and not _matches(path, self.without)
+        return matches(path, self.only) and not matches(path, self.without)
 
 
 def wheel_layers(
@@ -52,22 +52,21 @@ def wheel_layers(
     store: Store,
     epoch: int,
     level: int,
-    processes: int | None = None,
     made: Callable[[Layer], object] = lambda layer: None,
 ) -> list[Layer]:
     """One layer for each part, in the order given; the keys of `parts` say what each is.
 
-    Layers the store lacks are made by `processes` at once (one for each CPU by default), the largest first; `made` is
-    told of each layer as soon as it is there. Raises SeedbedError as `wheel_layer` does, and where wheels of two parts
-    would write different files to one path.
+    Layers the store lacks are made by one process for each CPU, the largest first; `made` is told of each layer as soon
+    as it is there. Raises SeedbedError as `wheel_layer` does, and where wheels of two parts would write different files
+    to one path.
     """
-    together = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
-    store.once(_key("together", together, target), partial(_together, together.wheels, target))
-    found = {what: store.find(_key("wheels", part, target, epoch, level), what=what) for what, part in parts.items()}
+    everything = Part(list({wheel for part in parts.values() for wheel in part.wheels}))
+    store.once(key_of("together", everything, target), partial(together, everything.wheels, target))
+    found = {what: store.find(key_of("wheels", part, target, epoch, level), what=what) for what, part in parts.items()}
     missing = sorted((what for what in parts if not found[what]), key=lambda what: parts[what].size, reverse=True)
     make = partial(wheel_layer, target=target, store=store, epoch=epoch, level=level)
     tasks = [partial(make, parts[what], what=what) for what in missing]
-    for layer in filter(None, chain(found.values(), _in_parallel(tasks, processes or cpus()))):
+    for layer in filter(None, chain(found.values(), in_parallel(tasks, cpus()))):
         found[layer.what] = layer
         made(layer)
     return [layer for layer in found.values() if layer]
@@ -85,9 +84,9 @@ def wheel_layer(part: Part, target: Target, *, store: Store, what: str, epoch: i
     def make() -> Layer:
         for wheel in part.wheels:
             refuse_altered(wheel)
-        return write_layer(store, _entries(part, target), epoch=epoch, level=level, what=what)
+        return write_layer(store, entries_of(part, target), epoch=epoch, level=level, what=what)
 
-    return store.layer(_key("wheels", part, target, epoch, level), make, what=what)
+    return store.layer(key_of("wheels", part, target, epoch, level), make, what=what)
 
 
 def cpus() -> int:
@@ -95,9 +94,9 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _entries(part: Part, target: Target) -> list[Entry]:
+def entries_of(part: Part, target: Target) -> list[Entry]:
     modules = target.folder("purelib", "")
-    entries = _together(part.wheels, target)
+    entries = together(part.wheels, target)
     held = [entry for entry in entries if part.holds(posixpath.relpath(f"/{entry.path}", modules))]
     if not held:
         raise SeedbedError(
@@ -107,11 +106,11 @@ def _entries(part: Part, target: Target) -> list[Entry]:
     return held
 
 
-def _matches(path: str, patterns: Iterable[str]) -> bool:
+def matches(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
+def together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
     """What all of `wheels` install; files that several bring alike are there once."""
     files: dict[str, InstalledFile] = {}
     for wheel in sorted(wheels, key=str):
@@ -129,20 +128,18 @@ def refuse_altered(wheel: Wheel) -> None:
     files.check_sha256(wheel.path, wheel.sha256, str(wheel))
 
 
-def _key(kind: str, part: Part, target: Target, *settings: int) -> str:
-    return layer_key(
-        kind,
-        {
-            "wheels": sorted((wheel.name, wheel.version, wheel.sha256) for wheel in part.wheels),
-            "files": [part.only, part.without],
-            "target": [target.prefix, target.python],
-            "settings": settings,
-            "installer": version("installer"),
-        },
-    )
+def key_of(kind: str, part: Part, target: Target, *settings: int) -> str:
+    inputs = {
+        "wheels": sorted((wheel.name, wheel.version, wheel.sha256) for wheel in part.wheels),
+        "files": [part.only, part.without],
+        "target": [target.prefix, target.python],
+        "settings": settings,
+        "installer": version("installer"),
+    }
+    return layer_key(kind, inputs)
 
 
-def _in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterator[Layer]:
+def in_parallel(tasks: Sequence[Callable[[], Layer]], processes: int) -> Iterator[Layer]:
     """Start `tasks`, in this order, in up to `processes` processes; yields what they return, the first done first."""
     if min(len(tasks), processes) < 2:
         yield from (task() for task in tasks)

@@ -3,8 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from builder import commands, files, network, paths, scratch
@@ -19,16 +20,12 @@ DOWNLOADS_AT_ONCE = 4
 def fetch(pins: Iterable[Pin], python: str) -> dict[Pin, Wheel]:
     """Every wheel on disk, downloaded where the cache lacks it; raises `SeedbedError` naming the package."""
     wanted = list(pins)
-    missing = [pin for pin in wanted if find(pin) is None]
-    if missing:
-        fetch_missing(missing, python)
+    if missing := [pin for pin in wanted if find(pin) is None]:
+        what = f"fetching {len(missing)} wheels"
+        with step(what, len(missing)) as advance, ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+            for _ in pool.map(partial(download, python=python), missing):
+                advance()
     return {pin: wheel for pin in wanted if (wheel := find(pin))}
-
-
-def fetch_missing(pins: Sequence[Pin], python: str) -> None:
-    with step(f"fetching {len(pins)} wheels", len(pins)) as advance, ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        for _ in pool.map(lambda pin: download(pin, python), pins):
-            advance()
 
 
 def find(pin: Pin) -> Wheel | None:
@@ -60,7 +57,7 @@ def download(pin: Pin, python: str) -> None:
             files.check_space(done.stderr, partial)
             raise SeedbedError(f"{pin.release}: {reason(pin, done.stderr)}")
         path = next(target.glob("*.whl"))
-        check(pin, path)
+        files.check_sha256(path, pin.sha256, pin.release)
         folder.mkdir(parents=True, exist_ok=True)
         path.replace(folder / path.name)
 
@@ -70,10 +67,3 @@ def reason(pin: Pin, stderr: str) -> str:
     if other := re.search(r"Got\s+([0-9a-f]{64})", stderr):
         return f"the index serves a file with sha256 {other[1]}, the lock says {pin.sha256}; it was not used"
     return f"not fetched: {network.pip_reason(stderr)}"
-
-
-def check(pin: Pin, path: Path) -> None:
-    """Raise `SeedbedError` unless the file at `path` has the locked hash."""
-    found = files.sha256(path)
-    if found != pin.sha256:
-        raise SeedbedError(f"{pin.release}: {path.name} has sha256 {found}, the lock says {pin.sha256}")

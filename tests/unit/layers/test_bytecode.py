@@ -19,7 +19,7 @@ from builder import scratch
 from builder.errors import SeedbedError
 from builder.layers import bytecode as module
 from builder.layers.bytecode import Interpreter, bytecode, bytecode_layers, interpreter_of
-from builder.layers.install import Wheel
+from builder.layers.install import Target, Wheel
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, file, opened, symlink, write_layer
 from tests.wheels import Recipe
@@ -80,8 +80,8 @@ def layer(store: Store, base: Layer, *wheels: Wheel) -> Layer:
 
 
 def layer_by(interpreter: Interpreter, store: Store, *wheels: Wheel) -> Layer:
-    options = {"prefix": "/opt/venv", "epoch": EPOCH, "level": 1}
-    [made] = bytecode_layers({"bytecode": wheels}, interpreter, store=store, **options)
+    target = Target("/opt/venv", PYTHON)
+    [made] = bytecode_layers({"bytecode": wheels}, target, interpreter, store=store, epoch=EPOCH, level=1)
     return made
 
 

@@ -200,12 +200,13 @@ def test_zlib_and_isal_inflate_alike(folder, tmp_path, monkeypatch):
     assert layer(Store(tmp_path / "b"), RICH.make(folder)) == first
 
 
-def test_the_number_of_processes_does_not_matter(folder, tmp_path):
+def test_the_number_of_processes_does_not_matter(folder, tmp_path, monkeypatch):
     parts = {"the big one": Part([RICH.make(folder)]), "the small one": Part([Recipe().make(folder)])}
-    one, two = (
-        wheel_layers(parts, TARGET, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1, processes=count)
-        for count in (1, 2)
-    )
+    made = []
+    for count in (1, 2):
+        monkeypatch.setattr(layers, "cpus", lambda count=count: count)
+        made.append(wheel_layers(parts, TARGET, store=Store(tmp_path / str(count)), epoch=EPOCH, level=1))
+    one, two = made
     assert one == two
     assert [made.what for made in two] == ["the big one", "the small one"]
 
@@ -416,11 +417,12 @@ def test_wheels_of_two_layers_that_disagree_are_refused_even_if_both_layers_are_
             wheel_layers(parts, TARGET, store=store, epoch=EPOCH, level=1)
 
 
-def test_an_error_in_another_process_arrives_as_one_line(store, folder):
+def test_an_error_in_another_process_arrives_as_one_line(store, folder, monkeypatch):
     good, bad = RICH.make(folder), Recipe().make(folder)
     bad.path.write_bytes(bad.path.read_bytes() + b"x")
+    monkeypatch.setattr(layers, "cpus", lambda: 2)
     with pytest.raises(SeedbedError, match=r"demo 1\.0: expected sha256"):
-        wheel_layers({"good": Part([good]), "bad": Part([bad])}, TARGET, store=store, epoch=EPOCH, level=1, processes=2)
+        wheel_layers({"good": Part([good]), "bad": Part([bad])}, TARGET, store=store, epoch=EPOCH, level=1)
 
 
 # Memory
@@ -438,13 +440,13 @@ def test_however_well_a_file_is_compressed_it_is_inflated_in_small_pieces(folder
 
 def test_a_writer_that_is_killed_is_one_line():
     with pytest.raises(SeedbedError, match="a process that wrote a layer was killed: see whether memory is short"):
-        list(layers._in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2))
+        list(layers.in_parallel([partial(os._exit, 1), partial(os._exit, 1)], 2))
 
 
 def test_once_a_layer_has_failed_no_other_is_begun(tmp_path):
     others = [partial(subprocess.run, ["sh", "-c", f"touch {tmp_path}/{number}; sleep 0.3"]) for number in range(12)]
     with pytest.raises(ZeroDivisionError):
-        list(layers._in_parallel([partial(divmod, 1, 0), *others], 2))
+        list(layers.in_parallel([partial(divmod, 1, 0), *others], 2))
     assert len([*tmp_path.iterdir()]) < 6
 
 
@@ -538,9 +540,9 @@ WORKERS = """
 import os, signal, sys, time
 from functools import partial
 sys.path.insert(0, sys.argv[1])
-from builder.layers.parts import _in_parallel
+from builder.layers.parts import in_parallel
 if __name__ == "__main__":
-    for _ in _in_parallel([partial(time.sleep, 0), partial(time.sleep, 0), partial(time.sleep, 600)], 2):
+    for _ in in_parallel([partial(time.sleep, 0), partial(time.sleep, 0), partial(time.sleep, 600)], 2):
         os.kill(os.getpid(), signal.SIGKILL)  # while one worker is idle, and one is not
 """
 
@@ -563,7 +565,7 @@ def test_workers_end_without_a_word_with_a_process_that_is_killed(tmp_path):
 
 def test_workers_do_not_hear_a_terminals_ctrl_c_which_the_build_does():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    blocked = list(layers._in_parallel([partial(signal.pthread_sigmask, signal.SIG_BLOCK, [])] * 2, 2))
+    blocked = list(layers.in_parallel([partial(signal.pthread_sigmask, signal.SIG_BLOCK, [])] * 2, 2))
     assert len(blocked) == 2
     assert all({signal.SIGINT, signal.SIGHUP} <= mask and signal.SIGTERM not in mask for mask in blocked)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

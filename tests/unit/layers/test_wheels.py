@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import paths
+from builder import files, paths
 from builder.errors import SeedbedError
 from builder.layers import wheels
 from builder.lock.index import Pin
@@ -83,7 +83,7 @@ def test_an_interrupted_download_leaves_nothing_that_is_later_believed(pin, monk
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wheels, "check", interrupted)
+    monkeypatch.setattr(files, "check_sha256", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(pin)
     assert [*paths.cache().glob("wheels/*"), *paths.cache().glob("scratch/*")] == []
