@@ -1,4 +1,7 @@
-"""Text from elsewhere, made safe for a terminal or for one line of a log. Standard library only."""
+"""Text from elsewhere, made safe for a terminal or for one line of a log, and matched. Standard library only."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 
 def printable(text: str) -> str:
@@ -18,3 +21,8 @@ def one_line(text: str) -> str:
 def last_line(text: str) -> str:
     """The last line of a program's output that is not empty, with control characters escaped."""
     return printable(next((line for line in reversed(text.splitlines()) if line.strip()), ""))
+
+
+def matches(text: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns matches all of the text; `*` matches slashes too, as it does for dpkg."""
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, date, datetime, time
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +20,7 @@ from pydantic import (
 
 from builder.catalog.source import Source
 from builder.errors import UsageError
+from builder.text import matches
 
 NAME = r"^[a-z][a-z0-9-]*$"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,114}"  # 13 more characters name the lock; Docker takes 128
@@ -111,7 +111,7 @@ class LayerGroup(Strict):
     remove_commands: tuple[Command, ...] = ()
 
     def holds(self, package: str) -> bool:
-        return any(fnmatchcase(package, pattern) for pattern in self.packages)
+        return matches(package, self.packages)
 
 
 class Located(Strict):

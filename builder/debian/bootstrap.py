@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from builder import commands, files, paths
 from builder.debian import archive
 from builder.debian.archive import Package
 from builder.errors import SeedbedError
+from builder.text import matches
 
 LEFT_OUT = (
     "usr/share/doc/*",
@@ -28,7 +28,7 @@ LEFT_OUT = (
     "usr/bin/*-lto-dump-*",  # 32 MB for those who debug gcc
     "usr/lib/python3*/config-*/*.a",  # 24 MB for those who link Python into their program
 )
-"""Of every package, also of those installed later. `*` matches slashes too, as it does for dpkg."""
+"""Of every package, also of those installed later; as dpkg's patterns, which `matches` reads alike."""
 
 KEPT = ("usr/share/doc/*/copyright", "usr/share/locale/locale.alias")
 
@@ -137,11 +137,7 @@ def install(
 
 def belongs(path: str) -> bool:
     """Whether the file at `path` (no leading slash) is part of the base, and not of making it."""
-
-    def matches(patterns: Sequence[str]) -> bool:
-        return any(fnmatchcase(path, pattern) for pattern in patterns)
-
-    return not matches(TRACES) and (matches(KEPT) or not matches(LEFT_OUT))
+    return not matches(path, TRACES) and (matches(path, KEPT) or not matches(path, LEFT_OUT))
 
 
 def check_host() -> None:

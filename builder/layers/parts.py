@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -23,6 +22,7 @@ from builder.errors import SeedbedError
 from builder.layers.install import InstalledFile, Target, Wheel, installed_files
 from builder.oci.store import Layer, Store
 from builder.oci.tar import Entry, layer_key, write_layer
+from builder.text import matches
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,6 @@ def entries_of(part: Part, target: Target) -> list[Entry]:
             "correct `split` in image.yaml"
         )
     return held
-
-
-def matches(path: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def together(wheels: Iterable[Wheel], target: Target) -> list[Entry]:
