@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def pip_reason(stderr: str) -> str:
     reason = (told or lines or ["it gave no reason"])[-1]
     if broken := re.findall(r"after connection broken by '(.+)': /", stderr):
         reason = f"the index does not answer: {re.sub(r'^.*object at 0x[0-9a-f]+>: ', '', broken[-1])}".rstrip("')")
-    return with_clock_remedy(reason, stderr)
+    return with_remedy(reason, stderr)
 
 
 CLOCK = (
@@ -58,11 +58,6 @@ CLOCK = (
 """What programs complain of if the clock is wrong (apt and GnuTLS, gpgv and sqv, OpenSSL, rustls), and what to do."""
 
 
-def clock_remedy(said: str) -> str | None:
-    """What to do if the clock is what a program complains of; None if it is not."""
-    return next((remedy for sign, remedy in CLOCK if re.search(sign, said)), None)
-
-
-def with_clock_remedy(complaint: str, said: str) -> str:
-    """The complaint, with what to do if the clock is the cause of what the program `said`."""
-    return "; ".join(filter(None, [complaint, clock_remedy(said)]))
+def with_remedy(complaint: str, said: str, remedies: Sequence[tuple[str, str]] = CLOCK) -> str:
+    """The complaint, and the first of the remedies whose sign is in what the program `said`: for a wrong clock."""
+    return "; ".join([complaint, *[remedy for sign, remedy in remedies if re.search(sign, said)][:1]])

@@ -170,10 +170,16 @@ class Archive:
 def unpack(deb: Path, into: Path) -> None:
     """Write the package's files under `into`, running none of its scripts."""
     into.mkdir(parents=True, exist_ok=True)
-    done = commands.run(["dpkg-deb", "--extract", deb, into])
+    dpkg_deb("--extract", deb, into)
+
+
+def dpkg_deb(action: str, deb: Path, *arguments: Path) -> str:
+    """What dpkg-deb prints; raises SeedbedError, naming the package's file, if it fails."""
+    done = commands.run(["dpkg-deb", action, deb, *arguments])
     if done.returncode:
-        files.check_space(done.stderr, into)
-        raise SeedbedError(f"{deb.name} could not be unpacked into {into}: {complaint(done.stderr)}")
+        files.check_space(done.stderr, deb)
+        raise SeedbedError(f"{deb} could not be unpacked: {complaint(done.stderr)}")
+    return done.stdout
 
 
 def host_supported() -> str | None:
@@ -218,22 +224,18 @@ def package_in(entry: dict[str, str]) -> Package:
 
 
 def failed_download(lacking: Sequence[Package], stderr: str) -> SeedbedError:
+    """PackageGone if the archive has none of these packages; otherwise why the first of the others did not come."""
+    said = [line.removeprefix("E: Failed to fetch ").partition("  ") for line in stderr.splitlines()]
+    reasons = {unquote(uri): reason for uri, _, reason in said if reason}
     for package in lacking:
-        if not re.search("404|No such file", reason := reason_for(package, stderr)):
-            return NotFetched(f"{package} could not be fetched: {with_remedy(reason)}")
+        own = (reason for uri, reason in reasons.items() if uri.endswith(package.filename))
+        if not re.search("404|No such file", reason := next(own, first_error(stderr))):
+            return NotFetched(f"{package} could not be fetched: {with_remedy(reason, reason)}")
     return PackageGone(lacking)
 
 
-def reason_for(package: Package, stderr: str) -> str:
-    for line in stderr.splitlines():
-        uri, _, reason = line.removeprefix("E: Failed to fetch ").partition("  ")
-        if reason and unquote(uri).endswith(package.filename):
-            return reason
-    return first_error(stderr)
-
-
 def complaint(stderr: str) -> str:
-    return with_remedy(first_error(stderr), seen=stderr)
+    return with_remedy(first_error(stderr), stderr)
 
 
 def first_error(stderr: str) -> str:
@@ -256,10 +258,9 @@ REMEDIES = (  # what apt complains of, and what to do
 )
 
 
-def with_remedy(complaint: str, seen: str = "") -> str:
+def with_remedy(complaint: str, said: str) -> str:
     """The complaint and what to do about it; the telling sign may be in a warning beside it."""
-    remedies = [remedy for sign, remedy in REMEDIES if re.search(sign, seen or complaint)]
-    return "; ".join([complaint.rstrip("."), *remedies[:1]])
+    return network.with_remedy(complaint.rstrip("."), said, REMEDIES)
 
 
 def write_if_other(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -173,7 +172,7 @@ def write_archive(debs: Mapping[Package, Path], folder: Path) -> None:
     entries = []
     for package, deb in debs.items():
         (folder / f"{package.name}.deb").symlink_to(deb)
-        control = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, encoding="utf-8", check=True).stdout
+        control = archive.dpkg_deb("--field", deb)
         place = f"Filename: ./{package.name}.deb\nSize: {package.size}\nSHA256: {package.sha256}\n"
         entries.append(control.rstrip("\n") + "\n" + place)
     (folder / "Packages").write_text("\n".join(entries), encoding="utf-8")

@@ -56,7 +56,7 @@ def resolve(requirements: Path, python: str, constraints: Sequence[str], cutoff:
         if asked.returncode:
             files.check_space(asked.stderr, folder)
             complaint = f"{shown(requirements)}: uv found no solution: {one_line(asked.stderr)}"
-            raise SeedbedError(network.with_clock_remedy(complaint, asked.stderr))
+            raise SeedbedError(network.with_remedy(complaint, asked.stderr))
         return tuple(wheels_in(tomllib.loads(answer.read_text(encoding="utf-8"))["packages"], python))
 
 

@@ -195,7 +195,7 @@ class Connection:
                 return Answer(answer.url, answer.status_code, answer.headers, said)
         except (requests.RequestException, HTTPError) as error:
             said = self.place.complaint(what, f"no answer: {reason(error)}")
-            problem = network.with_clock_remedy(said, said)
+            problem = network.with_remedy(said, said)
             if any(is_final(cause) for cause in causes(error)):
                 raise SeedbedError(f"{problem}; check SEEDBED_REPOSITORY and {ASK}") from error
             raise Passing(problem) from error
