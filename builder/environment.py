@@ -28,13 +28,10 @@ def enter() -> None:
         if Path(sys.prefix) != HOME:
             os.execv(PYTHON, [str(PYTHON), *sys.argv])
     except OSError as error:
-        sys.exit(f"seedbed: {error.filename or PYTHON}: {error.strerror}; {remedy(error)}")
-
-
-def remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some disk space"
-    return "put the checkout into a folder that you can write to, on a disk that lets programs run"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        elsewhere = "put the checkout into a folder that you can write to, on a disk that lets programs run"
+        remedy = "free some disk space" if full else elsewhere
+        sys.exit(f"seedbed: {error.filename or PYTHON}: {error.strerror}; {remedy}")
 
 
 def make_unless_ready() -> None:

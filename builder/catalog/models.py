@@ -48,9 +48,6 @@ class Catalog:
         wanted = set(names)
         return [base for base in self.bases.values() if base.name in wanted or not wanted]
 
-    def base_of(self, image: Image) -> Base:
-        return self.bases[image.base]
-
 
 def load(root: Path) -> Catalog:
     """Read and check every `<root>/<name>/image.yaml`; raises `UsageError` with file, line and key."""

@@ -45,7 +45,7 @@ class Recipe:
 
 def resolve(catalog: Catalog, image: Image) -> Recipe:
     """Read and check both locks; raises SeedbedError, with what to run, if one is missing or stale."""
-    base = catalog.base_of(image)
+    base = catalog.bases[image.base]
     locked_packages = packages.check(base)
     locked_wheels, layers = requirements.check(catalog, image)
     return Recipe(image, base, locked_packages, locked_wheels, layers, digest_of_locks(base, image))

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from builder import paths, reading, scratch
@@ -40,18 +41,14 @@ def layer(
     if known := store.find(key_of(base, lock, level), what=what(base)):
         return known, ()
     bootstrap.check_host()
-    found, moved = fetch(base, lock, locked=locked, kits=kits)
-
-    def make_layer() -> Layer:
-        with step(f"{base.name}: {len(found.packages)} Debian packages into a root file system"):
-            return write_layer(base, found, store, level)
-
-    return store.layer(key_of(base, found, level), make_layer, what=what(base)), moved
+    found, substituted = fetch(base, lock, locked=locked, kits=kits)
+    make = partial(write_layer, base, found, store, level)
+    return store.layer(key_of(base, found, level), make, what=what(base)), substituted
 
 
 def write_layer(base: Base, lock: Lock, store: Store, level: int) -> Layer:
-    epoch = base.source_date_epoch
-    with scratch.folder(paths.cache()) as folder:
+    epoch, doing = base.source_date_epoch, f"{base.name}: {len(lock.packages)} Debian packages into a root file system"
+    with step(doing), scratch.folder(paths.cache()) as folder:
         tar = bootstrap.install(
             lock.mmdebstrap, lock.packages, folder=folder_of_packages(), suite=base.suite, epoch=epoch, scratch=folder
         )
@@ -63,7 +60,7 @@ def what(base: Base) -> str:
 
 
 def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> tuple[Lock, tuple[str, ...]]:
-    """Bring every package into the cache. Returns what was brought, as a lock, and what of `lock` moved.
+    """Bring every package into the cache. Returns what was brought, as a lock, and what was substituted.
 
     What neither the archive nor a snapshot of it gives may come from one of the `kits`.
     """
@@ -96,7 +93,7 @@ def fetch(base: Base, lock: Lock, *, locked: bool, kits: Sequence[Kit] = ()) -> 
     log.info(f"{base.name}: {complaint}; going on with what the archive has now")
     newest = packages.make(base, f"{lock.date:{packages.DATE}}")
     debian.fetch(newest.everything, folder_of_packages())
-    return newest, moves(lock, newest)
+    return newest, substitutions(lock, newest)
 
 
 def missing(wanted: Sequence[Package]) -> list[Package]:
@@ -115,7 +112,7 @@ def fetch_from_snapshots(base: Base, date: datetime, wanted: Sequence[Package]) 
     raise SeedbedError(f"no snapshot of {date:%Y-%m-%d} has {', '.join(package.name for package in wanted)}")
 
 
-def moves(before: Lock, after: Lock) -> tuple[str, ...]:
+def substitutions(before: Lock, after: Lock) -> tuple[str, ...]:
     """What differs between the packages of two locks, as `name: version -> version`."""
     old, new = ({package.name: package for package in lock.everything} for lock in (before, after))
     return tuple(

@@ -165,7 +165,7 @@ def test_a_lock_that_cannot_be_read_is_one_line(folder, load, name, how, told):
     with pytest.raises(
         SeedbedError, match=rf"{name}(:2)?: {told}.*; (run ./build.py lock|write the packages)"
     ) as caught:
-        packages.check(loaded.base_of(image))
+        packages.check(loaded.bases[image.base])
         requirements.check(loaded, image)
     assert "\n" not in str(caught.value)
 
