@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial, wraps
 from threading import Event
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, InvalidHeader
@@ -12,7 +13,7 @@ from builder.errors import SeedbedError
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+Given, Result = ParamSpec("Given"), TypeVar("Result")
 
 POLICY = Retry(total=6, backoff_factor=0.5, backoff_max=30, backoff_jitter=0.5)
 """Six more tries: at once, then after 1, 2, 4, 8 and 16 seconds, and up to half a second by chance."""
@@ -54,6 +55,16 @@ def patiently(attempt: Callable[[], Result], ended: Event = NEVER) -> Result:
             if ended.wait(pause):
                 raise
         waited += pause
+
+
+def patient(attempt: Callable[Given, Result]) -> Callable[Given, Result]:
+    """The same function, each call of it made patiently."""
+
+    @wraps(attempt)
+    def tried(*arguments: Given.args, **options: Given.kwargs) -> Result:
+        return patiently(partial(attempt, *arguments, **options))
+
+    return tried
 
 
 def seconds_of(retry_after: str | None) -> float | None:

@@ -20,7 +20,7 @@ from builder import files
 from builder.errors import SeedbedError, UsageError
 from builder.oci import artifacts
 from builder.oci.artifacts import Artifact, Referrer
-from builder.oci.patience import Passing, patiently
+from builder.oci.patience import Passing, patient, patiently
 from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor
 from builder.oci.transport import ASK, Answer, Connection, Place
 from builder.oci.uploads import Sent, Upload, short
@@ -48,7 +48,8 @@ def check_name(name: str) -> None:
 
 
 class Repository(Place):
-    """A repository, `registry.example.org/team/name`. Whatever it does is tried again if it meets a passing fault."""
+    """A repository, `registry.example.org/team/name`. Whatever it does is tried again if it meets a passing fault:
+    each request by one `patient` method, which calls no other."""
 
     @classmethod
     def of(cls, reference: str, logins: Path | None = None) -> "Repository":
@@ -65,14 +66,11 @@ class Repository(Place):
         where, tag = parse_repository_tag(name)
         return cls.of(where, logins), tag or "latest"
 
+    @patient
     def digest(self, tag: str) -> str | None:
         """What the tag names by now; None if the registry says that there is no such tag, and says nothing else."""
-
-        def attempt() -> str | None:
-            with self.reading() as connection:
-                return self._named(connection, tag)
-
-        return patiently(attempt)
+        with self.reading() as connection:
+            return self._named(connection, tag)
 
     def known_digest(self, name: str) -> str:
         """What a tag names, or that digest itself; raises SeedbedError if the registry has no such image."""
@@ -81,14 +79,11 @@ class Repository(Place):
             raise SeedbedError(f"{self}{'@' if DIGEST.fullmatch(name) else ':'}{name}: the registry has no such image")
         return found
 
+    @patient
     def refuse_to_move(self, tag: str, digest: str) -> None:
         """Raise SeedbedError if the tag names another image by now."""
-
-        def attempt() -> None:
-            with self.writing() as connection:
-                self._refuse_to_move(tag, self._named(connection, tag), digest)
-
-        patiently(attempt)
+        with self.writing() as connection:
+            self._refuse_to_move(tag, self._named(connection, tag), digest)
 
     def push(
         self,
@@ -106,11 +101,11 @@ class Repository(Place):
         again, it goes on with what is left.
         """
         sent = self._push_blobs(blobs, others)
-        self._put(manifest, manifest.descriptor.digest)
+        self._put(manifest)
         for artifact in attached:
             sent += self._attach(artifact, others)
         for tag in tags:
-            patiently(lambda tag=tag: self._tag(manifest, tag))
+            self._tag(manifest, tag)
         return sent
 
     def attach(self, artifact: Artifact) -> str:
@@ -127,30 +122,25 @@ class Repository(Place):
             found = artifacts.referrers_in(index) if index else []
         return [referrer for referrer in found if media_type in ("", referrer.media_type)]
 
+    @patient
     def manifest(self, name: str) -> bytes:
         """The manifest that has this digest, or that a tag names."""
-        return patiently(lambda: self._find_manifest(name)) or b""
+        return self._find_manifest(name) or b""
 
+    @patient
     def blob(self, digest: str, size: int, into: Path) -> None:
         """Fetch a blob into a file, which appears once it is whole and has that digest."""
+        with files.new(into.parent) as file:
+            self._fetch(digest, size, file.write)
+            file.flush()
+            Path(file.name).replace(into)
 
-        def attempt() -> None:
-            with files.new(into.parent) as file:
-                self._fetch(digest, size, file.write)
-                file.flush()
-                Path(file.name).replace(into)
-
-        patiently(attempt)
-
+    @patient
     def read_blob(self, digest: str, largest: int = LARGEST_IN_MEMORY) -> bytes:
         """A blob of at most `largest` bytes."""
-
-        def attempt() -> bytes:
-            data = bytearray()
-            self._fetch(digest, largest, data.extend)
-            return bytes(data)
-
-        return patiently(attempt)
+        data = bytearray()
+        self._fetch(digest, largest, data.extend)
+        return bytes(data)
 
     def _push_blobs(self, blobs: Sequence[Blob], others: Mapping[str, Sequence[str]]) -> Sent:
         """Several at once; as soon as one fails, the others are broken off."""
@@ -183,6 +173,7 @@ class Repository(Place):
                 "give the new image another tag in image.yaml"
             )
 
+    @patient
     def _tag(self, manifest: Blob, tag: str) -> None:
         """Set a tag, unless it is set: somebody else may have been faster, or the answer of the last try was lost."""
         with self.writing() as connection:
@@ -191,12 +182,10 @@ class Repository(Place):
             if found is None:
                 self._put_by(connection, manifest, tag)
 
-    def _put(self, manifest: Blob, name: str) -> Answer:
-        def attempt() -> Answer:
-            with self.writing() as connection:
-                return self._put_by(connection, manifest, name)
-
-        return patiently(attempt)
+    @patient
+    def _put(self, manifest: Blob) -> Answer:
+        with self.writing() as connection:
+            return self._put_by(connection, manifest, manifest.descriptor.digest)
 
     def _put_by(self, connection: Connection, manifest: Blob, name: str) -> Answer:
         what = f"manifest {short(name)}" if DIGEST.fullmatch(name) else f"tag {name}"
@@ -210,12 +199,12 @@ class Repository(Place):
     def _attach(self, artifact: Artifact, others: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Sent:
         """A registry with the referrers API names the subject in its answer; else the client keeps the index."""
         sent = self._push_blobs(artifact.blobs, others)
-        manifest = Blob.of(artifact.manifest(), MANIFEST_TYPE)
-        answer = self._put(manifest, manifest.descriptor.digest)
+        answer = self._put(Blob.of(artifact.manifest(), MANIFEST_TYPE))
         if artifact.subject and answer.headers.get("OCI-Subject") != artifact.subject.digest:
-            patiently(lambda: self._list(artifact, artifact.subject.digest))
+            self._list(artifact, artifact.subject.digest)
         return sent
 
+    @patient
     def _list(self, artifact: Artifact, subject: str) -> None:
         """Add to the index of what refers to the image, and see that it stayed: others may write it meanwhile."""
         tag = artifacts.tag_of(subject)
