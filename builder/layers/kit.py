@@ -198,7 +198,7 @@ class PublishedKit:
 
         image = repository.digest(self.image)
         kits = repository.referrers(image, KIT_TYPE) if image else []
-        return layers_of(manifest_in(manifest, kit.digest) for kit in kits)
+        return layers_of(manifest_in(manifest, kit) for kit in kits)
 
     def bring(self, package: Package, repository: Repository, layers: Sequence[Layer], into: Path) -> bool:
         """Whether it is there, and now in `into`."""

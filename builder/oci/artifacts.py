@@ -3,9 +3,8 @@
 Source: OCI image specification 1.1, manifest.md; OCI distribution specification 1.1, "Referrers Tag Schema".
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
@@ -20,7 +19,7 @@ TITLE = "org.opencontainers.image.title"
 
 @dataclass(frozen=True)
 class Artifact:
-    """Files about the image whose manifest is `subject`; `media_type` says what they are, `titles` their names.
+    """Files about the image whose manifest is `subject`; `media_type` says what they are.
 
     The same files give the same manifest. Without a subject they can be kept as a file, and attached to no image.
     """
@@ -28,46 +27,28 @@ class Artifact:
     media_type: str
     subject: Descriptor | None
     layers: tuple[Blob, ...]
-    titles: tuple[str, ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def manifest(self) -> bytes:
-        titles = self.titles or ("",) * len(self.layers)
         layers = [
-            layer.descriptor.to_json() | ({"annotations": {TITLE: title}} if title else {})
-            for layer, title in zip(self.layers, titles, strict=True)
+            layer.descriptor.to_json() | ({"annotations": {TITLE: layer.title}} if layer.title else {})
+            for layer in self.layers
         ]
         document = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "artifactType": self.media_type,
             "config": EMPTY.descriptor.to_json(),
-            "layers": layers or [EMPTY.descriptor.to_json()],
+            "layers": layers,
         }
-        subject = {"subject": self.subject.to_json()} if self.subject else {}
-        annotations = {"annotations": dict(self.annotations)} if self.annotations else {}
-        return canonical_json(document | subject | annotations)
+        return canonical_json(document | ({"subject": self.subject.to_json()} if self.subject else {}))
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
         return (EMPTY, *self.layers)
 
     def entry(self) -> dict[str, Any]:
-        """How an index of what refers to the image lists it."""
-        facts = {"artifactType": self.media_type} | (
-            {"annotations": dict(self.annotations)} if self.annotations else {}
-        )
-        return Descriptor.of(self.manifest(), MANIFEST_TYPE).to_json() | facts
-
-
-@dataclass(frozen=True)
-class Referrer:
-    """The manifest `digest`, of `size` bytes, that refers to an image; `media_type` says what it is about."""
-
-    digest: str
-    media_type: str
-    annotations: Mapping[str, str]
-    size: int
+        """How an index lists it."""
+        return Descriptor.of(self.manifest(), MANIFEST_TYPE).to_json() | {"artifactType": self.media_type}
 
 
 class Entry(BaseModel):
@@ -77,15 +58,18 @@ class Entry(BaseModel):
     digest: Digest
     size: NonNegativeInt
     artifactType: str = ""
-    annotations: dict[str, str] | None = None
 
 
 class Index(BaseModel):
-    """An image index that lists referrers; what else it says stays as it is."""
+    """An image index that lists what refers to an image; what else it says stays as it is."""
 
     model_config = ConfigDict(extra="allow")
 
     manifests: list[Entry]
+
+    def of_type(self, media_type: str) -> list[str]:
+        """The digests of the manifests of this type."""
+        return [entry.digest for entry in self.manifests if entry.artifactType == media_type]
 
 
 def tag_of(digest: str) -> str:
@@ -103,14 +87,10 @@ def read_index(where: str, data: bytes) -> Index:
         ) from None
 
 
-def referrers_in(index: Index) -> list[Referrer]:
-    return [Referrer(each.digest, each.artifactType, each.annotations or {}, each.size) for each in index.manifests]
-
-
 def with_entry(index: Index | None, entry: Mapping[str, Any]) -> bytes | None:
     """The index with that entry too, in one order whoever came first; None if it has it."""
     document = index.model_dump(exclude_unset=True) if index else {"schemaVersion": 2, "mediaType": INDEX_TYPE}
-    known: Sequence[dict[str, Any]] = document.get("manifests", ())
+    known: list[dict[str, Any]] = document.get("manifests", [])
     if any(each["digest"] == entry["digest"] for each in known):
         return None
     ordered = sorted([*known, entry], key=lambda each: (each.get("artifactType", ""), each["digest"]))

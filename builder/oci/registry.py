@@ -19,7 +19,7 @@ from docker.utils import parse_repository_tag
 from builder import files
 from builder.errors import SeedbedError, UsageError
 from builder.oci import artifacts
-from builder.oci.artifacts import Artifact, Referrer
+from builder.oci.artifacts import Artifact
 from builder.oci.patience import Passing, patient, patiently
 from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor
 from builder.oci.transport import ASK, Answer, Connection, Place
@@ -113,14 +113,14 @@ class Repository(Place):
         self._attach(artifact)
         return Descriptor.of(artifact.manifest(), MANIFEST_TYPE).digest
 
-    def referrers(self, digest: str, media_type: str = "") -> list[Referrer]:
-        """What is attached to the image, of all types or of this one."""
-        found = patiently(lambda: self._referrers(digest, media_type))
+    @patient
+    def referrers(self, digest: str, media_type: str) -> list[str]:
+        """The digests of the manifests of this type that are attached to the image."""
+        found = self._referrers(digest, media_type)
         if found is None:  # a registry without the API: its clients keep an index
-            tag = artifacts.tag_of(digest)
-            index = patiently(lambda: self._index(tag))
-            found = artifacts.referrers_in(index) if index else []
-        return [referrer for referrer in found if media_type in ("", referrer.media_type)]
+            index = self._index(artifacts.tag_of(digest))
+            found = index.of_type(media_type) if index else []
+        return found
 
     @patient
     def manifest(self, name: str) -> bytes:
@@ -218,17 +218,17 @@ class Repository(Place):
             if changed() is not None:
                 raise Passing(f"{self}: tag {tag}: another client changed it at the same time")
 
-    def _referrers(self, digest: str, media_type: str) -> list[Referrer] | None:
-        """What the referrers API lists; None if the registry has none."""
-        address, query = self.url(f"referrers/{digest}"), {"artifactType": media_type} if media_type else {}
-        found: list[Referrer] = []
+    def _referrers(self, digest: str, media_type: str) -> list[str] | None:
+        """What the referrers API lists of this type, which it need not filter; None if the registry has no such API."""
+        address, query = self.url(f"referrers/{digest}"), {"artifactType": media_type}
+        found: list[str] = []
         with self.reading() as connection:
             for _ in range(MOST_PAGES):
                 headers = {"Accept": INDEX_TYPE}
                 answer = connection.ask("referrers", "GET", address, (200, 404), params=query, headers=headers)
                 if answer.status == requests.codes.not_found:
                     return None
-                found += artifacts.referrers_in(artifacts.read_index(f"{self}: referrers", answer.body))
+                found += artifacts.read_index(f"{self}: referrers", answer.body).of_type(media_type)
                 links = requests.utils.parse_header_links(answer.headers.get("Link", ""))
                 following = next((link["url"] for link in links if link.get("rel") == "next"), "")
                 if not following:

@@ -51,14 +51,15 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Blob:
-    """A blob, wherever it is, and how to read it."""
+    """A blob, wherever it is, and how to read it; `title` is the name of the file that it is, if it has one."""
 
     descriptor: Descriptor
     open: Callable[[], BinaryIO]
+    title: str = ""
 
     @classmethod
-    def of(cls, data: bytes, media_type: str) -> "Blob":
-        return cls(Descriptor.of(data, media_type), lambda: io.BytesIO(data))
+    def of(cls, data: bytes, media_type: str, title: str = "") -> "Blob":
+        return cls(Descriptor.of(data, media_type), lambda: io.BytesIO(data), title)
 
 
 @dataclass(frozen=True)

@@ -123,9 +123,9 @@ def attach(repository: Repository, digest: str, signed: bytes) -> str:
 def attached(repository: Repository, digest: str) -> list[Given]:
     """The statements that are attached to the image there."""
     return [
-        Given(f"{repository}@{referrer.digest}", envelope)
+        Given(f"{repository}@{referrer}", envelope)
         for referrer in repository.referrers(digest, MEDIA_TYPE)
-        for envelope in envelopes_of(repository, repository.manifest(referrer.digest))
+        for envelope in envelopes_of(repository, repository.manifest(referrer))
     ]
 
 

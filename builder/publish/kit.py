@@ -24,12 +24,12 @@ def artifact(recipe: Recipe, subject: Descriptor | None = None) -> Artifact:
     package has other bytes than the lock says, and names it.
     """
     packages = {package.sha256: package for package in recipe.packages.everything}.values()
-    return Artifact(KIT_TYPE, subject, tuple(map(blob, packages)), tuple(map(file_name, packages)))
+    return Artifact(KIT_TYPE, subject, tuple(map(blob, packages)))
 
 
 def blob(package: Package) -> Blob:
     path = package.proven(folder_of_packages())
-    return Blob(Descriptor(PACKAGE_TYPE, package.digest, package.size), partial(path.open, "rb"))
+    return Blob(Descriptor(PACKAGE_TYPE, package.digest, package.size), partial(path.open, "rb"), file_name(package))
 
 
 def beside(recipe: Recipe, image: OciImage) -> Sequence[Artifact]:

@@ -44,15 +44,11 @@ def render(described: Bill, form: Format) -> bytes:
 def artifacts(recipe: Recipe, image: OciImage) -> tuple[Artifact, ...]:
     """The SBOM in both formats, as what refers to the image in a registry."""
     described, subject = bill.of(recipe, image), Descriptor.of(image.manifest, MANIFEST_TYPE)
-    return tuple(
-        Artifact(
-            media_type=form.media_type,
-            subject=subject,
-            layers=(Blob.of(render(described, name), form.media_type),),
-            titles=(f"{recipe.name}{form.ending}",),
-        )
+    boms = (
+        Blob.of(render(described, name), form.media_type, f"{recipe.name}{form.ending}")
         for name, form in FORMATS.items()
     )
+    return tuple(Artifact(bom.descriptor.media_type, subject, (bom,)) for bom in boms)
 
 
 def of_recipe(recipe: Recipe, form: Format) -> bytes:

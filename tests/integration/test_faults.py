@@ -49,7 +49,7 @@ IMAGE = Blob.of(
     MANIFEST_TYPE,
 )
 SBOM = Artifact(
-    "application/vnd.cyclonedx+json", IMAGE.descriptor, (Blob.of(b"{}\n", "application/json"),), ("sbom.json",)
+    "application/vnd.cyclonedx+json", IMAGE.descriptor, (Blob.of(b"{}\n", "application/json", "sbom.json"),)
 )
 TAGS = ("1.0", "1.0-0123456789ab")
 
@@ -186,7 +186,7 @@ def test_a_push_ends_or_says_why_and_the_next_one_ends(row, proxy, repository, b
     assert {behind.digest(tag) for tag in TAGS} == {IMAGE.descriptor.digest}
     assert behind.manifest("1.0") == IMAGE.open().read()
     assert [behind.read_blob(layer.descriptor.digest) for layer in LAYERS] == [layer.open().read() for layer in LAYERS]
-    assert [referrer.media_type for referrer in behind.referrers(IMAGE.descriptor.digest)] == [SBOM.media_type]
+    assert behind.referrers(IMAGE.descriptor.digest, SBOM.media_type) == [SBOM.entry()["digest"]]
 
 
 def uploads(proxy: Proxy) -> list[int]:

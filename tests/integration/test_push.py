@@ -116,7 +116,7 @@ def test_the_rebuild_kit_is_attached_and_mounted_like_layers(cache, tested, reci
     for one in (recipe, sibling):
         name, _, digest = publish.push(one, None).partition("@")
         [referrer] = Repository.of(name).referrers(digest, KIT_TYPE)
-        listed = json.loads(Repository.of(name).manifest(referrer.digest))["layers"]
+        listed = json.loads(Repository.of(name).manifest(referrer))["layers"]
         packages = (recipe.packages.mmdebstrap, *recipe.packages.packages)
         assert [layer["digest"] for layer in listed] == [f"sha256:{package.sha256}" for package in packages]
 
@@ -129,6 +129,6 @@ def test_what_is_attached_refers_to_the_image_and_comes_before_its_tags(cache, t
 
     monkeypatch.setattr(attached, "MAKERS", (maker,))
     _, _, digest = publish.push(recipe, None).partition("@")
-    [referrer] = Repository.of(repository).referrers(digest)
-    assert json.loads(Repository.of(repository).manifest(referrer.digest))["subject"]["digest"] == digest
+    [referrer] = Repository.of(repository).referrers(digest, "application/x")
+    assert json.loads(Repository.of(repository).manifest(referrer))["subject"]["digest"] == digest
     assert Repository.of(repository).digest(digest) == digest == tested.digest

@@ -187,9 +187,9 @@ def test_it_is_dated_by_the_lock(described, recipe):
 def test_a_push_attaches_both_to_the_image(cache, recipe, tested, repository, described):
     publish.push(recipe, None)
     pushed = Repository.of(repository)
-    attached = {each.media_type: each.digest for each in pushed.referrers(tested.digest)}
     for name, form in FORMATS.items():
-        manifest = json.loads(pushed.manifest(attached[form.media_type]))
+        [attached] = pushed.referrers(tested.digest, form.media_type)
+        manifest = json.loads(pushed.manifest(attached))
         [layer] = manifest["layers"]
         assert manifest["subject"]["digest"] == tested.digest
         assert layer["annotations"]["org.opencontainers.image.title"] == f"tiny{form.ending}"

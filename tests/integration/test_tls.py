@@ -89,7 +89,7 @@ def test_an_image_goes_there_and_comes_back(start):
     assert sent.sent > sum(layer.descriptor.size for layer in LAYERS)
     assert {repository.digest(tag) for tag in TAGS} == {IMAGE.descriptor.digest}
     assert repository.read_blob(LAYERS[0].descriptor.digest) == LAYERS[0].open().read()
-    assert [referrer.media_type for referrer in repository.referrers(IMAGE.descriptor.digest)] == [SBOM.media_type]
+    assert repository.referrers(IMAGE.descriptor.digest, SBOM.media_type) == [SBOM.entry()["digest"]]
     other = Repository(repository.registry, "team/other", repository.logins)
     assert other.push(
         IMAGE, [*LAYERS, CONFIG], others={layer.descriptor.digest: ["team/tiny"] for layer in LAYERS}

@@ -16,7 +16,6 @@ from builder.layers import kit as kits
 from builder.layers.base import folder_of_packages
 from builder.layers.kit import KIT_TYPE, KitAtHand, PublishedKit
 from builder.oci import patience
-from builder.oci.artifacts import Referrer
 from builder.oci.layout import link_or_copy
 from builder.oci.registry import Repository
 from builder.oci.serve import serving
@@ -184,11 +183,11 @@ def test_what_is_no_archive_at_all_is_refused_in_one_line(packages, tmp_path, in
 def served(packages, locked, tmp_path, monkeypatch):
     """The kit of an image in a registry, and its store: it has two of the three packages that are listed."""
     store, manifest = Store(tmp_path / "registry"), publish.artifact(locked).manifest()
-    kit = Referrer(Descriptor.of(manifest, "").digest, KIT_TYPE, {}, len(manifest))
-    monkeypatch.setattr(Repository, "referrers", lambda repository, digest, media_type="": [kit])
+    kit = Descriptor.of(manifest, "").digest
+    monkeypatch.setattr(Repository, "referrers", lambda repository, digest, media_type: [kit])
     for each in packages[:2]:
         link_or_copy(folder_of_packages() / f"{each.sha256}.deb", store.blob(f"sha256:{each.sha256}"))
-    with serving(store, {kit.digest: manifest, IMAGE: b"an image"}) as address:
+    with serving(store, {kit: manifest, IMAGE: b"an image"}) as address:
         yield PublishedKit(f"{address}/team/tiny", IMAGE), store
 
 
@@ -205,7 +204,7 @@ def test_a_registry_gives_packages_by_their_digest(served, packages, into, caplo
 
 def test_it_does_so_if_the_image_is_not_there_or_has_no_kit(served, packages, into, monkeypatch):
     kit, _ = served
-    monkeypatch.setattr(Repository, "referrers", lambda repository, digest, media_type="": [])
+    monkeypatch.setattr(Repository, "referrers", lambda repository, digest, media_type: [])
     assert kits.fetch([kit], [packages[0]], into) == []
     assert kits.fetch([replace(kit, image=f"sha256:{'2' * 64}")], [packages[1]], into) == []
 

@@ -140,9 +140,7 @@ def test_what_is_no_statement_is_one_line(key, tmp_path, line):
 @pytest.mark.parametrize("manifest", [b"", b"[]", b"null", b"{}", b'{"layers": 1}', b'{"layers": [1]}', b"[" * 100_000])
 def test_what_somebody_attached_that_is_no_manifest_of_envelopes_is_named_and_does_not_count(key, tmp_path, manifest):
     key("ann")
-    registry = SimpleNamespace(
-        referrers=lambda *_: [SimpleNamespace(digest="sha256:3")], manifest=lambda _: manifest, read_blob=None
-    )
+    registry = SimpleNamespace(referrers=lambda *_: ["sha256:3"], manifest=lambda _: manifest, read_blob=None)
     attested = attest.count(DIGEST, attest.attached(registry, DIGEST), signing.keys_in(tmp_path / "keys"))
     [refused] = attested.refused
     assert "@sha256:3: no signed statement: " in refused and "\n" not in refused
