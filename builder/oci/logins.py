@@ -5,7 +5,6 @@ Source: distribution's token authentication; RFC 6750, RFC 7235.
 
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,25 +34,6 @@ class Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token}"
         return request
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """How a registry wants to be asked for a token: from whom (`realm`), for which `service`."""
-
-    realm: str
-    service: str
-
-    @classmethod
-    def read(cls, registry: str, header: str) -> "Challenge | None":
-        """What WWW-Authenticate says; None if it wants the login itself; raises SeedbedError as `token_server`."""
-        if header.lower().startswith("basic"):
-            return None
-        asked = dict(re.findall(r'(\w+)="([^"]*)"', header))
-        return cls(token_server(registry, asked.get("realm", "")), asked.get("service", ""))
-
-    def query(self, scopes: Sequence[str]) -> list[tuple[str, str]]:
-        return [("service", self.service), *(("scope", scope) for scope in scopes)]
 
 
 def login(registry: str, logins: Path | None) -> HTTPBasicAuth | None:

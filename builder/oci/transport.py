@@ -4,13 +4,13 @@ Source: OCI distribution specification 1.1; RFC 9110.
 """
 
 import logging
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import docker.auth
@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from builder import network
 from builder.credentials import Credentials, origin
 from builder.errors import SeedbedError
-from builder.oci.logins import LOOPBACK, Bearer, Challenge, login, token_in
+from builder.oci.logins import LOOPBACK, Bearer, login, token_in, token_server
 from builder.oci.patience import Passing, seconds_of
 from builder.reading import LARGEST
 
@@ -43,6 +43,8 @@ FINAL = (ssl.SSLCertVerificationError, requests.exceptions.InvalidURL, requests.
          requests.exceptions.MissingSchema, requests.TooManyRedirects, LocationParseError)  # fmt: skip
 NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
+NOBODY = Credentials("", None)
+
 ASK = "ask who runs the registry"
 REMEDIES = {
     401: "run docker login {registry}",
@@ -58,19 +60,6 @@ class Refused(SeedbedError):
     def __init__(self, problem: str, status: int, remedy: str) -> None:
         super().__init__(f"{problem}; {remedy}")
         self.problem, self.status = problem, status
-
-
-class Session(requests.Session):
-    """Knows no credentials but those given: none of ~/.netrc's, and after a redirect `auth` decides anew."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = Credentials("", None)
-        self.max_redirects = 5
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        prepared_request.headers.pop("Authorization", None)
-        self.auth(prepared_request)
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ class Place:
     registry: str
     name: str
     logins: Path | None = None
-    keys: dict[tuple[str, ...], "Key"] = field(default_factory=dict, compare=False, repr=False)
+    keys: dict[tuple[str, ...], Credentials] = field(default_factory=dict, compare=False, repr=False)
     """What the registry asked for, by scopes: it is asked once, not by each connection."""
 
     def __str__(self) -> str:
@@ -119,36 +108,31 @@ class Place:
         return Connection(self, scopes)
 
 
-@dataclass(frozen=True)
-class Key:
-    """What lets a connection in; a token `expires` after some minutes."""
+class Connection(requests.Session):
+    """A connection for one thread. If its token has expired, it gets a fresh one, once.
 
-    credentials: Credentials
-    expires: bool = False
-
-
-class Connection:
-    """A connection for one thread. If its token has expired, it gets a fresh one, once."""
+    It knows no credentials but the registry's: none of ~/.netrc's, and after a redirect `auth` decides anew.
+    """
 
     def __init__(self, place: Place, scopes: tuple[str, ...]) -> None:
+        super().__init__()
         self.place, self.scopes = place, scopes
-        self._session = Session()
+        self.max_redirects = 5
         self._authorities = str(network.ca_bundle() or requests.certs.where())
         self._renewable = False
 
     def __enter__(self) -> "Connection":
         try:
-            key = self.place.keys.get(self.scopes) or self._log_in()
+            self.auth = self.place.keys.get(self.scopes) or self._log_in()
         except BaseException:
-            self._session.close()
+            self.close()
             raise
-        self._session.auth, self._renewable = key.credentials, key.expires
+        self._renewable = isinstance(self.auth.secret, Bearer)  # a token is good for some minutes
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        prepared_request.headers.pop("Authorization", None)
+        self.auth(prepared_request)
 
     def ask(
         self,
@@ -171,7 +155,7 @@ class Connection:
         answer = self._once(what, method, url, data=data, into=into, **options)
         if answer.status == requests.codes.unauthorized and answer.status not in expected and self._renewable:
             self._renewable = False
-            self._session.auth = self._log_in().credentials
+            self.auth = self._log_in()
             if data:
                 data.seek(start)
             answer = self._once(what, method, url, data=data, into=into, **options)
@@ -185,7 +169,7 @@ class Connection:
         options["timeout"] = (CONNECTED, STORED if method == "PUT" else ANSWERED)
         options["verify"] = self._authorities  # a session's own gives way to the environment
         try:
-            with self._session.request(method, url, stream=True, **options) as answer:
+            with self.request(method, url, stream=True, **options) as answer:
                 said = b""
                 if into and answer.status_code == requests.codes.ok:
                     for chunk in chunks(answer):
@@ -208,29 +192,31 @@ class Connection:
         remedy = REMEDIES.get(answer.status, ASK).format(registry=self.place.registry)
         return Refused(problem, answer.status, remedy)
 
-    def _log_in(self) -> Key:
+    def _log_in(self) -> Credentials:
         """What lets this connection in, which is remembered for the next."""
-        self._session.auth = Credentials("", None)
-        key = self.place.keys[self.scopes] = self._key()
-        return key
+        self.auth = NOBODY
+        found = self.place.keys[self.scopes] = self._credentials()
+        return found
 
-    def _key(self) -> Key:
+    def _credentials(self) -> Credentials:
         """What the registry asks for: the login, or a token for it.
 
         Nobody but the registry itself is believed in this: the request follows no redirect.
         """
         asked = self.ask("", "GET", f"{self.place.root}/v2/", (200, 401), allow_redirects=False)
         if asked.status == requests.codes.ok:
-            return Key(Credentials("", None))
+            return NOBODY
         registry, home = self.place.registry, origin(self.place.root)
         user = login(registry, self.place.logins)
-        challenge = Challenge.read(registry, asked.headers.get("WWW-Authenticate", ""))
-        if challenge is None:
-            return Key(Credentials(home, user))
-        auth = Credentials(origin(challenge.realm), user)
-        query = challenge.query(self.scopes)
-        given = self.ask("login", "GET", challenge.realm, (200,), params=query, auth=auth, allow_redirects=False)
-        return Key(Credentials(home, Bearer(token_in(registry, given.url, given.body))), expires=True)
+        challenge = asked.headers.get("WWW-Authenticate", "")
+        if challenge.lower().startswith("basic"):
+            return Credentials(home, user)
+        wanted = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        realm = token_server(registry, wanted.get("realm", ""))
+        query = [("service", wanted.get("service", "")), *(("scope", scope) for scope in self.scopes)]
+        auth = Credentials(origin(realm), user)
+        given = self.ask("login", "GET", realm, (200,), params=query, auth=auth, allow_redirects=False)
+        return Credentials(home, Bearer(token_in(registry, given.url, given.body)))
 
 
 def document(answer: requests.Response) -> bytes:
