@@ -3,7 +3,6 @@
 Source: OCI distribution specification 1.1.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -21,7 +20,7 @@ from builder.errors import SeedbedError, UsageError
 from builder.oci import artifacts
 from builder.oci.artifacts import Artifact
 from builder.oci.patience import Passing, patient, patiently
-from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor
+from builder.oci.store import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor, Hashing
 from builder.oci.transport import ASK, Answer, Connection, Place
 from builder.oci.uploads import Sent, Upload, short
 
@@ -253,19 +252,16 @@ class Repository(Place):
 
     def _fetch(self, digest: str, largest: int, write: Callable[[bytes], object]) -> None:
         """Give the blob's content to `write`, in pieces; raises SeedbedError unless it has that digest."""
-        what, found, size = f"blob {short(digest)}", hashlib.sha256(), 0
+        what, found = f"blob {short(digest)}", Hashing(write)
 
         def take(chunk: bytes) -> None:
-            nonlocal size
-            size += len(chunk)
-            if size > largest:
+            if found.size + len(chunk) > largest:
                 raise SeedbedError(self.complaint(what, f"expected at most {largest} bytes, found more; {ASK}"))
-            found.update(chunk)
-            write(chunk)
+            found.write(chunk)
 
         with self.reading() as connection:
             connection.ask(what, "GET", self.url(f"blobs/{digest}"), (200,), into=take)
-        self._expect_digest(what, digest, f"sha256:{found.hexdigest()}")
+        self._expect_digest(what, digest, found.digest)
 
     def _digest_in(self, answer: Answer, what: str, default: str = "") -> str:
         found = answer.headers.get("Docker-Content-Digest", default)

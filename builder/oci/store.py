@@ -138,23 +138,34 @@ class Store:
         return self.root / "layers" / f"{key}.json"
 
 
-class BlobWriter:
-    """Hashes a blob on its way to the disk, so that it need not be read again to learn its digest."""
+class Hashing:
+    """Passes data on to `sink`, and knows the digest of what went through and its `size`: nobody need read it again."""
 
-    def __init__(self, store: Store, file: IO[bytes]) -> None:
-        self._store, self._file = store, file
-        self._hash, self._size = hashlib.sha256(), 0
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink, self._hash, self.size = sink, hashlib.sha256(), 0
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)
-        self._size += len(data)
-        return self._file.write(data)
+        self.size += len(data)
+        self._sink(data)
+        return len(data)
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+class BlobWriter(Hashing):
+    """Writes a blob to the disk."""
+
+    def __init__(self, store: Store, file: IO[bytes]) -> None:
+        super().__init__(file.write)
+        self._store, self._file = store, file
 
     def commit(self, media_type: str) -> Descriptor:
         self._file.flush()
-        descriptor = Descriptor(media_type, f"sha256:{self._hash.hexdigest()}", self._size)
-        Path(self._file.name).replace(self._store.blob(descriptor.digest))
-        return descriptor
+        Path(self._file.name).replace(self._store.blob(self.digest))
+        return Descriptor(media_type, self.digest, self.size)
 
 
 def canonical_json(data: Any) -> bytes:

@@ -6,7 +6,6 @@ digest may depend on what is in it, on `FORMAT` and on zstd's version, and on no
 Source: POSIX.1-2017, pax interchange format (ustar header block, extended header records).
 """
 
-import hashlib
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +17,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from builder.errors import SeedbedError
-from builder.oci.store import LAYER_TYPE, Layer, Store, hash_of
+from builder.oci.store import LAYER_TYPE, Hashing, Layer, Store, hash_of
 
 FORMAT = 1
 """Raise it with any change to the bytes of layers, here, in `install` or in `compiler`: locks are then stale, and the
@@ -76,11 +75,11 @@ def write_layer(store: Store, entries: Iterable[Entry], *, epoch: int, level: in
     compressor = zstandard.ZstdCompressor(level=level, threads=1)  # any number gives these bytes, but for 0
     with store.new_blob() as blob:
         with compressor.stream_writer(blob, closefd=False) as compressed:
-            tar = _TarWriter(compressed, epoch)
+            tar = Hashing(compressed.write)
             for entry in _arranged(entries):
-                tar.add(entry)
-            tar.finish()
-        return Layer(blob.commit(LAYER_TYPE), f"sha256:{tar.hash.hexdigest()}", tar.size, what)
+                _add(tar, entry, epoch)
+            tar.write(bytes(2 * _BLOCK))
+        return Layer(blob.commit(LAYER_TYPE), tar.digest, tar.size, what)
 
 
 def tar_to_layer(
@@ -133,31 +132,16 @@ def read_slice(stream: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
         offset, size = offset + len(chunk), size - len(chunk)
 
 
-class _TarWriter:
-    """Writes members to `out`, hashing and counting the tar's bytes on the way."""
-
-    def __init__(self, out: "zstandard.ZstdCompressionWriter", epoch: int) -> None:
-        self._out, self._epoch = out, epoch
-        self.hash, self.size = hashlib.sha256(), 0
-
-    def add(self, entry: Entry) -> None:
-        self._write(_header(entry, self._epoch))
-        end = self.size + entry.size
-        for chunk in entry.content():
-            if self.size + len(chunk) > end:
-                raise SeedbedError(f"expected {entry.size} bytes for {entry.path}, found more")
-            self._write(chunk)
-        if self.size < end:
-            raise SeedbedError(f"expected {entry.size} bytes for {entry.path}, found {end - self.size} fewer")
-        self._write(bytes(-entry.size % _BLOCK))
-
-    def finish(self) -> None:
-        self._write(bytes(2 * _BLOCK))
-
-    def _write(self, data: bytes) -> None:
-        self.hash.update(data)
-        self.size += len(data)
-        self._out.write(data)
+def _add(tar: Hashing, entry: Entry, epoch: int) -> None:
+    tar.write(_header(entry, epoch))
+    end = tar.size + entry.size
+    for chunk in entry.content():
+        if tar.size + len(chunk) > end:
+            raise SeedbedError(f"expected {entry.size} bytes for {entry.path}, found more")
+        tar.write(chunk)
+    if tar.size < end:
+        raise SeedbedError(f"expected {entry.size} bytes for {entry.path}, found {end - tar.size} fewer")
+    tar.write(bytes(-entry.size % _BLOCK))
 
 
 def _arranged(entries: Iterable[Entry]) -> list[Entry]:
