@@ -19,8 +19,8 @@ from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
 from builder.lock import toolchain
-from builder.oci.layout import OciImage
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, hash_of
+from builder.oci.layout import OciImage, keep
+from builder.oci.store import hash_of
 from builder.reading import shown
 
 log = logging.getLogger(__name__)
@@ -78,9 +78,7 @@ def is_stored(known: Record) -> bool:
 
 def of_recipe(recipe: Recipe, options: Options, grown: Grown) -> Record:
     image, substituted = assemble.image(recipe, locked=options.locked, grown=grown)
-    store = assemble.store()
-    for data, media_type in ((image.config, CONFIG_TYPE), (image.manifest, MANIFEST_TYPE)):
-        store.add(data, media_type)
+    keep(assemble.store(), image)
     layers = layers_of(image)
     return record_of(recipe, options, image.digest, image.config_digest, layers, substituted)
 

@@ -10,7 +10,7 @@ from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.record import Record
-from builder.oci.layout import compose, read_image, write_layout
+from builder.oci.layout import compose, keep, read_image, write_layout
 from builder.oci.serve import serving
 from builder.oci.store import Layer
 
@@ -58,15 +58,14 @@ class Loader:
             self._built.set()
 
     def _load_parts(self) -> None:
-        documents: dict[str, bytes] = {}
-        loaded = 0
-        with suppress(SeedbedError, OSError), serving(assemble.store(), documents) as address:  # `load` will say it
+        loaded, store = 0, assemble.store()
+        with suppress(SeedbedError, OSError), serving(store) as address:  # `load` will say it
             while not self._built.wait(PAUSE):
                 layers = self._layers
                 if len(layers) == loaded:
                     continue
                 part = compose(layers, {}, epoch=0)
-                documents |= {part.digest: part.manifest, part.config_digest: part.config}
+                keep(store, part)
                 if self._engine.try_pull(f"{address}/{PARTS}/{self._name}@{part.digest}"):
                     return  # the engine cannot reach our loopback: `load` does without
                 loaded = len(layers)

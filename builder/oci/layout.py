@@ -40,8 +40,13 @@ class OciImage:
     manifest: bytes
 
     @property
+    def descriptor(self) -> Descriptor:
+        """What names it: that of its manifest."""
+        return Descriptor.of(self.manifest, MANIFEST_TYPE)
+
+    @property
     def digest(self) -> str:
-        return Descriptor.of(self.manifest, MANIFEST_TYPE).digest
+        return self.descriptor.digest
 
     @property
     def config_digest(self) -> str:
@@ -73,6 +78,12 @@ def compose(layers: Sequence[Layer], container: Mapping[str, Any], *, epoch: int
     return OciImage(layers, config, canonical_json(manifest))
 
 
+def keep(store: Store, image: OciImage) -> Descriptor:
+    """Take the image's documents into a store, which has or gets its layers; returns what names it."""
+    store.add(image.config, CONFIG_TYPE)
+    return store.add(image.manifest, MANIFEST_TYPE)
+
+
 def read_image(store: Store, digest: str) -> OciImage:
     """The image with this manifest; raises SeedbedError if the store lacks a document of it, or it is damaged."""
     try:
@@ -95,8 +106,7 @@ def write_layout(folder: Path, store: Store, image: OciImage) -> None:
     layout = Store(folder)  # both keep blobs under the same names
     for layer in image.layers:
         take(layout, store.blob(layer.descriptor.digest), layer.descriptor)
-    layout.add(image.config, CONFIG_TYPE)
-    manifest = layout.add(image.manifest, MANIFEST_TYPE).to_json() | {"platform": PLATFORM}
+    manifest = keep(layout, image).to_json() | {"platform": PLATFORM}
     layers = [blob_path(layer.descriptor.digest) for layer in image.layers]
     docker = [{"Config": blob_path(image.config_digest), "RepoTags": None, "Layers": layers}]
     files.write(folder / "manifest.json", canonical_json(docker))

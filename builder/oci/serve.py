@@ -5,18 +5,16 @@
 Source: OCI distribution specification 1.1, "Pull".
 """
 
-import io
 import os
 import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from builder.oci.store import DIGEST, MANIFEST_TYPE, Store
@@ -25,12 +23,9 @@ BLOB = re.compile(rf"/v2/.+/(?P<kind>manifests|blobs)/(?P<digest>{DIGEST.pattern
 
 
 @contextmanager
-def serving(store: Store, documents: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[str]:
-    """Serve the blobs of `store`, and `documents` by their digests, under any repository's name.
-
-    Yields the address, `127.0.0.1:PORT`.
-    """
-    server = server_of(store, documents, "127.0.0.1", 0)
+def serving(store: Store) -> Iterator[str]:
+    """Serve the blobs of `store` under any repository's name; yields the address, `127.0.0.1:PORT`."""
+    server = Server(store, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -41,12 +36,12 @@ def serving(store: Store, documents: Mapping[str, bytes] = MappingProxyType({}))
         thread.join()
 
 
-def server_of(store: Store, documents: Mapping[str, bytes], host: str, port: int) -> "Server":
-    return Server((host, port), type("Handler", (Handler,), {"store": store, "documents": documents}))
-
-
 class Server(ThreadingHTTPServer):
     """A server that has nothing to say if an engine hangs up, as it does when a pull is cancelled."""
+
+    def __init__(self, store: Store, host: str, port: int) -> None:
+        super().__init__((host, port), Handler)
+        self.store = store
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -56,8 +51,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers `/v2/`, `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`."""
 
-    store: Store
-    documents: Mapping[str, bytes]
+    server: Server
     protocol_version = "HTTP/1.1"
     # Docker tries TLS first, and goes on without it if the answer looks like HTTP. By default an answer to what is not
     # HTTP has no status line.
@@ -75,24 +69,18 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> BinaryIO | None:
         """Send the head of the answer; returns its body."""
         asked = BLOB.fullmatch(self.path)
-        if asked is None or (blob := self.blob(asked["digest"])) is None:
+        if not (asked and (path := self.server.store.blob(asked["digest"])).is_file()):
             self.send_response(HTTPStatus.OK if self.path == "/v2/" else HTTPStatus.NOT_FOUND)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return None
+        blob = path.open("rb")
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", MANIFEST_TYPE if asked["kind"] == "manifests" else "application/octet-stream")
-        self.send_header("Content-Length", str(blob.seek(0, os.SEEK_END)))
-        blob.seek(0)
+        self.send_header("Content-Length", str(os.fstat(blob.fileno()).st_size))
         self.send_header("Docker-Content-Digest", asked["digest"])
         self.end_headers()
         return blob
-
-    def blob(self, digest: str) -> BinaryIO | None:
-        if digest in self.documents:
-            return io.BytesIO(self.documents[digest])
-        path = self.store.blob(digest)
-        return path.open("rb") if path.is_file() else None
 
     def log_message(self, *_: object) -> None:
         """The engine says what went wrong."""
@@ -100,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main(folder: str, port: str) -> None:
     """Serve the store in that folder until the end, in a container whose port is published; says when it listens."""
-    server = server_of(Store(Path(folder)), {}, "", int(port))
+    server = Server(Store(Path(folder)), "", int(port))
     print("serving", flush=True)
     server.serve_forever()
 

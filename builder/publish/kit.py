@@ -35,7 +35,7 @@ def blob(package: Package) -> Blob:
 def beside(recipe: Recipe, image: OciImage) -> Sequence[Artifact]:
     """What a push attaches to the image. Raises SeedbedError if a package is neither in the cache nor to be had."""
     kits.fetch_packages(recipe)
-    return [artifact(recipe, Descriptor.of(image.manifest, MANIFEST_TYPE))]
+    return [artifact(recipe, image.descriptor)]
 
 
 def write(recipe: Recipe, destination: Path) -> None:

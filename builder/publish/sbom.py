@@ -15,7 +15,7 @@ from builder.image import assemble, build
 from builder.image.recipe import Recipe
 from builder.oci.artifacts import Artifact
 from builder.oci.layout import OciImage, read_image
-from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor
+from builder.oci.store import Blob
 from builder.publish import bill
 from builder.publish.bill import Bill
 
@@ -43,12 +43,12 @@ def render(described: Bill, form: Format) -> bytes:
 
 def artifacts(recipe: Recipe, image: OciImage) -> tuple[Artifact, ...]:
     """The SBOM in both formats, as what refers to the image in a registry."""
-    described, subject = bill.of(recipe, image), Descriptor.of(image.manifest, MANIFEST_TYPE)
+    described = bill.of(recipe, image)
     boms = (
         Blob.of(render(described, name), form.media_type, f"{recipe.name}{form.ending}")
         for name, form in FORMATS.items()
     )
-    return tuple(Artifact(bom.descriptor.media_type, subject, (bom,)) for bom in boms)
+    return tuple(Artifact(bom.descriptor.media_type, image.descriptor, (bom,)) for bom in boms)
 
 
 def of_recipe(recipe: Recipe, form: Format) -> bytes:

@@ -11,8 +11,7 @@ import pytest
 from builder.errors import SeedbedError
 from builder.image import assemble, load
 from builder.image.record import LayerRecord, Record
-from builder.oci.layout import compose, read_image
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE
+from builder.oci.layout import compose, keep, read_image
 from builder.oci.tar import file, write_layer
 
 
@@ -63,8 +62,7 @@ def built(tmp_path, monkeypatch) -> Record:
     store = assemble.store()
     layers = [write_layer(store, [file(name, b"")], epoch=0, level=1, what=name) for name in "ab"]
     image = compose(layers, {"User": "1000"}, epoch=0)
-    store.add(image.config, CONFIG_TYPE)
-    store.add(image.manifest, MANIFEST_TYPE)
+    keep(store, image)
     part = LayerRecord(digest=layers[0].descriptor.digest, size=1, what="a")
     return Record(
         image="tiny",

@@ -8,8 +8,7 @@ import pytest
 from builder.errors import SeedbedError, UsageError
 from builder.image import assemble, output
 from builder.image.record import LayerRecord, Record
-from builder.oci.layout import OciImage, compose
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE
+from builder.oci.layout import OciImage, compose, keep
 from builder.oci.tar import file, write_layer
 from builder.reproduce import diff
 
@@ -21,8 +20,7 @@ def image(tmp_path, monkeypatch) -> OciImage:
     store = assemble.store()
     layers = [write_layer(store, [file(name, name.encode())], epoch=0, level=1, what=name) for name in "ab"]
     image = compose(layers, {"Labels": {"a": "b"}}, epoch=0)
-    store.add(image.config, CONFIG_TYPE)
-    store.add(image.manifest, MANIFEST_TYPE)
+    keep(store, image)
     return image
 
 

@@ -19,7 +19,7 @@ from builder.oci import patience
 from builder.oci.layout import link_or_copy
 from builder.oci.registry import Repository
 from builder.oci.serve import serving
-from builder.oci.store import Descriptor, Store
+from builder.oci.store import MANIFEST_TYPE, Store
 from builder.publish import kit as publish
 from tests.kits import alter, forge, package, recipe_of, spoil, swap
 
@@ -182,12 +182,13 @@ def test_what_is_no_archive_at_all_is_refused_in_one_line(packages, tmp_path, in
 @pytest.fixture
 def served(packages, locked, tmp_path, monkeypatch):
     """The kit of an image in a registry, and its store: it has two of the three packages that are listed."""
-    store, manifest = Store(tmp_path / "registry"), publish.artifact(locked).manifest()
-    kit = Descriptor.of(manifest, "").digest
+    store = Store(tmp_path / "registry")
+    kit = store.add(publish.artifact(locked).manifest(), MANIFEST_TYPE).digest
     monkeypatch.setattr(Repository, "referrers", lambda repository, digest, media_type: [kit])
     for each in packages[:2]:
         link_or_copy(folder_of_packages() / f"{each.sha256}.deb", store.blob(f"sha256:{each.sha256}"))
-    with serving(store, {kit: manifest, IMAGE: b"an image"}) as address:
+    files.write(store.blob(IMAGE), b"an image")
+    with serving(store) as address:
         yield PublishedKit(f"{address}/team/tiny", IMAGE), store
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SeedbedError
-from builder.oci.layout import OciImage, compose, read_image, write_layout
-from builder.oci.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Layer, Store, canonical_json
+from builder.oci.layout import OciImage, compose, keep, read_image, write_layout
+from builder.oci.store import LAYER_TYPE, Layer, Store, canonical_json
 
 EPOCH = 1_700_000_000
 CONTAINER = {"WorkingDir": "/workspace", "Env": ["SEEDBED_SEED=42", "PATH=/opt/venv/bin"]}
@@ -30,8 +30,7 @@ def layer(store: Store, data: bytes = b"layer", what: str = "a layer") -> Layer:
 
 def stored(store: Store, image: OciImage) -> OciImage:
     """The image, once the store has its documents too."""
-    store.add(image.config, CONFIG_TYPE)
-    store.add(image.manifest, MANIFEST_TYPE)
+    keep(store, image)
     return image
 
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from builder.oci.serve import serving
-from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Descriptor, Store
+from builder.oci.store import LAYER_TYPE, MANIFEST_TYPE, Store
 
 SECRET = b"this is nobody's to read"
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(128)) + b"\n"
@@ -66,16 +66,6 @@ def test_a_head_has_the_size_and_no_body(store, address):
     blob = store.blob(store.add(b"{}", MANIFEST_TYPE).digest)
     answer, body = ask(address, f"/v2/tiny/manifests/{digest(blob)}", "HEAD")
     assert (answer.status, answer.headers["Content-Length"], body) == (200, "2", b"")
-
-
-def test_documents_are_given_as_if_they_were_in_the_store_and_vanish_with_the_server(store):
-    document = b'{"schemaVersion":2}'
-    name = Descriptor.of(document, MANIFEST_TYPE).digest
-    with serving(store, {name: document}) as address:
-        answer, body = ask(address, f"/v2/x/manifests/{name}")
-        assert (answer.status, answer.headers["Content-Length"], body) == (200, str(len(document)), document)
-    with serving(store) as address:
-        assert ask(address, f"/v2/x/manifests/{name}")[0].status == 404
 
 
 def test_one_connection_is_asked_several_times(store, address):

@@ -17,8 +17,8 @@ from builder.errors import SeedbedError
 from builder.image import assemble, build, contents, digest, dockerfile
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
-from builder.oci.layout import OciImage, compose, write_layout
-from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Store
+from builder.oci.layout import OciImage, compose, keep, write_layout
+from builder.oci.store import Store
 from builder.oci.tar import file, write_layer
 from builder.reproduce import diff, variations, verify
 from builder.reproduce.variations import SHUFFLED, Machine
@@ -30,8 +30,7 @@ def image(store: Store, text: bytes, labels: Mapping[str, str] | None = None) ->
     """An image of one file with that text, in the store."""
     layer = write_layer(store, [file("etc/shadow", text)], epoch=0, level=1, what="Debian")
     made = compose([layer], {"Labels": dict(labels or {})}, epoch=0)
-    store.add(made.config, CONFIG_TYPE)
-    store.add(made.manifest, MANIFEST_TYPE)
+    keep(store, made)
     return made
 
 
