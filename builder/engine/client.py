@@ -167,7 +167,7 @@ class Engine:
         return sum(step["Size"] for step in self.client.images.get(image).history())
 
     def read(self, image: str) -> Image:
-        """The image itself, document by document and layer by layer; each look at it takes some seconds a gigabyte."""
+        """The image itself, layer by layer; to have it takes some seconds a gigabyte."""
         return saved.read(image, self.client.images.get(image))
 
     def run(

@@ -5,29 +5,27 @@ Seedbed's cache is a volume. It lives as long as our end of its standard input d
 """
 
 import hashlib
-import io
 import json
 import logging
 import os
 import shutil
 import signal
 import sys
-import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from docker.errors import APIError, NotFound
 
 from builder import paths
 from builder.console import step
 from builder.debian import archive, bootstrap
-from builder.engine import client, reach
+from builder.engine import client, reach, saved
 from builder.engine.client import Engine
 from builder.engine.containers import Files, Running, packed, streamed
 from builder.engine.reach import GIVEN, VARIABLES
-from builder.engine.saved import Chunks
 from builder.errors import SeedbedError, UsageError
 
 log = logging.getLogger(__name__)
@@ -175,13 +173,13 @@ class Throwaway:
         self.running.container.put_archive(folder, chunks)
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[io.BufferedIOBase]:
-        """A file of the container, to be read from front to back."""
+    def opened(self, path: str) -> Iterator[IO[bytes]]:
+        """A file of the container."""
         try:
             chunks, _ = self.running.container.get_archive(path)
         except NotFound:
             raise SeedbedError(f"{path}: not in the container of the build: report this as a bug") from None
-        with tarfile.open(fileobj=io.BufferedReader(Chunks(chunks), 1 << 20), mode="r|") as tar:
+        with saved.archive(chunks) as tar:
             if (member := tar.next()) and (file := tar.extractfile(member)):
                 yield file
 

@@ -12,7 +12,7 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,23 +52,16 @@ KINDS = {
 Source = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of an OCI layout by its path in it; raises SeedbedError where there is none."""
 
-Walk = Callable[[], Iterator[tuple[str, BinaryIO]]]
-"""Every file of an OCI layout by its path, each to be read before the next."""
-
 
 @dataclass(frozen=True)
 class Image:
-    """An image that can be read: its manifest's digest, its documents, and what opens its blobs.
-
-    `walk` is there if that opens them all in the time that `source` takes for one.
-    """
+    """An image that can be read: its manifest's digest, its documents, and what opens its blobs."""
 
     name: str
     digest: str
     manifest: Mapping[str, Any]
     config: Mapping[str, Any]
     source: Source
-    walk: Walk | None = None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -98,18 +91,6 @@ class Image:
         layer = self.manifest["layers"][index]
         with self.source(blob_path(layer["digest"])) as blob, unpacked(blob, layer["mediaType"]) as tar:
             yield tar
-
-    def layers_at(self, indices: Iterable[int]) -> Iterator[tuple[int, AbstractContextManager[tarfile.TarFile]]]:
-        """The tars of these layers, in any order, each to be read before the next; of equal layers only one comes."""
-        wanted = {blob_path(self.layers[index]): index for index in indices}
-        if self.walk is None:
-            yield from ((index, self.layer(index)) for index in wanted.values())
-            return
-        for path, blob in self.walk():
-            if (found := wanted.pop(path, None)) is not None:
-                yield found, unpacked(blob, self.manifest["layers"][found]["mediaType"])
-        if wanted:
-            raise SeedbedError(f"{self.name}: has no {min(wanted)}")
 
 
 class Document(BaseModel):
@@ -161,26 +142,29 @@ class Config(Document):
     config: Container | None = None
 
 
-def read_image(name: str, source: Source, walk: Walk | None = None) -> Image:
-    """Follow the index to the one image for linux/amd64; raises SeedbedError where there are none or several."""
+def read_image(name: str, source: Source, digest: str = "") -> Image:
+    """The image with this digest; else follow the index to the one image for linux/amd64.
+
+    Raises SeedbedError where there are none or several.
+    """
     try:
-        document = document_in(source, INDEX, Index)
+        document = document_in(source, blob_path(digest)) if digest else document_in(source, INDEX, Index)
         for _ in range(DEEPEST):
+            if "manifests" not in document:
+                break
             choices = {entry["digest"] for entry in document["manifests"] if is_image(entry)}
             if len(choices) != 1:
                 raise SeedbedError(f"{name}: expected one image for linux/amd64, found {len(choices)}")
             [digest] = choices
             document = document_in(source, blob_path(digest))
-            if "manifests" not in document:
-                break
-        else:
+        if "manifests" in document:
             raise ValueError("an index in an index in an index")
         config = document_in(source, blob_path(document["config"]["digest"]), Config)
         if len(config["rootfs"]["diff_ids"]) != len(document["layers"]):
             raise ValueError("its config and its manifest differ in their number of layers")
     except ValueError as error:
         raise SeedbedError(f"{name}: expected an OCI image, found one that is damaged: {error}") from None
-    return Image(name, digest, document, config, source, walk)
+    return Image(name, digest, document, config, source)
 
 
 def is_image(entry: Mapping[str, Any]) -> bool:
@@ -234,10 +218,18 @@ def of_layout(folder: Path, path: str) -> BinaryIO:
 
 @contextmanager
 def of_archive(archive: Path, path: str) -> Iterator[BinaryIO]:
-    expected = f"{archive}: expected an OCI image layout in a tar"
+    with reading.opened(archive) as file, in_archive(file, str(archive), path) as member:
+        yield member
+
+
+@contextmanager
+def in_archive(archive: BinaryIO, name: str, path: str) -> Iterator[BinaryIO]:
+    """A file of the layout in an open archive, which errors call `name`."""
+    expected = f"{name}: expected an OCI image layout in a tar"
+    archive.seek(0)
     with ExitStack() as stack:
         try:
-            tar = stack.enter_context(tar_in(stack.enter_context(reading.opened(archive)), "r"))
+            tar = stack.enter_context(tar_in(archive, "r"))
             member = next((member for member in tar if member.name.removeprefix("./") == path), None)
         except UNREADABLE:
             raise SeedbedError(f"{expected}, found no whole tar") from None

@@ -3,21 +3,18 @@
 Source: OCI image specification 1.1, manifest.md, config.md, layer.md.
 """
 
-import io
-import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from builder.console import print_line, print_table
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.oci.images import INDEX, UNREADABLE, Image, intact, of_archive, of_layout, read_image
+from builder.oci.images import UNREADABLE, Image, intact, of_archive, of_layout, read_image
 from builder.oci.store import Store
 from builder.reproduce import changes, inventory
 from builder.reproduce.changes import Changelog
@@ -104,12 +101,7 @@ def open_image(name: str, connect: Callable[[], Engine]) -> Image:
 
 def of_store(store: Store, digest: str) -> Image:
     """An image that was built here, by its manifest's digest."""
-    index = json.dumps({"manifests": [{"digest": digest}]}).encode()
-
-    def source(path: str) -> AbstractContextManager[BinaryIO]:
-        return nullcontext(io.BytesIO(index)) if path == INDEX else of_layout(store.root, path)
-
-    return read_image(digest, source)
+    return read_image(digest, partial(of_layout, store.root), digest)
 
 
 def layer_difference(ours: Image, theirs: Image) -> Difference | None:

@@ -103,16 +103,12 @@ def of_image(image: Image, known: Layers) -> Inventory:
 def read_layers(image: Image, indices: Iterable[int]) -> dict[str, Layer]:
     """By diff ID."""
     found: dict[str, Layer] = {}
-    where = "its layers"
-    try:
-        for index, opened in image.layers_at(indices):
-            where = image.layer_name(index)
-            with opened as tar:
-                layer = read_layer(tar)
-            same = (at for at, digest in enumerate(image.layers) if digest == image.layers[index])
-            found |= {image.diff_ids[at]: layer for at in same}
-    except UNREADABLE as error:
-        raise SeedbedError(f"{image.name}: {where} cannot be read: {error}") from None
+    for index in indices:
+        try:
+            with image.layer(index) as tar:
+                found[image.diff_ids[index]] = read_layer(tar)
+        except UNREADABLE as error:
+            raise SeedbedError(f"{image.name}: {image.layer_name(index)} cannot be read: {error}") from None
     return found
 
 

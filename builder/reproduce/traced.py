@@ -160,7 +160,7 @@ class Tracer:
 def fetch(container: Any, folder: Path) -> None:
     """The journals of a container that has ended."""
     chunks, _ = container.get_archive(JOURNAL)
-    with saved.streamed(chunks) as archive:
+    with saved.archive(chunks) as archive:
         for member in archive:
             if member.isfile() and member.name.endswith(".jsonl"):
                 content = cast(tarfile.ExFileObject, archive.extractfile(member))

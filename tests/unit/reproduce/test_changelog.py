@@ -2,10 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
@@ -154,25 +153,6 @@ def test_a_shared_layer_is_read_once(before, image, monkeypatch):
     assert len(reads) == 4
     assert [change.path for change in log.files] == ["/opt/seedbed/entrypoint.sh"]
     assert (log.layers.shared, log.layers.before, log.layers.after) == (2, 1, 1)
-
-
-def test_of_an_engine_all_layers_are_read_in_one_pass(before):
-    """It has no call for one file of an image, so each look costs a whole pass."""
-    image = diff.open_image(str(before), no_engine)
-    passes = []
-
-    def walk() -> Iterator[tuple[str, BinaryIO]]:
-        passes.append(1)
-        for path in sorted(before.rglob("*")):
-            if path.is_file():
-                with path.open("rb") as blob:
-                    yield path.relative_to(before).as_posix(), blob
-
-    in_engine = replace(image, source=no_engine, walk=walk)
-    assert inventory.of_image(in_engine, {}) == inventory.of_image(image, {})
-    assert passes == [1]
-    with pytest.raises(SeedbedError, match="has no blobs/sha256/"):
-        inventory.of_image(replace(in_engine, walk=lambda: iter(())), {})
 
 
 def test_one_layer_twice_is_one_layer(image):
