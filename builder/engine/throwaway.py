@@ -5,7 +5,6 @@ Seedbed's cache is a volume. It lives as long as our end of its standard input d
 """
 
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -27,6 +26,7 @@ from builder.engine.client import Engine
 from builder.engine.containers import Files, Running, packed, streamed
 from builder.engine.reach import GIVEN, VARIABLES
 from builder.errors import SeedbedError, UsageError
+from builder.oci.store import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -228,8 +228,7 @@ def prepared(engine: Engine, debian: str, given: Files) -> str:
             f"{debian}: cannot be pulled ({complaint}), and builds here run in a container of it; "
             "load it by docker load, or name an image of the same Debian in SEEDBED_DEBIAN_IMAGE"
         )
-    made_of = json.dumps([engine.client.images.get(debian).id, PACKAGES])
-    tag = hashlib.sha256(made_of.encode()).hexdigest()[:12]
+    tag = hash_of([engine.client.images.get(debian).id, PACKAGES])[:12]
     if engine.has(f"{PREPARED}:{tag}"):
         return f"{PREPARED}:{tag}"
     with step(f"{debian}: adding {', '.join(PACKAGES)}, once"), started(engine, debian, given) as bare:

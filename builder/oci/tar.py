@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import zstandard
 
 from builder.errors import SeedbedError
+from builder.oci.images import unpacked
 from builder.oci.store import LAYER_TYPE, Hashing, Layer, Store, hash_of
 
 FORMAT = 1
@@ -105,11 +106,7 @@ def tar_to_layer(
 def opened(layer: Path) -> Iterator[tarfile.TarFile]:
     """The tar in a layer's blob, to be read once from front to back; raises SeedbedError if it is broken."""
     try:
-        with (
-            layer.open("rb") as blob,
-            zstandard.ZstdDecompressor().stream_reader(blob) as stream,
-            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", encoding="utf-8") as tar,
-        ):
+        with layer.open("rb") as blob, unpacked(blob, LAYER_TYPE) as tar:
             yield tar
     except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
         raise SeedbedError(f"{layer}: broken ({error}): delete that file and build again") from error
