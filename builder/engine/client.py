@@ -31,15 +31,6 @@ OLDEST_VERSION = "1.43"  # of the API; with the containerd image store
 
 
 @dataclass(frozen=True)
-class Requirement:
-    """One thing a build needs of its engine: what was found, and, where that is not enough, what to do."""
-
-    name: str
-    found: str
-    remedy: str | None = None
-
-
-@dataclass(frozen=True)
 class Engine:
     """A Docker engine that answers. `environment` is what its command-line client needs."""
 
@@ -51,17 +42,6 @@ class Engine:
         """Whether its image store is containerd's; the older one keeps configs alone, and knows images by those."""
         status = dict(self.client.info().get("DriverStatus") or [])
         return status.get("driver-type") == CONTAINERD_STORE
-
-    def image_store(self) -> Requirement:
-        info = self.client.info()
-        kind = "containerd" if self.keeps_manifests() else "older image store; no Dockerfile build (build --recipe)"
-        return Requirement("image store", f"Docker {info['ServerVersion']}, {info['Driver']} ({kind})")
-
-    def buildx(self) -> Requirement:
-        asked = self.docker("buildx", "version")
-        if asked.returncode == 0:
-            return Requirement("buildx", asked.stdout.split()[1])
-        return Requirement("buildx", "missing; only a Dockerfile build (build --recipe) needs it")
 
     def offers_gpus(self) -> bool:
         """Whether a container may ask for NVIDIA GPUs: by a runtime of that name, or by CDI (Docker 28.3 or newer)."""
@@ -225,13 +205,13 @@ def connect() -> Engine:
     `SEEDBED_ENGINE=embedded` skips the first, `SEEDBED_ENGINE=host` the second, `SEEDBED_ENGINE=none` both. Raises
     SeedbedError, with what to do, if there is none. What killed runs have left in it is removed.
     """
-    choice = os.environ.get("SEEDBED_ENGINE", "")
+    choice = wanted()
     if choice == "none":
         raise SeedbedError("this needs a Docker engine, and SEEDBED_ENGINE=none forbids one; unset it")
-    engine = None if choice == "embedded" else of_host()
-    if engine is None and choice == "host":
-        raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
     try:
+        engine = running()
+        if engine is None and choice == "host":
+            raise SeedbedError("no Docker engine answers; start it, or unset SEEDBED_ENGINE to use the embedded one")
         engine = engine or of_embedded()
     except SeedbedError as error:
         raise error if choice else SeedbedError(f"no Docker engine answers: start it; {error}") from None
@@ -241,11 +221,24 @@ def connect() -> Engine:
 
 def running() -> Engine | None:
     """The engine that `connect` would return, if it answers already; none is started."""
-    choice = os.environ.get("SEEDBED_ENGINE", "")
+    choice = wanted()
     if choice == "none":
         return None
     found = None if choice == "embedded" else of_host()
     return found or (of_embedded() if choice != "host" and embedded().running() else None)
+
+
+def wanted() -> str:
+    """What `SEEDBED_ENGINE` says; raises UsageError if that is no engine."""
+    return setting("SEEDBED_ENGINE", "host", "embedded", "none")
+
+
+def setting(variable: str, *choices: str) -> str:
+    """What a variable of the environment says; raises UsageError unless that is one of the choices, or nothing."""
+    found = os.environ.get(variable, "")
+    if found not in ("", *choices):
+        raise UsageError(f"{variable}={found}: expected {', '.join(choices[:-1])} or {choices[-1]}")
+    return found
 
 
 def of_host() -> Engine | None:

@@ -3,15 +3,25 @@
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from builder import network, paths
 from builder.console import size
 from builder.debian import bootstrap
 from builder.engine import client, throwaway
-from builder.engine.client import Requirement
+from builder.engine.client import Engine
 
 SPACE_NEEDED = 25_000_000_000
 """Bytes that both images take with all caches kept (measured; see README.md)."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that a build needs: what was found, and, where that is not enough, what to do."""
+
+    name: str
+    found: str
+    remedy: str | None = None
 
 
 def examine() -> list[Requirement]:
@@ -54,8 +64,20 @@ def engines() -> Iterator[Requirement]:
         yield Requirement("embedded engine", "running" if embedded.running() else "not running (builds start it)")
         found = client.of_embedded() if embedded.running() else None
     if found:
-        yield found.image_store()
-        yield found.buildx()
-        yield Requirement(
-            "GPUs", "offered by the engine" if found.offers_gpus() else "none offered; GPU checks are skipped"
-        )
+        yield image_store(found)
+        yield buildx(found)
+        gpus = "offered by the engine" if found.offers_gpus() else "none offered; GPU checks are skipped"
+        yield Requirement("GPUs", gpus)
+
+
+def image_store(engine: Engine) -> Requirement:
+    info = engine.client.info()
+    kind = "containerd" if engine.keeps_manifests() else "older image store; no Dockerfile build (build --recipe)"
+    return Requirement("image store", f"Docker {info['ServerVersion']}, {info['Driver']} ({kind})")
+
+
+def buildx(engine: Engine) -> Requirement:
+    asked = engine.docker("buildx", "version")
+    if asked.returncode == 0:
+        return Requirement("buildx", asked.stdout.split()[1])
+    return Requirement("buildx", "missing; only a Dockerfile build (build --recipe) needs it")

@@ -25,7 +25,7 @@ from builder.engine import client, reach, saved
 from builder.engine.client import Engine
 from builder.engine.containers import Files, Running, packed, streamed
 from builder.engine.reach import GIVEN, VARIABLES
-from builder.errors import SeedbedError, UsageError
+from builder.errors import SeedbedError
 from builder.oci.store import hash_of
 
 log = logging.getLogger(__name__)
@@ -81,10 +81,7 @@ def chosen() -> Engine | None:
 
 def wanted() -> str:
     """What `SEEDBED_BUILD_IN` says; raises UsageError if that is no place."""
-    choice = os.environ.get("SEEDBED_BUILD_IN", "")
-    if choice not in ("", "host", "container"):
-        raise UsageError(f"SEEDBED_BUILD_IN={choice}: expected host or container")
-    return choice
+    return client.setting("SEEDBED_BUILD_IN", "host", "container")
 
 
 def volume() -> str:

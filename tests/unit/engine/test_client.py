@@ -13,7 +13,7 @@ import requests
 from docker.errors import NotFound
 
 from builder import paths
-from builder.engine import client
+from builder.engine import client, doctor
 from builder.engine.building import Digests, digests_in
 from builder.engine.client import Engine
 from builder.engine.containers import LEASE
@@ -72,7 +72,7 @@ def test_an_index_in_the_place_of_an_image_is_refused_and_named():
 )
 def test_either_image_store_will_do_and_is_named(status, kind):
     info = {"ServerVersion": "28.0", "Driver": "overlay2", "DriverStatus": status}
-    store = Engine(Client(info=info), {}, embedded=False).image_store()
+    store = doctor.image_store(Engine(Client(info=info), {}, embedded=False))
     assert (store.found, store.remedy) == (f"Docker 28.0, overlay2 ({kind})", None)
 
 
@@ -169,6 +169,14 @@ def test_the_engine_is_sent_no_password_of_netrc(tmp_path, monkeypatch):
         assert client.of_host() is not None
         server.shutdown()
     assert seen and set(seen) == {None}
+
+
+@pytest.mark.parametrize("ask", [client.connect, client.running])
+def test_a_choice_of_no_engine_is_a_wrong_request(ask, monkeypatch):
+    """Control: with a slip of the pen, `nome` or `embeded`, the host's engine was used."""
+    monkeypatch.setenv("SEEDBED_ENGINE", "nome")
+    with pytest.raises(UsageError, match=r"^SEEDBED_ENGINE=nome: expected host, embedded or none$"):
+        ask()
 
 
 class Container:
