@@ -8,7 +8,7 @@ from typing import Any
 
 import zstandard
 
-from builder.oci.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store, canonical_json
+from builder.oci.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor, Layer, Store, canonical_json
 
 EPOCH = 1_700_000_000
 File = tuple[tarfile.TarInfo, bytes]
@@ -29,6 +29,12 @@ def tar_of(files: Sequence[File], form: int = tarfile.PAX_FORMAT) -> bytes:
         for member, data in files:
             archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def layer(store: Store, data: bytes = b"layer", what: str = "a layer") -> Layer:
+    """A layer in a store, of any bytes."""
+    tar = b"tar of " + data
+    return Layer(store.add(data, LAYER_TYPE), Descriptor.of(tar, "").digest, len(tar), what)
 
 
 def zstd(data: bytes, level: int = 3) -> bytes:

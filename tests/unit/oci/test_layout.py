@@ -10,22 +10,11 @@ import pytest
 
 from builder.errors import SeedbedError
 from builder.oci.layout import OciImage, compose, keep, read_image, write_layout
-from builder.oci.store import LAYER_TYPE, Layer, Store, canonical_json
+from builder.oci.store import Store, canonical_json
+from tests.layouts import layer
 
 EPOCH = 1_700_000_000
 CONTAINER = {"WorkingDir": "/workspace", "Env": ["SEEDBED_SEED=42", "PATH=/opt/venv/bin"]}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
-
-
-def layer(store: Store, data: bytes = b"layer", what: str = "a layer") -> Layer:
-    with store.new_blob() as blob:
-        blob.write(data)
-        descriptor = blob.commit(LAYER_TYPE)
-    return Layer(descriptor, diff_id=f"sha256:{hashlib.sha256(b'tar of ' + data).hexdigest()}", raw_size=10, what=what)
 
 
 def stored(store: Store, image: OciImage) -> OciImage:

@@ -10,20 +10,9 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SeedbedError
-from builder.oci.store import LAYER_TYPE, Descriptor, Layer, Store, canonical_json
+from builder.oci.store import LAYER_TYPE, Descriptor, Layer, canonical_json
 from builder.paths import ROOT
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
-
-
-def layer(store: Store, data: bytes = b"layer", what: str = "a layer") -> Layer:
-    with store.new_blob() as blob:
-        blob.write(data)
-        descriptor = blob.commit(LAYER_TYPE)
-    return Layer(descriptor, diff_id="sha256:" + "1" * 64, raw_size=10, what=what)
+from tests.layouts import layer
 
 
 def files(folder: Path) -> list[str]:

@@ -24,11 +24,6 @@ EPOCH = 1_700_000_000
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
-
-
 def entries() -> list[Entry]:
     """One of everything, with enough content to need several of zstd's jobs."""
     noise = random.Random(1).randbytes(6_000_000)
