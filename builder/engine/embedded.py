@@ -7,8 +7,6 @@ A few rules of ours let its containers out instead. The one thing `down` does no
 net.ipv4.ip_forward=1.
 """
 
-from __future__ import annotations
-
 import atexit
 import hashlib
 import json
@@ -145,7 +143,8 @@ class EmbeddedEngine:
         _write_json(self._client / "config.json", self._client_configuration(), mode=0o600)
         networking.add_bridge(self.name)
         self._firewall().open()
-        daemon = self._daemon.launch(self._command(), self._daemon_environment())
+        command = ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
+        daemon = self._daemon.launch(command, self._daemon_environment())
         deadline = time.monotonic() + START_TIMEOUT
         while not self.running():
             if daemon.poll() is not None or time.monotonic() > deadline:
@@ -162,9 +161,6 @@ class EmbeddedEngine:
         if before.get(POOLS, settings[POOLS]) != settings[POOLS]:  # Docker would keep networks no rule lets out
             self._networks.unlink(missing_ok=True)
         _write_json(file, settings)
-
-    def _command(self) -> list[str]:
-        return ["docker-init", "--", "dockerd", "--config-file", str(self.directory / "daemon.json")]
 
     def _stop(self) -> bool:
         """End the engine, gently where it lets us, then clear what it, or one before it, has left behind."""

@@ -120,16 +120,12 @@ class Throwaway:
     running: Running
 
     def build_py(self, *arguments: str) -> int:
-        """Run `./build.py` with these arguments; its streams are ours. Returns its exit status."""
-        return self.execute(["python3", "build.py", *arguments])
+        """Run `./build.py` with these arguments, with its streams as ours; returns its exit status.
 
-    def execute(self, command: Sequence[str]) -> int:
-        """Run a command, in this host's network settings, with its streams as ours; returns its exit status.
-
-        Raises SeedbedError if the container is gone before the command has ended.
+        Raises SeedbedError if the container is gone before that.
         """
         api = self.engine.client.api
-        made = self.exec(command)
+        made = self.exec(["python3", "build.py", *arguments])
         for out, err in api.exec_start(made, stream=True, demux=True):
             for data, stream in ((out, sys.stdout), (err, sys.stderr)):
                 if data:
@@ -143,7 +139,7 @@ class Throwaway:
         raise SeedbedError("the container of the build was ended by somebody else, or the memory is full; try again")
 
     def exec(self, command: Sequence[str]) -> str:
-        """Prepare a command, and return the name by which the engine starts it."""
+        """Prepare a command, in this host's network settings, and return the name by which the engine starts it."""
         wrapped, settings = ["sh", "-c", IN_OUR_NETWORK, "sh", *command], terminal() | SETTINGS
         container = str(self.running.container.id)
         made = self.engine.client.api.exec_create(container, wrapped, workdir=CHECKOUT, environment=settings)
