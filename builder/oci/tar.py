@@ -221,8 +221,7 @@ def _links_behind_files(entries: list[Entry]) -> Iterator[Entry]:
 
 def _header(entry: Entry, epoch: int) -> bytes:
     """The member's header block, behind a pax header where a field does not fit into it."""
-    path = _encoded(entry.path + "/" if entry.kind == tarfile.DIRTYPE else entry.path)
-    link = _encoded(entry.link)
+    path, link = _path(entry), _encoded(entry.link)
     pax = {f"{XATTR}{name}": value for name, value in entry.xattrs.items()}
     if len(path) > 100 or not path.isascii():
         pax["path"] = path
@@ -232,14 +231,13 @@ def _header(entry: Entry, epoch: int) -> bytes:
     for name, number in numbers.items():
         if number >= 8 ** (11 if name == "size" else 7):
             pax[name], numbers[name] = str(number).encode(), 0
-    block = _block(path, entry.kind, entry.mode, **numbers, mtime=epoch, link=link, device=entry.device)
+    block = _block(replace(entry, **numbers), epoch)
     return _pax_header(pax, epoch) + block if pax else block
 
 
 def _pax_header(records: Mapping[str, bytes], epoch: int) -> bytes:
     data = b"".join(_pax_record(name.encode(), value) for name, value in sorted(records.items()))
-    block = _block(b"PaxHeader", tarfile.XHDTYPE, 0o644, uid=0, gid=0, size=len(data), mtime=epoch)
-    return block + data + bytes(-len(data) % _BLOCK)
+    return _block(Entry("PaxHeader", tarfile.XHDTYPE, size=len(data)), epoch) + data + bytes(-len(data) % _BLOCK)
 
 
 def _pax_record(name: bytes, value: bytes) -> bytes:
@@ -251,22 +249,19 @@ def _pax_record(name: bytes, value: bytes) -> bytes:
     return str(length).encode() + rest
 
 
-def _block(
-    path: bytes,
-    kind: bytes,
-    mode: int,
-    *,
-    uid: int,
-    gid: int,
-    size: int,
-    mtime: int,
-    link: bytes = b"",
-    device: tuple[int, int] = (0, 0),
-) -> bytes:
+def _path(entry: Entry) -> bytes:
+    return _encoded(entry.path + "/" if entry.kind == tarfile.DIRTYPE else entry.path)
+
+
+def _block(entry: Entry, epoch: int) -> bytes:
+    """The header block; a name that does not fit is cut off."""
+    path, link, (major, minor) = _path(entry), _encoded(entry.link), entry.device
+
     def packed(checksum: bytes) -> bytes:
         return _USTAR.pack(
-            path, b"%07o" % mode, b"%07o" % uid, b"%07o" % gid, b"%011o" % size, b"%011o" % mtime,
-            checksum, kind, link, b"ustar\x0000", b"", b"", b"%07o" % device[0], b"%07o" % device[1], b"",
+            path, b"%07o" % entry.mode, b"%07o" % entry.uid, b"%07o" % entry.gid,
+            b"%011o" % entry.size, b"%011o" % epoch, checksum, entry.kind, link,
+            b"ustar\x0000", b"", b"", b"%07o" % major, b"%07o" % minor, b"",
         )  # fmt: skip
 
     return packed(b"%06o\0 " % sum(packed(b" " * 8)))
