@@ -23,8 +23,15 @@ OF_DISKS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Make the file, or replace it, so that no reader ever sees a part; of two writers at once the last one wins."""
-    with new(path.parent, mode) as file:
+    with replacing(path, mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """What is written in the block, as that file once the block has ended; if it fails the file stays as it was."""
+    with new(path.parent, mode) as file:
+        yield file
         file.flush()
         Path(file.name).replace(path)
 

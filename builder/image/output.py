@@ -34,8 +34,7 @@ def layout(destination: Path) -> Iterator[Path]:
     with scratch.folder(paths.cache()) as folder, files.in_one_line(destination):
         yield folder
         if archive:
-            with files.new(destination.absolute().parent) as file:
+            with files.replacing(destination.absolute()) as file:
                 write_archive(folder, file)
-                Path(file.name).replace(destination)
         else:  # a copy: who edits it must not edit the store
             shutil.copytree(folder, destination, dirs_exist_ok=True)

@@ -138,10 +138,8 @@ def link_or_copy(source: Path, target: Path) -> None:
     except FileExistsError:
         return  # its name is its digest
     except OSError:
-        with source.open("rb") as blob, files.new(target.parent) as file:
+        with source.open("rb") as blob, files.replacing(target) as file:
             shutil.copyfileobj(blob, file)
-            file.flush()
-            Path(file.name).replace(target)
 
 
 def write_archive(layout: Path, file: IO[bytes]) -> None:

@@ -129,10 +129,8 @@ class Repository(Place):
     @patient
     def blob(self, digest: str, size: int, into: Path) -> None:
         """Fetch a blob into a file, which appears once it is whole and has that digest."""
-        with files.new(into.parent) as file:
+        with files.replacing(into) as file:
             self._fetch(digest, size, file.write)
-            file.flush()
-            Path(file.name).replace(into)
 
     @patient
     def read_blob(self, digest: str, largest: int = LARGEST_IN_MEMORY) -> bytes:
