@@ -82,7 +82,7 @@ class Repository(Place):
     def refuse_to_move(self, tag: str, digest: str) -> None:
         """Raise SeedbedError if the tag names another image by now."""
         with self.writing() as connection:
-            self._refuse_to_move(tag, self._named(connection, tag), digest)
+            self._is_free(connection, tag, digest)
 
     def push(
         self,
@@ -163,20 +163,21 @@ class Repository(Place):
             self._expect_digest(f"manifest {short(tag)}", tag, found)
         return found
 
-    def _refuse_to_move(self, tag: str, found: str | None, digest: str) -> None:
+    def _is_free(self, connection: Connection, tag: str, digest: str) -> bool:
+        """Whether the tag is not set; raises SeedbedError if it names another image."""
+        found = self._named(connection, tag)
         if found not in (None, digest):
             raise SeedbedError(
                 f"{self}:{tag} is {found} already, and tags never move: it would become {digest}; "
                 "give the new image another tag in image.yaml"
             )
+        return found is None
 
     @patient
     def _tag(self, manifest: Blob, tag: str) -> None:
         """Set a tag, unless it is set: somebody else may have been faster, or the answer of the last try was lost."""
         with self.writing() as connection:
-            found, digest = self._named(connection, tag), manifest.descriptor.digest
-            self._refuse_to_move(tag, found, digest)
-            if found is None:
+            if self._is_free(connection, tag, manifest.descriptor.digest):
                 self._put_by(connection, manifest, tag)
 
     @patient
