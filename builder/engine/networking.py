@@ -62,14 +62,12 @@ class Firewall:
 
 
 def pools_of(number: int) -> list[str]:
-    """The networks of the engine with this number: two engines hardly ever have the same."""
-    return [part(addresses, number) for addresses in ADDRESS_RANGES]
+    """The networks of the engine with this number: two engines hardly ever have the same.
 
-
-def part(addresses: IPv4Network, number: int) -> str:
-    """One of the /20 networks in this range: enough for 32 networks of Docker's with 126 containers each."""
-    parts = list(addresses.subnets(new_prefix=20))
-    return str(parts[number % len(parts)])
+    Each is a /20 network: enough for 32 networks of Docker's with 126 containers each.
+    """
+    parts = [list(addresses.subnets(new_prefix=20)) for addresses in ADDRESS_RANGES]
+    return [str(part[number % len(part)]) for part in parts]
 
 
 def mtu() -> int:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder.errors import SeedbedError
-from builder.oci.store import INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor, Digest, canonical_json
+from builder.oci.images import Part
+from builder.oci.store import INDEX_TYPE, MANIFEST_TYPE, Blob, Descriptor, canonical_json
 
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 EMPTY = Blob.of(b"{}", EMPTY_TYPE)
@@ -51,12 +52,9 @@ class Artifact:
         return Descriptor.of(self.manifest(), MANIFEST_TYPE).to_json() | {"artifactType": self.media_type}
 
 
-class Entry(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
+class Entry(Part):
+    model_config = ConfigDict(extra="allow")
 
-    mediaType: str
-    digest: Digest
-    size: NonNegativeInt
     artifactType: str = ""
 
 
