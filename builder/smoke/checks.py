@@ -6,6 +6,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from re import MULTILINE, search
 from typing import Any, Protocol, TypeVar
@@ -60,8 +61,8 @@ class Subject(Protocol):
     def script(self, script: Path) -> Finished:
         """Run a check that is a script."""
 
-    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
-        """Run a program once with each of these; returns the sha256 that each run ends with."""
+    def program(self, script: Path, environment: Mapping[str, str]) -> str:
+        """Run a program on the CPU; returns the sha256 that it ends with."""
 
 
 Check = Callable[[Subject], str | None]
@@ -144,7 +145,8 @@ def repeats(script: Path) -> Check:
     """A check that a program repeats, follows the seed, and differs with Seedbed disabled. Returns its sha256."""
 
     def check(subject: Subject) -> str:
-        digests = subject.program(script, [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2)
+        environments = [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2
+        digests = list(side_by_side(partial(subject.program, script), environments))
         if complaint := complaint_about(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :]):
             raise Failed(complaint)
         return digests[0]

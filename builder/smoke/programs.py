@@ -4,7 +4,7 @@ An image keeps them in `images/<name>/programs/`, with the lock of the packages 
 Nothing in them seeds anything; each prints one line with a sha256 over what it has trained.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from builder.lock import programs as locks
 from builder.lock.programs import Programs
 from builder.lock.requirements import Lock
 from builder.outcomes import LONGEST_RUN
-from builder.smoke.checks import PROGRAMS_ENVIRONMENT, parameters, side_by_side
+from builder.smoke.checks import PROGRAMS_ENVIRONMENT, parameters
 from builder.text import last_line
 
 EXAMPLES = "/opt/examples"  # the digits, which most programs learn, and the sha256
@@ -53,12 +53,7 @@ def installed(
         yield container
 
 
-def run(container: Running, script: Path, environments: list[dict[str, str]]) -> list[str]:
-    """Run a program once with each of these; returns the sha256 that each run prints, raises `Failed` without one."""
-    return list(side_by_side(lambda asked: train(container, script, asked), environments))
-
-
-def train(container: Running, script: Path, asked: dict[str, str]) -> str:
-    """One run, as `docker run` would start it; returns the sha256 it prints."""
+def run(container: Running, script: Path, environment: Mapping[str, str]) -> str:
+    """Run a program, as `docker run` would start it; returns the sha256 it prints, raises `Failed` without one."""
     command = ["timeout", "--kill-after=10", str(LONGEST_RUN), ENTRYPOINT[-1], "python", f"{SCRIPTS}/{script.name}"]
-    return parameters(script, container.run(command, environment=ENVIRONMENT | asked))
+    return parameters(script, container.run(command, environment=ENVIRONMENT | dict(environment)))

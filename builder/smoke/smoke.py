@@ -78,10 +78,10 @@ class Subject:
             gpus=script.stem == "gpu" and wants_gpus(self),
         )
 
-    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
-        """Run one of the image's programs once with each of these."""
+    def program(self, script: Path, environment: Mapping[str, str]) -> str:
+        """Run one of the image's programs."""
         assert self.container, "there is one where there are programs"
-        return programs.run(self.container, script, environments)
+        return programs.run(self.container, script, environment)
 
 
 def holds_its_lock(subject: Subject) -> None:

@@ -126,15 +126,9 @@ class Host:
     def script(self, script: Path) -> Finished:
         return self.finish(["python", str(script)], environment={"SEEDBED_SMOKE_GPU": self.gpu})
 
-    def program(self, script: Path, environments: list[dict[str, str]]) -> list[str]:
-        """On the CPU, as in an image."""
-
-        def digest(asked: dict[str, str]) -> str:
-            return checks.parameters(
-                script, self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | asked)
-            )
-
-        return checks.side_by_side(digest, environments)
+    def program(self, script: Path, environment: Mapping[str, str]) -> str:
+        finished = self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | dict(environment))
+        return checks.parameters(script, finished)
 
     def missing(self, modules: Sequence[str]) -> list[str]:
         """Which of these top-level modules this Python cannot find."""

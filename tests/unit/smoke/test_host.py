@@ -86,6 +86,16 @@ def test_a_script_needs_what_it_and_its_neighbours_import(tmp_path):
     assert not host.imports_of(script) & {"neighbour", "digits"}
 
 
+def test_a_program_is_run_as_in_an_image(here, tmp_path):
+    """Control: one that draws from what no seed reaches does not repeat."""
+    script = tmp_path / "program.py"
+    script.write_text("import random\nprint(f'parameters sha256: {random.getrandbits(256):064x}')\n")
+    assert len(checks.repeats(script)(here)) == 64
+    script.write_text("import os\nprint(f'parameters sha256: {os.urandom(32).hex()}')\n")
+    with pytest.raises(Failed, match="runs with one seed end differently"):
+        checks.repeats(script)(here)
+
+
 def test_what_is_not_installed_is_named_and_what_is_is_not(here, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import numpy, no_such_package\n")
@@ -178,8 +188,8 @@ class Subject:
     def script(self, script):
         return self.finished
 
-    def program(self, script, environments):
-        return [next(self.trained) for _ in environments]
+    def program(self, script, environment):
+        return self.train()
 
 
 def test_trainings_that_agree_where_they_should_pass():
