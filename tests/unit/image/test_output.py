@@ -68,6 +68,18 @@ def test_a_tar_is_the_same_bytes_each_time(built, tmp_path):
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
+def test_a_tar_is_whole_when_it_gets_its_name(built, tmp_path, monkeypatch):
+    named, replace = [], Path.replace
+
+    def replaced(path: Path, target: Path) -> None:
+        named.append(path.read_bytes())
+        replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    output.write(built, tmp_path / "image.tar")
+    assert named[-1] == (tmp_path / "image.tar").read_bytes()
+
+
 def test_a_tar_says_nothing_of_the_day_or_of_who_made_it(built, tmp_path):
     output.write(built, tmp_path / "image.tar")
     with tarfile.open(tmp_path / "image.tar") as archive:
