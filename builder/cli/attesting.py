@@ -14,8 +14,7 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
-from builder.image import digest
-from builder.image import tags as names
+from builder.image import digest, tags
 from builder.image.recipe import resolve_one
 from builder.oci import registry
 from builder.oci.registry import Repository
@@ -46,19 +45,19 @@ def attest_(root: Path, image: str, key: Path, output: Path | None, attach: bool
     if recorded is None:
         raise UsageError(f"{image}: has no digest of record to rebuild; run ./build.py build {image} --record")
     signing.signer(key)
-    statements.revision()  # both fail now, if they fail, and not after the rebuild
+    statements.revision()
+    repository = published(image, tags.to_publish()) if attach else None  # these fail now, and not after the rebuild
     with workplace(root, [recipe.base]) as place:
         if isinstance(place, There):
             place.verify(image, None)
         elif not verify.verify(recipe, root, connect=client.connect).comparison.equal:
             raise SeedbedError(f"{image}: the rebuild is not {recorded}; run ./build.py verify {image}")
     signed = attest.attest(recipe, recorded, key)
-    if attach:
-        repository = Repository.of(f"{names.repository()}/{image}", client.logins(client.running()))
+    if repository:
         print_line(attest.attach(repository, recorded, signed))
     if output:
         files.write(output, signed)
-    elif not attach:
+    elif not repository:
         for line in signed.decode().splitlines():
             print_line(line)
 
@@ -78,20 +77,23 @@ def attested(root: Path, name: str, keys: Path, statements: Sequence[Path]) -> A
 
 def named(root: Path, name: str) -> tuple[str, Repository | None]:
     """The image's digest, and the repository that has it, if one has."""
-    logins = client.logins(client.running())
     if name in models.load(root).images:
         recorded = digest.read(resolve_one(root, name))
         if recorded is None:
             raise UsageError(f"{name}: has no digest of record; name an image in a registry")
-        published = "SEEDBED_REPOSITORY" in os.environ
-        return recorded, Repository.of(f"{names.repository()}/{name}", logins) if published else None
+        place = tags.published()
+        return recorded, published(name, place) if place else None
     if os.path.lexists(name):
         return diff.open_image(name, client.connect).digest, None
     registry.check_name(name)
     if DIGEST.fullmatch(name):
         raise UsageError(f"{name}: expected REGISTRY/NAME@{name}, or an image of the catalog")
-    repository, tag = Repository.and_tag(name, logins)
+    repository, tag = Repository.and_tag(name, client.logins(client.running()))
     return repository.known_digest(tag), repository
+
+
+def published(image: str, place: str) -> Repository:
+    return Repository.of(f"{place}/{image}", client.logins(client.running()))
 
 
 VERBS = (attest_,)

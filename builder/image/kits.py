@@ -23,8 +23,8 @@ def of(recipe: Recipe) -> Sequence[Kit]:
     kits: list[Kit] = []
     if named := os.environ.get(VARIABLE):
         kits.append(KitAtHand(Path(named)))
-    if "SEEDBED_REPOSITORY" in os.environ:
-        kits.append(PublishedKit(f"{tags.repository()}/{recipe.name}", recorded(recipe) or recipe.image.full_tag))
+    if place := tags.published():
+        kits.append(PublishedKit(f"{place}/{recipe.name}", recorded(recipe) or recipe.image.full_tag))
     return kits
 
 

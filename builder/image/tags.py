@@ -3,6 +3,7 @@
 import os
 
 from builder.catalog.models import Image
+from builder.errors import UsageError
 from builder.image.record import Record
 
 
@@ -16,5 +17,17 @@ def tags_of(image: Image, built: Record) -> tuple[str, ...]:
 
 
 def repository() -> str:
-    """Where images belong: `SEEDBED_REPOSITORY`, such as registry.example.org/team, else plain `seedbed`."""
-    return os.environ.get("SEEDBED_REPOSITORY", "seedbed")
+    """What stands before an image's name: where images are published, else plain `seedbed`."""
+    return published() or "seedbed"
+
+
+def published() -> str | None:
+    """Where images are published: `SEEDBED_REPOSITORY`, such as registry.example.org/team; None: it is not set."""
+    return os.environ.get("SEEDBED_REPOSITORY") or None
+
+
+def to_publish() -> str:
+    """As `published`; raises UsageError if it is not set."""
+    if place := published():
+        return place
+    raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")

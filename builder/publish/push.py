@@ -1,7 +1,6 @@
 """Images into a registry. No engine has to hold them for that; but only what passed its smoke tests gets a tag."""
 
 import logging
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from builder import files
 from builder.catalog import models
 from builder.catalog.models import Catalog, Image
 from builder.console import size, step
-from builder.errors import SeedbedError, UsageError
+from builder.errors import SeedbedError
 from builder.image import assemble, build, dockerfile, tags
 from builder.image.recipe import Recipe
 from builder.oci.layout import OciImage, read_image
@@ -28,15 +27,13 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
     store lacks are assembled first. Raises SeedbedError if the image would not hold exactly what is locked, if it is
     not the one that was tested, if a tag names another image by now, and past its end of life unless that is allowed.
     """
-    if "SEEDBED_REPOSITORY" not in os.environ:
-        raise UsageError("set SEEDBED_REPOSITORY to where images belong, such as registry.example.org/team")
+    repository = Repository.of(f"{tags.to_publish()}/{recipe.name}", logins)
     if (ended := recipe.image.past_end_of_life) and not past_end_of_life:
         remedy = "To push it all the same, add --past-end-of-life"
         raise SeedbedError(f"{recipe.name}: end of life since {ended.date}: {ended.note} {remedy}")
     dockerfile.check(recipe)
     image = image_of(recipe)
     names = tags_of(recipe, image)
-    repository = Repository.of(f"{tags.repository()}/{recipe.name}", logins)
     for name in names:
         repository.refuse_to_move(name, image.digest)
     attached = artifacts_of(recipe, image)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from builder.errors import SeedbedError, UsageError
+from builder.errors import SeedbedError
 from builder.image import dockerfile
 from builder.image.recipe import Recipe
 from builder.layers.kit import KIT_TYPE
@@ -90,12 +90,6 @@ def test_a_tag_never_moves(cache, tested, recipe, repository):
 def test_what_is_no_longer_what_was_built_is_not_pushed(cache, tested, recipe, repository):
     tested.model_copy(update={"digest": f"sha256:{'0' * 64}"}).save()
     with pytest.raises(SeedbedError, match=r"expected sha256:0000\w+, as built, found sha256:"):
-        publish.push(recipe, None)
-
-
-def test_where_to_push_has_to_be_said(recipe, monkeypatch):
-    monkeypatch.delenv("SEEDBED_REPOSITORY", raising=False)
-    with pytest.raises(UsageError, match="set SEEDBED_REPOSITORY"):
         publish.push(recipe, None)
 
 

@@ -14,8 +14,11 @@ def unset(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_without_settings_there_is_none(resolve):
-    """The plain name of images, seedbed/tiny, is in no registry."""
+@pytest.mark.parametrize("repository", [None, ""])
+def test_without_settings_there_is_none(resolve, monkeypatch, repository):
+    """The plain name of images, seedbed/tiny, is in no registry. An empty variable, as CI sets it, is none."""
+    if repository is not None:
+        monkeypatch.setenv("SEEDBED_REPOSITORY", repository)
     assert kits.of(resolve()) == []
     assert kits.elsewhere() == {}
 

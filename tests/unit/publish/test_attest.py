@@ -11,9 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from builder import commands, paths
+from builder.cli.attesting import attest_
 from builder.errors import SeedbedError, UsageError
+from builder.image import digest
 from builder.publish import attest, signing, statements
 from builder.publish.attest import Given
+from builder.reproduce import verify
 
 DIGEST = f"sha256:{'1' * 64}"
 REVISION = "2" * 40
@@ -161,6 +164,15 @@ def test_what_an_image_is_made_from_is_named_by_sha256(resolve):
 
 def dependencies(stated: statements.Statement) -> list[dict]:
     return stated["predicate"]["buildDefinition"]["resolvedDependencies"]
+
+
+def test_where_to_attach_is_known_before_the_rebuild(resolve, key, folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    monkeypatch.delenv("SEEDBED_REPOSITORY", raising=False)
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: pytest.fail("rebuilt"))
+    digest.path_of(resolve()).write_text(f"lock sha256:{resolve().lock}\nmanifest {DIGEST}\n")
+    with pytest.raises(UsageError, match="^set SEEDBED_REPOSITORY"):
+        attest_.main(["tiny", "--key", str(key("me")), "--attach"], obj=folder, standalone_mode=False)
 
 
 def test_a_private_key_that_is_none_is_one_line(tmp_path):

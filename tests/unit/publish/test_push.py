@@ -4,6 +4,7 @@ import pytest
 
 from builder import paths
 from builder.catalog import models
+from builder.errors import UsageError
 from builder.image import recipe as recipes
 from builder.publish import push
 
@@ -28,3 +29,13 @@ def test_repositories_are_named_as_the_registry_names_them(catalog, monkeypatch)
     monkeypatch.setenv("SEEDBED_REPOSITORY", "registry.example.org/team")
     trio = recipes.resolve(catalog, catalog.image("trio"))
     assert {*push.repositories_beside(trio)[:3]} == {"team/pytorch", "team/tensorflow", "team/jax"}
+
+
+@pytest.mark.parametrize("repository", [None, ""], ids=["unset", "empty"])
+def test_where_to_push_has_to_be_said(catalog, monkeypatch, repository):
+    """Plain `seedbed/pytorch` would be a place in Docker's own registry."""
+    monkeypatch.delenv("SEEDBED_REPOSITORY", raising=False)
+    if repository is not None:
+        monkeypatch.setenv("SEEDBED_REPOSITORY", repository)
+    with pytest.raises(UsageError, match="set SEEDBED_REPOSITORY"):
+        push.push(recipes.resolve(catalog, catalog.image("trio")), None)
