@@ -30,9 +30,18 @@ KEPT = (leases.NAME,)  # without them the next run could not tell which containe
 
 
 @contextmanager
-def in_use() -> Iterator[None]:
-    """Hold the cache so that `clean` keeps off; raises SeedbedError if the folder is somebody else's."""
-    with _held(fcntl.LOCK_SH):
+def in_use(how: int = fcntl.LOCK_SH) -> Iterator[None]:
+    """Hold the cache so that `clean` keeps off; raises SeedbedError if the folder is somebody else's.
+
+    `how` is flock's: `LOCK_EX | LOCK_NB` has it alone, and raises SeedbedError if somebody else holds it.
+    """
+    cache = paths.cache()
+    claim(cache)
+    with (cache / MARK).open() as mark, files.in_one_line(cache, *files.OF_DISKS):
+        try:
+            fcntl.flock(mark, how)
+        except BlockingIOError:
+            raise SeedbedError(f"{cache}: in use by another build.py; wait until it has ended") from None
         yield
 
 
@@ -47,7 +56,7 @@ def clean(everything: bool) -> None:
     if not cache.exists():
         log.info(f"nothing to clean: there is no {cache}")
         return
-    with _held(fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with in_use(fcntl.LOCK_EX | fcntl.LOCK_NB):
         before = shutil.disk_usage(cache).free
         if engine := client.running():
             throwaway.clean(engine, None if everything else MADE)
@@ -64,18 +73,6 @@ def delete(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _held(how: int) -> Iterator[None]:
-    cache = paths.cache()
-    try:
-        claim(cache)
-        with (cache / MARK).open() as mark, files.in_one_line(cache, *files.OF_DISKS):
-            fcntl.flock(mark, how)
-            yield
-    except BlockingIOError:
-        raise SeedbedError(f"{cache}: in use by another build.py; wait until it has ended") from None
 
 
 def claim(cache: Path) -> None:
