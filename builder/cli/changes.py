@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -98,6 +98,3 @@ def print_page(form: str, logs: Sequence[Changelog]) -> None:
     for index, log in enumerate(logs):
         for line in PAGES[form](log, logs[:index]):
             print_line(line)
-
-
-VERBS: tuple[Any, ...] = (diff_,)

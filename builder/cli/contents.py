@@ -1,5 +1,6 @@
-"""What is in an image: `sbom`, and what is known against it: `audit`."""
+"""What is in an image: `sbom`, what it is built from: `kit`, and what is known against it: `audit`."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -15,8 +16,11 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
 from builder.image.recipe import resolve_all, resolve_one
-from builder.publish import audit, sbom
+from builder.publish import audit, kit, sbom
 from builder.publish.sbom import FORMATS, Format
+from builder.reading import shown
+
+log = logging.getLogger(__name__)
 
 SBOM = "/tmp/sbom.json"
 """Where a container writes it."""
@@ -64,8 +68,33 @@ def compare(found: Path, expected: bytes, image: str) -> None:
         lines = [line.rstrip(b"\n") for line in file]
     for number, (ours, theirs) in enumerate(zip_longest(expected.splitlines(), lines, fillvalue=b"nothing"), start=1):
         if ours != theirs:
-            shown = " | ".join(line.decode(errors="replace").strip()[:80] for line in (ours, theirs))
-            raise SeedbedError(f"{reading.shown(found)}:{number}: not the SBOM of {image} as built here: {shown}")
+            both = " | ".join(line.decode(errors="replace").strip()[:80] for line in (ours, theirs))
+            raise SeedbedError(f"{shown(found)}:{number}: not the SBOM of {image} as built here: {both}")
+
+
+@click.command("kit", cls=Verb, example="./build.py kit pytorch --output pytorch-kit.tar")
+@click.argument("image", metavar="IMAGE")
+@click.option(
+    "--output",
+    "destination",
+    metavar="DIR|FILE.tar",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where to write it, as an OCI layout or archive.",
+)
+@click.pass_obj
+@cleaning.in_use()
+def kit_(root: Path, image: str, destination: Path) -> None:
+    """Write the rebuild kit of an image: its Debian packages.
+
+    Debian's archive drops some of them after some weeks. With SEEDBED_KIT=FILE.tar, or `fetch --kit`, a build takes
+    from it what is no longer to be had elsewhere.
+    """
+    recipe = resolve_one(root, image)
+    with workplace(root, [recipe.base]) as place:
+        place.bring_packages(recipe)
+    kit.write(recipe, destination)
+    log.info(f"{recipe.name}: wrote {shown(destination)}")
 
 
 @click.command("audit", cls=Verb, example="./build.py audit pytorch")
@@ -85,6 +114,3 @@ def audit_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> N
         audit.print_verdict(verdict)
     if refused := verdict.refused:
         raise SeedbedError(f"{audit.listed(refused)}: not accepted in {allowed.FILE}; see above")
-
-
-VERBS = (sbom_, audit_)

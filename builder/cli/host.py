@@ -63,6 +63,3 @@ def clean(everything: bool) -> None:
     With --all also downloads and the embedded engine's data.
     """
     cleaning.clean(everything)
-
-
-VERBS = (doctor, engine, clean)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from builder import paths
-from builder.cli import attesting, changes, contents, host, make, prove, publish, show
+from builder.cli import changes, contents, host, make, prove, show
 from builder.cli.group import VerbGroup
 
 
@@ -22,6 +22,11 @@ def seedbed(context: click.Context, catalog: Path) -> None:
     context.obj = catalog
 
 
-for module in (show, make, prove, attesting, changes, contents, publish, host):
-    for verb in module.VERBS:
-        seedbed.add_command(verb)
+for command in (
+    *(show.list_, show.show, show.report_),
+    *(make.lock, make.render, make.fetch_, make.build_),
+    *(prove.smoke_, prove.verify_, prove.attest_, prove.push_),
+    *(contents.sbom_, contents.kit_, contents.audit_),
+    *(changes.diff_, host.doctor, host.engine, host.clean),
+):
+    seedbed.add_command(command)

@@ -1,6 +1,7 @@
-"""From image.yaml to an image: `lock`, `render` and `build`."""
+"""From image.yaml to an image: `lock`, `render`, `fetch` and `build`."""
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +15,7 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
-from builder.image import build, digest, dockerfile, output, pages
+from builder.image import build, digest, dockerfile, kits, output, pages
 from builder.image.build import Options
 from builder.image.recipe import resolve_all
 from builder.lock import packages, programs, requirements
@@ -84,6 +85,32 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
         raise SeedbedError(f"{', '.join(outdated)}: out of date, see above; run ./build.py render")
 
 
+@click.command("fetch", cls=Verb, example="./build.py fetch pytorch --kit pytorch-kit.tar")
+@default_images
+@click.option(
+    "--kit",
+    "named",
+    metavar="FILE|DIR",
+    type=click.Path(path_type=Path),
+    help="Take what Debian's archive has dropped from this rebuild kit; default: SEEDBED_KIT.",
+)
+@click.option("--smoke", is_flag=True, help="Also bring the wheels that the programs of the smoke tests need.")
+@click.pass_obj
+@cleaning.in_use()
+def fetch_(root: Path, images: Sequence[str], default: bool, named: Path | None, smoke: bool) -> None:
+    """Bring all that builds need into the cache.
+
+    Debian packages and wheels: `build` and `verify` then need no network. Without IMAGE: the default images. It does
+    not bring Docker, the embedded engine's programs, or the Debian image of builds in a container.
+    """
+    if named:
+        os.environ[kits.VARIABLE] = str(named)
+    recipes = resolve_all(root, images, default=default)
+    with workplace(root, (recipe.base for recipe in recipes)) as place:
+        for recipe in recipes:
+            place.fetch(recipe, tests=smoke)
+
+
 @click.command("build", cls=Verb, example="./build.py build pytorch")
 @default_images
 @click.option("--locked", is_flag=True, help="Fail if a locked Debian package is no longer available.")
@@ -151,6 +178,3 @@ def build_(
                 output.write(built, destination)
     if check and differing:
         raise SeedbedError(f"{', '.join(differing)}: not the digest of record, see above")
-
-
-VERBS = (lock, render, build_)

@@ -1,21 +1,27 @@
-"""Commands that test, verify and publish images: `smoke`, `verify` and `push`."""
+"""Commands that test, verify and publish images: `smoke`, `verify`, `attest` and `push`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from builder.cli import attesting, cleaning
+from builder import files
+from builder.catalog import models
+from builder.cli import cleaning
 from builder.cli.group import Verb, default_images, json_option
 from builder.cli.workplace import EndedThere, There, workplace
 from builder.console import print_json, print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
-from builder.image import build, listing
-from builder.image.recipe import resolve_all
-from builder.publish import attest, push
+from builder.image import build, digest, listing, tags
+from builder.image.recipe import resolve_all, resolve_one
+from builder.oci import registry
+from builder.oci.registry import Repository
+from builder.oci.store import DIGEST
+from builder.publish import attest, push, signing, statements
 from builder.publish.attest import Attested
-from builder.reproduce import verify
+from builder.reproduce import diff, verify
 from builder.smoke import smoke
 from builder.smoke.smoke import Gpu
 
@@ -66,6 +72,7 @@ def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: boo
 @click.option("--keys", metavar="FOLDER", type=click.Path(path_type=Path), help="Public keys, FILE.pem, one a signer.")
 @click.option(
     "--statements",
+    "given",
     metavar="PATH",
     type=click.Path(path_type=Path),
     multiple=True,
@@ -83,17 +90,22 @@ def verify_(
     vary: bool,
     signers: int | None,
     keys: Path | None,
-    statements: Sequence[Path],
+    given: Sequence[Path],
     as_json: bool,
 ) -> None:
     """Rebuild images, and prove that they are the same to the last byte.
 
     It uses no cache but downloads. Without IMAGE: the default images, one after the other. It needs no earlier build.
     """
-    if signers or keys or statements:
+    if signers or keys or given:
         if not (signers and keys and len(images) == 1) or against or vary:
             raise UsageError("--attested-by: expected one image, --keys FOLDER, and neither --against nor --vary")
-        print_attested(attesting.attested(root, images[0], keys, statements), signers, as_json=as_json)
+        attested = count(root, images[0], keys, given)
+        if as_json:
+            print_json(attested.to_json())
+        else:
+            attest.print_attested(attested)
+        attest.check(attested, signers)
         return
     if (against or as_json) and len(images) != 1:
         raise UsageError(f"{'--against' if against else '--json'}: name one image, for it is about one")
@@ -115,14 +127,6 @@ def verify_(
         raise SeedbedError(f"{', '.join(differing)}: the rebuild has a different digest, see above")
 
 
-def print_attested(attested: Attested, wanted: int, *, as_json: bool) -> None:
-    if as_json:
-        print_json(attested.to_json())
-    else:
-        attest.print_attested(attested)
-    attest.check(attested, wanted)
-
-
 def verify_there(place: There, images: Sequence[str], against: str | None, options: Sequence[str]) -> None:
     """Every image, whatever became of those before it; raises the last failure."""
     ended = None
@@ -133,6 +137,78 @@ def verify_there(place: There, images: Sequence[str], against: str | None, optio
             ended = error
     if ended:
         raise ended
+
+
+def count(root: Path, name: str, keys: Path, given: Sequence[Path]) -> Attested:
+    """Whose word there is for an image: of the catalog, in a registry, or in an OCI layout or archive.
+
+    Statements are those in files and folders, and those that are attached to the image in its registry.
+    """
+    known = signing.keys_in(keys)
+    wanted, repository = named(root, name)
+    if not (repository or given):
+        raise UsageError("--attested-by: nowhere to look for statements: set SEEDBED_REPOSITORY, or give --statements")
+    attached = attest.attached(repository, wanted) if repository else []
+    return attest.count(wanted, [*attest.given_in(given), *attached], known)
+
+
+def named(root: Path, name: str) -> tuple[str, Repository | None]:
+    """The image's digest, and the repository that has it, if one has."""
+    if name in models.load(root).images:
+        recorded = digest.read(resolve_one(root, name))
+        if recorded is None:
+            raise UsageError(f"{name}: has no digest of record; name an image in a registry")
+        place = tags.published()
+        return recorded, published(name, place) if place else None
+    if os.path.lexists(name):
+        return diff.open_image(name, client.connect).digest, None
+    registry.check_name(name)
+    if DIGEST.fullmatch(name):
+        raise UsageError(f"{name}: expected REGISTRY/NAME@{name}, or an image of the catalog")
+    repository, tag = Repository.and_tag(name, client.logins(client.running()))
+    return repository.known_digest(tag), repository
+
+
+def published(image: str, place: str) -> Repository:
+    return Repository.of(f"{place}/{image}", client.logins(client.running()))
+
+
+@click.command("attest", cls=Verb, example="./build.py attest pytorch --key me.key --output me.intoto.jsonl")
+@click.argument("image")
+@click.option("--key", metavar="FILE", type=click.Path(path_type=Path), required=True, help="Your private key, in PEM.")
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; else they are printed."
+)
+@click.option("--attach", is_flag=True, help="Attach them to the image in SEEDBED_REPOSITORY.")
+@click.pass_obj
+@cleaning.in_use()
+def attest_(root: Path, image: str, key: Path, output: Path | None, attach: bool) -> None:
+    """Rebuild an image, and sign that it has the digest of record.
+
+    It uses no cache, and signs nothing if the digest is another. Two statements in in-toto's form, a line each: what
+    the image is made from (SLSA provenance), and that you rebuilt it. `verify IMAGE --attested-by N --keys FOLDER`
+    counts who has.
+    """
+    recipe = resolve_one(root, image)
+    recorded = digest.read(recipe)
+    if recorded is None:
+        raise UsageError(f"{image}: has no digest of record to rebuild; run ./build.py build {image} --record")
+    signing.signer(key)
+    statements.revision()
+    repository = published(image, tags.to_publish()) if attach else None  # these fail now, and not after the rebuild
+    with workplace(root, [recipe.base]) as place:
+        if isinstance(place, There):
+            place.verify(image, None)
+        elif not verify.verify(recipe, root, connect=client.connect).comparison.equal:
+            raise SeedbedError(f"{image}: the rebuild is not {recorded}; run ./build.py verify {image}")
+    signed = attest.attest(recipe, recorded, key)
+    if repository:
+        print_line(attest.attach(repository, recorded, signed))
+    if output:
+        files.write(output, signed)
+    elif not repository:
+        for line in signed.decode().splitlines():
+            print_line(line)
 
 
 @click.command("push", cls=Verb, example="SEEDBED_REPOSITORY=registry.example.org/team ./build.py push pytorch")
@@ -153,6 +229,3 @@ def push_(root: Path, images: Sequence[str], default: bool, past_end_of_life: bo
             place.bring_packages(recipe)
             logins = client.logins(client.running())
             print_line(push.push(recipe, logins, past_end_of_life=past_end_of_life))
-
-
-VERBS = (smoke_, verify_, push_)

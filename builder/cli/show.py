@@ -74,6 +74,3 @@ def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> 
             report.print_weight(name, weight)
     for each in wanted:
         build.check_budget(each.image, records[each.name])
-
-
-VERBS = (list_, show, report_)

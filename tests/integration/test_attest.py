@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from builder.cli import attesting, prove
+from builder.cli import prove
 from builder.errors import SeedbedError, UsageError
 from builder.image import digest
 from builder.oci.registry import Repository
@@ -29,7 +29,7 @@ def rebuilt(monkeypatch):
 
     def rebuilt(*, equal: bool) -> None:
         monkeypatch.setattr(
-            attesting.verify, "verify", lambda *_, **__: SimpleNamespace(comparison=SimpleNamespace(equal=equal))
+            prove.verify, "verify", lambda *_, **__: SimpleNamespace(comparison=SimpleNamespace(equal=equal))
         )
 
     rebuilt(equal=True)
@@ -60,7 +60,7 @@ def test_two_who_rebuilt_an_image_are_counted_where_it_is_published(
     recorded, rebuilt, key, folder, tmp_path, repository, capsys
 ):
     for name in ("ann", "bob"):
-        assert commands.run(attesting.attest_, folder, "tiny", "--key", key(name), "--attach") == (0, "")
+        assert commands.run(prove.attest_, folder, "tiny", "--key", key(name), "--attach") == (0, "")
     for reference in ("tiny", f"{repository}@{recorded}", f"{repository}:2.4.6-py311"):
         assert counted(folder, tmp_path, reference, "--attested-by", "2") == (0, "")
         assert counted(folder, tmp_path, reference, "--attested-by", "3") == (
@@ -72,7 +72,7 @@ def test_two_who_rebuilt_an_image_are_counted_where_it_is_published(
 
 def test_statements_are_files_too(recorded, rebuilt, key, folder, tmp_path, capsys):
     file = tmp_path / "ann.intoto.jsonl"
-    assert commands.run(attesting.attest_, folder, "tiny", "--key", key("ann"), "--output", str(file)) == (0, "")
+    assert commands.run(prove.attest_, folder, "tiny", "--key", key("ann"), "--output", str(file)) == (0, "")
     capsys.readouterr()
     for path in (file, tmp_path):
         command = ("tiny", "--attested-by", "1", "--statements", str(path), "--json")
@@ -87,7 +87,7 @@ def test_statements_are_files_too(recorded, rebuilt, key, folder, tmp_path, caps
 def test_nothing_is_stated_if_the_rebuild_differs(recorded, rebuilt, key, folder, tmp_path):
     rebuilt(equal=False)
     file = tmp_path / "statements"
-    status, said = commands.run(attesting.attest_, folder, "tiny", "--key", key("ann"), "--output", str(file))
+    status, said = commands.run(prove.attest_, folder, "tiny", "--key", key("ann"), "--output", str(file))
     assert (status, said) == (1, f"tiny: the rebuild is not {recorded}; run ./build.py verify tiny")
     assert not file.exists()
 

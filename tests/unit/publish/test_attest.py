@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from builder import commands, paths
-from builder.cli.attesting import attest_
+from builder.cli.prove import attest_
 from builder.errors import SeedbedError, UsageError
 from builder.image import digest
 from builder.publish import attest, signing, statements
@@ -171,7 +171,7 @@ def test_where_to_attach_is_known_before_the_rebuild(resolve, key, folder, monke
     monkeypatch.delenv("SEEDBED_REPOSITORY", raising=False)
     monkeypatch.setattr(verify, "verify", lambda *_, **__: pytest.fail("rebuilt"))
     digest.path_of(resolve()).write_text(f"lock sha256:{resolve().lock}\nmanifest {DIGEST}\n")
-    with pytest.raises(UsageError, match="^set SEEDBED_REPOSITORY"):
+    with pytest.raises(UsageError, match=r"^set SEEDBED_REPOSITORY"):
         attest_.main(["tiny", "--key", str(key("me")), "--attach"], obj=folder, standalone_mode=False)
 
 
