@@ -10,7 +10,7 @@ from builder import files
 from builder.catalog import models
 from builder.cli import cleaning
 from builder.cli.group import Verb, default_images, json_option
-from builder.cli.workplace import EndedThere, There, workplace
+from builder.cli.workplace import There, workplace
 from builder.console import print_json, print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
@@ -114,7 +114,7 @@ def verify_(
     with workplace(root, (recipe.base for recipe in recipes)) as place:
         if isinstance(place, There):
             options = [*(["--vary"] if vary else []), *(["--json"] if as_json else [])]
-            verify_there(place, [recipe.name for recipe in recipes], against, options)
+            place.verify([recipe.name for recipe in recipes], against, *options)
             return
         for recipe in recipes:
             verdict = verify.verify(recipe, root, connect=client.connect, against=against, vary=vary)
@@ -125,18 +125,6 @@ def verify_(
             differing += [] if verdict.comparison.equal else [recipe.name]
     if differing:
         raise SeedbedError(f"{', '.join(differing)}: the rebuild has a different digest, see above")
-
-
-def verify_there(place: There, images: Sequence[str], against: str | None, options: Sequence[str]) -> None:
-    """Every image, whatever became of those before it; raises the last failure."""
-    ended = None
-    for image in images:
-        try:
-            place.verify(image, against, *options)
-        except EndedThere as error:
-            ended = error
-    if ended:
-        raise ended
 
 
 def count(root: Path, name: str, keys: Path, given: Sequence[Path]) -> Attested:
@@ -198,7 +186,7 @@ def attest_(root: Path, image: str, key: Path, output: Path | None, attach: bool
     repository = published(image, tags.to_publish()) if attach else None  # these fail now, and not after the rebuild
     with workplace(root, [recipe.base]) as place:
         if isinstance(place, There):
-            place.verify(image, None)
+            place.verify([image])
         elif not verify.verify(recipe, root, connect=client.connect).comparison.equal:
             raise SeedbedError(f"{image}: the rebuild is not {recorded}; run ./build.py verify {image}")
     signed = attest.attest(recipe, recorded, key)

@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +93,7 @@ class There:
 
     def build(self, recipe: Recipe, options: Options) -> Record:
         known = build.find(recipe, options)
-        if known and options.take(known) and self.has(known):
+        if known and options.take(known) and self.engine.find(known.digest, known.config):
             log.info(f"{recipe.name}: nothing changed; it is {known.digest}")
             return known
         flags = {"--locked": options.locked, "--no-cache": not options.cached}
@@ -104,19 +104,16 @@ class There:
         built.save()
         return built
 
-    def has(self, known: Record) -> bool:
-        return self.engine.find(known.digest, known.config) is not None
-
     def lock(self, base: Base, cutoff: str) -> None:
         self.run("lock", base.name, "--cutoff", cutoff.partition("T")[0])
         catalog = throwaway.catalog_in(self.root)
         files.write(base.lock_path, self.container.read(f"{catalog}/{base.name}/{base.lock_path.name}"))
 
-    def verify(self, image: str, against: str | None, *options: str) -> None:
-        """Rebuild the image there, and compare it there; what `against` names is brought."""
+    def verify(self, images: Sequence[str], against: str | None = None, *options: str) -> None:
+        """Rebuild the images there, and compare them there; what `against` names is brought."""
         if against:
             self.take_along(against)
-        self.run("verify", image, *(["--against", REFERENCE] if against else []), *options)
+        self.run("verify", *images, *(["--against", REFERENCE] if against else []), *options)
 
     def take_along(self, reference: str) -> None:
         """Put an image into the container as an OCI layout: that of a file or folder, or one of the engine's."""

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -101,22 +102,34 @@ def test_a_verdict_for_programs_and_another_image_to_compare_with_are_about_one_
     assert status == 2 and complaint.startswith(f"{option[0]}: name one image")
 
 
-def test_verify_goes_on_after_an_image_that_differs_in_a_container_too(catalog, monkeypatch):
+def test_verify_goes_on_after_an_image_that_differs(catalog, monkeypatch):
+    verified = []
+
+    def verify(recipe: Recipe, *_: Any, **__: Any) -> SimpleNamespace:
+        verified.append(recipe.name)
+        return SimpleNamespace(comparison=SimpleNamespace(equal=recipe.name == "tiny"))
+
+    monkeypatch.setattr(prove.verify, "verify", verify)
+    monkeypatch.setattr(prove.verify, "print_verdict", lambda _: None)
+    assert commands.run(prove.verify_, catalog, "--all") == (1, "older: the rebuild has a different digest, see above")
+    assert verified == ["older", "tiny"]
+
+
+def test_verify_in_a_container_is_one_command_for_all_images(catalog, monkeypatch):
     asked = []
 
     class Elsewhere(There):
         def __init__(self) -> None:
             pass
 
-        def verify(self, image: str, *_: Any) -> None:
-            asked.append(image)
-            if image == "older":
-                raise EndedThere(1)
+        def run(self, *arguments: str) -> None:
+            asked.append(arguments)
+            raise EndedThere(1)
 
     @contextmanager
     def workplace(*_: Any) -> Any:
         yield Elsewhere()
 
     monkeypatch.setattr(prove, "workplace", workplace)
-    assert commands.run(prove.verify_, catalog, "--all") == (1, "")
-    assert asked == ["older", "tiny"]
+    assert commands.run(prove.verify_, catalog, "--all", "--vary") == (1, "")
+    assert asked == [("verify", "older", "tiny", "--vary")]
