@@ -20,6 +20,19 @@ class Finished:
     stderr: str
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a check ended; `detail` says why it failed or was skipped. Of a program that passed it is its sha256."""
+
+    check: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.outcome:7} {self.check}" + (f": {self.detail}" if self.detail else "")
+
+
 def summary(outcomes: Iterable[str]) -> str:
     """`14 passed, 1 skipped`."""
     counts = Counter(outcomes)

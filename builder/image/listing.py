@@ -1,6 +1,7 @@
 """What is known of an image, as data for programs and as a row or a page for people. No engine is asked."""
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from builder import outcomes
@@ -47,7 +48,7 @@ def of_build(built: Record) -> dict[str, Any]:
         "locked": built.locked,
         "moved": list(built.moved),
         "tags": list(built.tags),
-        "smoke": [result.model_dump() for result in built.smoke],
+        "smoke": [asdict(result) for result in built.smoke],
         "full": built.full,
     }
 

@@ -1,13 +1,13 @@
 """What was built: one small JSON file a build, found again by the hash of everything that went in."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from builder import files, paths, reading
 from builder.errors import SeedbedError
 from builder.oci.store import Digest
+from builder.outcomes import Result
 
 
 class Frozen(BaseModel):
@@ -21,15 +21,6 @@ class LayerRecord(Frozen):
     size: NonNegativeInt
     what: str
     raw_size: NonNegativeInt | None = None
-
-
-class SmokeResult(Frozen):
-    """How one check ended; `detail` says why it failed or was skipped. Of a program that passed it is its sha256."""
-
-    check: str
-    outcome: Literal["passed", "failed", "skipped"]
-    detail: str = ""
-    seconds: float
 
 
 class Record(Frozen):
@@ -47,7 +38,7 @@ class Record(Frozen):
     unpacked: NonNegativeInt
     moved: tuple[str, ...] = ()
     seconds: float
-    smoke: tuple[SmokeResult, ...] = ()
+    smoke: tuple[Result, ...] = ()
     full: bool = False
     tags: tuple[str, ...] = ()
 

@@ -1,10 +1,11 @@
 """What holds in every Python that has the startup hook, as plain functions. Standard library only.
 
-`host` makes these checks where nothing else can be installed; smoke tests make the same ones in an image.
+`smoke` makes these checks in an image, and some that only an image can pass; `host` where nothing can be installed.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from builder import reading
 from builder.errors import SeedbedError, UsageError
-from builder.outcomes import Finished, Outcome
+from builder.outcomes import Finished, Outcome, Result
 from builder.text import last_line
 
 SKIPPED = 77
@@ -43,17 +44,21 @@ class Subject(Protocol):
 
     cuda: bool  # whether a framework that may use a GPU is there
 
-    def run(
-        self,
-        *command: str,
-        expected: int = 0,
-        environment: Mapping[str, str] | None = None,
-        entrypoint: list[str] | None = None,
-    ) -> Finished:
-        """Run a command; `Failed` unless it ends with the status expected. `BYPASSED`: as if nothing wrapped it."""
+    def need(self, *modules: str) -> None:
+        """`Skipped` unless these can be imported. An image has all that its checks import."""
 
-    def finish(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Finished:
-        """Run a command, however it ends."""
+    def finish(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, entrypoint: Any = None
+    ) -> Finished:
+        """Run a command, however it ends. `BYPASSED`: as if nothing wrapped it."""
+
+    def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
+        """Run a command; `Failed`, with its last words, unless it ends with the status expected."""
+        finished = self.finish(command, **options)
+        if finished.status != expected:
+            said = last_line(finished.stderr) or last_line(finished.stdout)
+            raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {expected}: {said}")
+        return finished
 
     def train(self, **environment: str) -> str:
         """Run the example training; returns the sha256 over its final parameters."""
@@ -65,18 +70,23 @@ class Subject(Protocol):
         """Run a program on the CPU; returns the sha256 that it ends with."""
 
 
-Check = Callable[[Subject], str | None]
-"""What it returns is worth keeping although it passes: of a program, the sha256 that it ends with."""
+Check = Callable[[Any], str | None]
+"""Of a subject. What it returns is worth keeping although it passes: of a program, the sha256 that it ends with."""
 
 
-def outcome_of(check: Callable[[Any], str | None], subject: Any) -> tuple[Outcome, str]:
-    """How the check of this subject ends, and the reason, or what it returns. What cannot be run at all has failed."""
+def make(subject: Subject, name: str, check: Check | str) -> Result:
+    """Make a check; in place of one that cannot be made stands the reason. What cannot be run at all has failed."""
+    began = time.monotonic()
+    outcome: Outcome = "passed"
     try:
-        return "passed", check(subject) or ""
+        if isinstance(check, str):
+            raise Skipped(check)
+        detail = check(subject) or ""
     except Skipped as skipped:
-        return "skipped", str(skipped)
+        outcome, detail = "skipped", str(skipped)
     except SeedbedError as failed:
-        return "failed", str(failed)
+        outcome, detail = "failed", str(failed)
+    return Result(name, outcome, detail, round(time.monotonic() - began, 1))
 
 
 def runs_commands(subject: Subject) -> None:
@@ -114,13 +124,14 @@ def trains_to_the_same_bits(subject: Subject) -> None:
         raise Failed(f"training with another seed changed nothing: {first[:12]}")
 
 
-def needs_its_layer_for_that(subject: Subject) -> None:
+def differs_with_seedbed_disabled(subject: Subject) -> None:
     """The negative control: with Seedbed disabled the same script does not repeat."""
     if subject.train(**OFF) == subject.train(**OFF):
         raise Failed("two trainings with SEEDBED_MODE=off agree, so the check of equal bits proves nothing")
 
 
 def seeds_without_its_entrypoint(subject: Subject) -> None:
+    subject.need("numpy")
     draw = ["python", "-c", "import random, numpy; print(random.random(), numpy.random.default_rng().random())"]
     first, again = (subject.run(*draw, entrypoint=BYPASSED).stdout for _ in range(2))
     off = subject.run(*draw, entrypoint=BYPASSED, environment=OFF).stdout
@@ -154,6 +165,47 @@ def repeats(script: Path) -> Check:
     return check
 
 
+OWN_PACKAGES = "the packages here are the host's own"
+OWN_USER = "a container's users; here it is the one who runs this"
+GOLDEN_FILE = "golden.json"
+
+COMMON: dict[str, Check | str] = {
+    "holds what its lock says": f"the lock is the image's; {OWN_PACKAGES}",
+    "dependencies agree (pip check)": OWN_PACKAGES,
+    "runs commands, passes exit codes": runs_commands,
+    "first log line names seed and mode": names_seed_and_mode,
+    "refuses a bad seed": refuses_a_bad_seed,
+    "seedbed info sees what is in force": knows_what_is_in_force,
+    "every command starts": "the commands here are the host's own",
+    "has kernels for the GPUs that it names": "the wheels here are the host's own",
+    "pip works for any user, and in virtual environments": OWN_USER,
+    "every user has a home and a name": OWN_USER,
+    "works read-only": "a container's file system",
+    "gives nobody another user's rights": "the programs here are the host's own",
+    "trains to the same bits": trains_to_the_same_bits,
+    "differs with Seedbed disabled (negative control)": differs_with_seedbed_disabled,
+    "seeds without its entrypoint": seeds_without_its_entrypoint,
+}
+"""Those of every image, in their order; a text says why a check can be made in an image alone."""
+
+GOLDEN: dict[str, Check | str] = {
+    "trains to the golden bits": "they belong to the image's lock",
+    "trains to the golden bits (GPU)": "they belong to the image's lock",
+}
+"""Those of an image with golden bits."""
+
+
+def checks_of(image: Path, programs: Collection[str] | None = None) -> dict[str, Check | str]:
+    """The common checks, the golden ones if any, then one for each script in the image's `smoke` and `programs`.
+
+    They are named by the docstrings of the scripts. `programs`: of those, only the scripts of these names.
+    """
+    golden = GOLDEN if (image / GOLDEN_FILE).exists() else {}
+    inside = {title_of(script): passes(script) for script in sorted(image.glob("smoke/*.py"))}
+    scripts = [path for path in sorted(image.glob("programs/*.py")) if programs is None or path.name in programs]
+    return COMMON | golden | inside | {f"{CLAIM}{title_of(script)}": repeats(script) for script in scripts}
+
+
 def complaint_about(equal: Sequence[str], other_seed: str, disabled: Sequence[str]) -> str | None:
     """What is wrong with the sha256 that each run of a program ended with, every run in processes of its own.
 
@@ -182,14 +234,6 @@ def side_by_side(
         yield from pool.map(call, given)
     finally:  # whoever is interrupted ends the programs, and does not wait for them
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def expect(status: int, command: Sequence[str], finished: Finished) -> Finished:
-    """`Failed`, with the command's last words, unless it ended with the status expected."""
-    if finished.status != status:
-        said = last_line(finished.stderr) or last_line(finished.stdout)
-        raise Failed(f"{' '.join(command)[:60]!r} ended with status {finished.status}, not {status}: {said}")
-    return finished
 
 
 def parameters(script: Path, finished: Finished) -> str:

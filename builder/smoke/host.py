@@ -6,128 +6,34 @@ lock, its users) is skipped, with the reason.
 """
 
 import argparse
-import ast
 import json
 import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from builder import interrupts, paths
+from builder import interrupts, paths, reading
 from builder.errors import SeedbedError, UsageError
-from builder.outcomes import Outcome, summary
+from builder.outcomes import Result, summary
 from builder.smoke import checks
-from builder.smoke.checks import CLAIM, Check
 from builder.smoke.venv import Host, installed
-
-COMMON: dict[str, Check | str] = {
-    "holds what its lock says": "the lock is the image's; the packages here are the host's own",
-    "dependencies agree (pip check)": "the packages here are the host's own",
-    "runs commands, passes exit codes": checks.runs_commands,
-    "first log line names seed and mode": checks.names_seed_and_mode,
-    "refuses a bad seed": checks.refuses_a_bad_seed,
-    "seedbed info sees what is in force": checks.knows_what_is_in_force,
-    "every command starts": "the commands here are the host's own",
-    "has kernels for the GPUs that it names": "the wheels here are the host's own",
-    "pip works for any user, and in virtual environments": "a container's users; here it is the one who runs this",
-    "every user has a home and a name": "a container's users; here it is the one who runs this",
-    "works read-only": "a container's file system",
-    "gives nobody another user's rights": "the programs here are the host's own",
-    "trains to the same bits": checks.trains_to_the_same_bits,
-    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
-    "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
-}
-"""Those of every image, in their order; a text says why a check can be made in an image alone."""
-
-GOLDEN = {
-    "trains to the golden bits": "they belong to the image's lock",
-    "trains to the golden bits (GPU)": "they belong to the image's lock",
-}
-"""Those of an image with golden bits."""
-
-OF_IMAGES_ALONE = {
-    "versions": "compares with the image's lock; the packages here are the host's own",
-    "cuda": "compares with the image's lock; the packages here are the host's own",
-}
-"""By the name of the script in an image's `smoke` folder."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one check ended; `detail` says why it failed or was skipped."""
-
-    check: str
-    outcome: str
-    detail: str
-    seconds: float
-
-
-def checks_of(image: Path, host: Host) -> Iterator[tuple[str, Check | str]]:
-    """The common checks, then one for each script in the image's `smoke` and `programs` folders, as in the image.
-
-    In place of a check that cannot be made here stands the reason.
-    """
-    needs = {
-        "trains to the same bits": paths.EXAMPLES / host.example,
-        "differs with Seedbed disabled (negative control)": paths.EXAMPLES / host.example,
-        "seeds without its entrypoint": paths.EXAMPLES / "digits_numpy.py",
-    }
-    for name, check in COMMON.items():
-        yield name, (lacks(host, needs[name]) or check) if name in needs else check
-    yield from GOLDEN.items() if (image / "golden.json").exists() else ()
-    for script in sorted(image.glob("smoke/*.py")):
-        yield (
-            checks.title_of(script),
-            (OF_IMAGES_ALONE.get(script.stem) or lacks(host, script) or checks.passes(script)),
-        )
-    for script in sorted(image.glob("programs/*.py")):
-        yield f"{CLAIM}{checks.title_of(script)}", lacks(host, script) or checks.repeats(script)
-
-
-def lacks(host: Host, script: Path) -> str:
-    """Which packages are missing for a script; empty: none."""
-    missing = host.missing(sorted(imports_of(script)))
-    return f"not installed here: {', '.join(missing)}" if missing else ""
-
-
-def imports_of(script: Path) -> set[str]:
-    """The top-level modules that a script imports anywhere, by way of its neighbours and of the examples too."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    neighbours = {
-        name: path
-        for name in found
-        for folder in (paths.EXAMPLES, script.parent)
-        if (path := folder / f"{name}.py").is_file() and path != script
-    }
-    return (found - neighbours.keys()).union(*map(imports_of, neighbours.values()))
 
 
 def test(image: Path, host: Host) -> Iterator[Result]:
-    """Make every check of the image in turn, and say aloud how each ended."""
+    """Make every check of the image in turn, and say how each ended."""
     host = replace(host, example=example_of(image))
-    for name, check in checks_of(image, host):
-        began = time.monotonic()
-        outcome, detail = outcome_of(check, host)
-        say(f"{image.name}: {outcome:7} {name}" + (f": {detail}" if detail else ""))
-        yield Result(name, outcome, detail, round(time.monotonic() - began, 1))
-
-
-def outcome_of(check: Check | str, host: Host) -> tuple[Outcome, str]:
-    return ("skipped", check) if isinstance(check, str) else checks.outcome_of(check, host)
+    for name, check in checks.checks_of(image).items():
+        result = checks.make(host, name, check)
+        say(f"{image.name}: {result}")
+        yield result
 
 
 def example_of(image: Path) -> str:
     """The image's example training: one line of its image.yaml, which takes no YAML library to read."""
-    found = re.search(r"^example: *(\S+)$", (image / "image.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(r"^example: *(\S+)$", reading.text(image / "image.yaml"), re.MULTILINE)
     if not found:
         raise SeedbedError(f"{image.name}/image.yaml: expected a line such as 'example: digits_torch.py'")
     return found[1]
@@ -154,7 +60,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./build.py",
         usage="./build.py [--catalog DIR] smoke --host [--gpu auto|require|off] [--python PATH] [--json] [IMAGE…]",
-        description="Test the Python at hand as images are tested, with the start-up layer beside it.",
+        description="Test the Python at hand as images are tested, with the startup hook beside it.",
         epilog="Example: ./build.py smoke --host --gpu require",
     )
     parser.add_argument("--catalog", type=Path, default=paths.IMAGES, help="folder of image folders")

@@ -13,8 +13,8 @@ from builder.engine.containers import Running
 from builder.errors import SeedbedError
 from builder.image.contents import ENTRYPOINT
 from builder.image.recipe import Recipe
-from builder.image.record import SmokeResult
 from builder.lock.programs import of
+from builder.outcomes import Result
 from builder.reading import shown
 from builder.smoke.checks import CLAIM
 from builder.smoke.programs import ENVIRONMENT
@@ -24,7 +24,7 @@ FILE = "programs.json"
 PROBE = (Path(__file__).with_name("probes") / "kind.py").read_text()
 
 
-def write(recipe: Recipe, container: Running, results: Iterable[SmokeResult]) -> None:
+def write(recipe: Recipe, container: Running, results: Iterable[Result]) -> None:
     """Put in what these checks found on this kind of machine, if they passed; what others found stays."""
     path = recipe.image.folder / FILE
     kind, machine = kind_of(container)

@@ -10,7 +10,7 @@ from builder.errors import SeedbedError
 from builder.image import build
 from builder.image import pages as image_pages
 from builder.image.recipe import resolve
-from builder.image.record import SmokeResult
+from builder.outcomes import Result
 from builder.smoke.checks import CLAIM
 
 PROGRAMS = paths.ROOT / "docs" / "programs.md"
@@ -31,7 +31,7 @@ def main() -> None:
     files.write(PROGRAMS, with_table(PROGRAMS.read_text(encoding="utf-8"), tested))
 
 
-def with_table(page: str, results: Mapping[str, Iterable[SmokeResult]]) -> str:
+def with_table(page: str, results: Mapping[str, Iterable[Result]]) -> str:
     """The page with the rows of these images, by their names, made anew; those of other images stay."""
 
     def table(old: str) -> str:
@@ -44,11 +44,11 @@ def with_table(page: str, results: Mapping[str, Iterable[SmokeResult]]) -> str:
     return image_pages.with_table(page, BEGIN, table, PROGRAMS.name)
 
 
-def tests_program(result: SmokeResult) -> bool:
+def tests_program(result: Result) -> bool:
     return result.check.startswith(CLAIM)
 
 
-def row(image: str, result: SmokeResult) -> str:
+def row(image: str, result: Result) -> str:
     ended = AS_CLAIMED if result.outcome == "passed" else f"{result.outcome}: {result.detail} | |"
     return f"| {image} | {result.check.removeprefix(CLAIM)} | {ended} |"
 

@@ -2,8 +2,7 @@
 
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,13 +18,13 @@ from builder.errors import SeedbedError
 from builder.image import build, contents
 from builder.image.load import UNTESTED, load
 from builder.image.recipe import Recipe
-from builder.image.record import Record, SmokeResult
+from builder.image.record import Record
 from builder.image.tags import tags_of
 from builder.lock.programs import of
 from builder.lock.requirements import Lock
-from builder.outcomes import Finished
+from builder.outcomes import Finished, Result
 from builder.smoke import checks, numbers, programs
-from builder.smoke.checks import CLAIM, SKIPPED, Failed, Skipped, outcome_of, title_of
+from builder.smoke.checks import CLAIM, GOLDEN_FILE, SKIPPED, Check, Failed, Skipped
 from builder.smoke.programs import EXAMPLES
 from builder.text import last_line
 
@@ -35,11 +34,10 @@ Gpu = Literal["auto", "require", "off"]
 CHECKS = "/opt/checks"
 PROBES = "/opt/probes"
 PROBE_SCRIPTS = Path(__file__).with_name("probes")
-Check = Callable[["Subject"], str | None]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(checks.Subject):
     """The image under test, and a container of it with what its programs need, where it has programs."""
 
     engine: Engine
@@ -54,15 +52,10 @@ class Subject:
         return self.image.cuda is not None
 
     def finish(self, command: Sequence[str], **options: Any) -> Finished:
-        """Run a command in a fresh container, however it ends."""
+        """In a fresh container."""
         return self.engine.run(self.digest, command, **options)
 
-    def run(self, *command: str, expected: int = 0, **options: Any) -> Finished:
-        """Run a command in a fresh container; `Failed` unless it ends with the status expected."""
-        return checks.expect(expected, command, self.finish(command, **options))
-
     def train(self, **environment: str) -> str:
-        """Run the image's example training; returns the sha256 over its final parameters."""
         script = Path(EXAMPLES, self.image.example)
         command = ["python", str(script), "--epochs", "2"]
         return checks.parameters(
@@ -70,7 +63,6 @@ class Subject:
         )
 
     def script(self, script: Path) -> Finished:
-        """Run one of the image's own checks inside it."""
         return self.finish(
             ["python", f"{CHECKS}/{script.name}"],
             files={CHECKS: script.parent},
@@ -79,7 +71,6 @@ class Subject:
         )
 
     def program(self, script: Path, environment: Mapping[str, str]) -> str:
-        """Run one of the image's programs."""
         assert self.container, "there is one where there are programs"
         return programs.run(self.container, script, environment)
 
@@ -161,36 +152,6 @@ mkdir -p "$HOME/.cache/x"
 echo "$HOME"
 """
 
-COMMON: dict[str, Check] = {
-    "holds what its lock says": holds_its_lock,
-    "dependencies agree (pip check)": dependencies_agree,
-    "runs commands, passes exit codes": checks.runs_commands,
-    "first log line names seed and mode": checks.names_seed_and_mode,
-    "refuses a bad seed": checks.refuses_a_bad_seed,
-    "seedbed info sees what is in force": checks.knows_what_is_in_force,
-    "every command starts": every_command_starts,
-    "has kernels for the GPUs that it names": has_kernels_for_its_gpus,
-    "pip works for any user, and in virtual environments": pip_works_for_any_user,
-    "every user has a home and a name": every_user_has_a_home,
-    "works read-only": works_read_only,
-    "gives nobody another user's rights": gives_nobody_rights,
-    "trains to the same bits": checks.trains_to_the_same_bits,
-    "differs with Seedbed disabled (negative control)": checks.needs_its_layer_for_that,
-    "seeds without its entrypoint": checks.seeds_without_its_entrypoint,
-}
-
-
-def checks_of(image: Image, full: bool = True) -> dict[str, Check]:
-    """The common checks, the golden fingerprint if any, then the scripts in the image's `smoke` and `programs`.
-
-    They are named by the docstrings of the scripts. Not in full: of the programs, those named by `quick` in image.yaml.
-    """
-    golden = GOLDEN if (image.folder / GOLDEN_FILE).exists() else {}
-    inside = {title_of(script): checks.passes(script) for script in sorted(image.folder.glob("smoke/*.py"))}
-    scripts = [script for script in of(image).scripts if full or image.quick is None or script.name in image.quick]
-    others = {f"{CLAIM}{title_of(script)}": checks.repeats(script) for script in scripts}
-    return COMMON | golden | inside | others
-
 
 def has_golden_bits_on_a_gpu(subject: Subject) -> None:
     if not wants_gpus(subject):
@@ -214,11 +175,25 @@ def has_golden_bits(subject: Subject, **options: Any) -> None:
         raise Failed(last_line(finished.stdout) or last_line(finished.stderr))
 
 
-GOLDEN_FILE = "golden.json"
-GOLDEN: dict[str, Check] = {
+IN_IMAGES: dict[str, Check] = {
+    "holds what its lock says": holds_its_lock,
+    "dependencies agree (pip check)": dependencies_agree,
+    "every command starts": every_command_starts,
+    "has kernels for the GPUs that it names": has_kernels_for_its_gpus,
+    "pip works for any user, and in virtual environments": pip_works_for_any_user,
+    "every user has a home and a name": every_user_has_a_home,
+    "works read-only": works_read_only,
+    "gives nobody another user's rights": gives_nobody_rights,
     "trains to the golden bits": has_golden_bits,
     "trains to the golden bits (GPU)": has_golden_bits_on_a_gpu,
 }
+"""What can be checked in an image alone."""
+
+
+def checks_of(image: Image, full: bool = True) -> dict[str, Check]:
+    """The image's checks, in their order. Not in full: of the programs, those named by `quick` in image.yaml."""
+    named = checks.checks_of(image.folder, None if full else image.quick)
+    return {name: IN_IMAGES.get(name, check) for name, check in named.items()}
 
 
 def wants_gpus(subject: Subject) -> bool:
@@ -253,20 +228,13 @@ def test(recipe: Recipe, engine: Engine, gpu: Gpu, full: bool = False, keep: boo
     return tested
 
 
-def run(subject: Subject, made: Mapping[str, Check]) -> Iterator[SmokeResult]:
+def run(subject: Subject, made: Mapping[str, Check]) -> Iterator[Result]:
     """Make these checks, in order; programs run beside each other. A fault of the engine is a failure, too."""
     programs = [name for name in made if name.startswith(CLAIM)]
     results = chain(
-        (made_by(subject, name, made[name]) for name in made if name not in programs),
-        checks.side_by_side(lambda name: made_by(subject, name, made[name]), programs, checks.programs_at_once()),
+        (checks.make(subject, name, made[name]) for name in made if name not in programs),
+        checks.side_by_side(lambda name: checks.make(subject, name, made[name]), programs, checks.programs_at_once()),
     )
     for result in results:
-        detail = f": {result.detail}" if result.detail else ""
-        log.info(f"{subject.image.name}: {result.outcome:7} {result.check}{detail}")
+        log.info(f"{subject.image.name}: {result}")
         yield result
-
-
-def made_by(subject: Subject, name: str, check: Check) -> SmokeResult:
-    began = time.monotonic()
-    outcome, detail = outcome_of(check, subject)
-    return SmokeResult(check=name, outcome=outcome, detail=detail, seconds=round(time.monotonic() - began, 1))

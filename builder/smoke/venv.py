@@ -3,6 +3,7 @@
 It sees that Python's packages. Standard library only, for `smoke --host`.
 """
 
+import ast
 import errno
 import json
 import os
@@ -15,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import commands, paths
+from builder import commands, paths, reading
 from builder.errors import SeedbedError, UsageError
 from builder.outcomes import LONGEST_RUN, TIMED_OUT, Finished
 from builder.smoke import checks
@@ -28,6 +29,9 @@ from seedbed.settings import GPU
 OLDEST = (3, 11)
 ANOTHER_TMPDIR = "name another folder in TMPDIR"
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+OF_LOCKS = ("versions", "cuda")
+"""Scripts in images' `smoke` folders, by their names, that compare what is there with the image's lock."""
+
 PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
 
 PROBE = """
@@ -49,8 +53,8 @@ line, to Python a string and what follows."""
 
 
 @dataclass(frozen=True)
-class Host:
-    """A scratch virtual environment with the layer, made of the Python at `origin`; version as three numbers."""
+class Host(checks.Subject):
+    """A scratch virtual environment with the startup hook, made of the Python at `origin`; version as three numbers."""
 
     origin: Path
     version: tuple[int, ...]
@@ -79,54 +83,50 @@ class Host:
         command: Sequence[str],
         *,
         environment: Mapping[str, str] | None = None,
-        bypass: bool = False,
+        entrypoint: list[str] | None = None,
         folder: Path | None = None,
         timeout: float = LONGEST_RUN,
     ) -> Finished:
-        """Run a command to its end, under `seedbed run` unless that is bypassed; status 124: it took too long.
+        """Run a command to its end, under `seedbed run` unless it is `BYPASSED`; status 124: it took too long.
 
         It runs in `folder`, or in one that is gone with the host.
         """
-        wrapped = [*command] if bypass else ["seedbed", "run", "--", *command]
+        wrapped = [*command] if entrypoint == checks.BYPASSED else ["seedbed", "run", "--", *command]
         environ = self.environ() | dict(environment or {})
         program = shutil.which(wrapped[0], path=environ["PATH"]) or wrapped[0]
         try:
-            done = subprocess.run(
+            done = commands.run(
                 [program, *wrapped[1:]],
                 env=environ,
                 cwd=folder or self.folder / "tmp",
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
                 timeout=timeout,
-                check=False,
             )
         except OSError as error:  # 127 and 126 are what a shell says
             return Finished(127 if error.errno == errno.ENOENT else 126, "", f"{program}: {error.strerror}")
         except subprocess.TimeoutExpired as expired:
-            return Finished(
-                TIMED_OUT, (expired.stdout or b"").decode(errors="replace"), f"not done after {timeout:.0f} s"
-            )
-        return Finished(done.returncode, *(text.decode(errors="replace") for text in (done.stdout, done.stderr)))
+            said = (expired.stdout or b"").decode(errors="replace")
+            return Finished(TIMED_OUT, said, f"not done after {timeout:.0f} s")
+        return Finished(done.returncode, done.stdout, done.stderr)
 
-    def run(
-        self,
-        *command: str,
-        expected: int = 0,
-        environment: Mapping[str, str] | None = None,
-        entrypoint: list[str] | None = None,
-    ) -> Finished:
-        finished = self.finish(command, environment=environment, bypass=entrypoint == checks.BYPASSED)
-        return checks.expect(expected, command, finished)
+    def need(self, *modules: str) -> None:
+        if missing := self.missing(modules):
+            raise checks.Skipped(f"not installed here: {', '.join(missing)}")
 
     def train(self, **environment: str) -> str:
         script = paths.EXAMPLES / self.example
+        self.need(*imports_of(script))
         finished = self.finish(["python", str(script), "--epochs", "2"], environment=environment)
         return checks.parameters(script, finished)
 
     def script(self, script: Path) -> Finished:
+        if script.stem in OF_LOCKS:
+            raise checks.Skipped(f"compares with the image's lock; {checks.OWN_PACKAGES}")
+        self.need(*imports_of(script))
         return self.finish(["python", str(script)], environment={"SEEDBED_SMOKE_GPU": self.gpu})
 
     def program(self, script: Path, environment: Mapping[str, str]) -> str:
+        self.need(*imports_of(script))
         finished = self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | dict(environment))
         return checks.parameters(script, finished)
 
@@ -136,9 +136,26 @@ class Host:
         return self.run("python", "-c", find, *modules, entrypoint=checks.BYPASSED).stdout.split()
 
 
+def imports_of(script: Path) -> list[str]:
+    """The top-level modules that a script imports anywhere, by way of its neighbours and of the examples too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(reading.text(script))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    neighbours = {
+        name: path
+        for name in found
+        for folder in (paths.EXAMPLES, script.parent)
+        if (path := folder / f"{name}.py").is_file() and path != script
+    }
+    return sorted((found - neighbours.keys()).union(*map(imports_of, neighbours.values())))
+
+
 @contextmanager
 def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
-    """A host with the layer, gone at the end. `UsageError`: this Python will not do."""
+    """A host with the startup hook, gone at the end. `UsageError`: this Python will not do."""
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-"))
@@ -150,7 +167,7 @@ def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
 
 
 def install(python: Path, folder: Path, gpu: str) -> Host:
-    """Make a virtual environment of this Python's interpreter, and give it its packages and the layer."""
+    """Make a virtual environment of this Python's interpreter, and give it its packages and the startup hook."""
     version, base, sites = json.loads(ask([str(python), "-c", PROBE], python))
     if tuple(version) < OLDEST:
         raise UsageError(

@@ -6,7 +6,7 @@ import pytest
 from seedbed.commands.golden import UNKNOWN
 
 from builder import paths
-from builder.smoke.smoke import GOLDEN_FILE
+from builder.smoke.checks import GOLDEN_FILE
 from tests.image.conftest import IMAGES
 
 # What MKL's kernel for SSE2 does, operation by operation. Those of numpy are each rounded as IEEE 754 says.

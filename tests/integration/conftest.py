@@ -17,8 +17,9 @@ from builder.image import build
 from builder.image import recipe as recipes
 from builder.image.build import Options
 from builder.image.recipe import Recipe
-from builder.image.record import Record, SmokeResult
+from builder.image.record import Record
 from builder.image.tags import tags_of
+from builder.outcomes import Result
 from builder.publish import attached
 from builder.reproduce import verify
 from tests.bases import ALL_BUT_THE_BASE, SharingTrial
@@ -90,7 +91,7 @@ def linked(source: str, target: str) -> None:
 @pytest.fixture
 def tested(cache, built, recipe) -> Record:
     """The record of the tiny image in the test's own cache as `smoke` leaves it."""
-    passed = SmokeResult(check="it passes", outcome="passed", seconds=0)
+    passed = Result(check="it passes", outcome="passed", seconds=0)
     record = built.model_copy(update={"smoke": (passed,), "full": True, "tags": tags_of(recipe.image, built)})
     record.save()
     return record

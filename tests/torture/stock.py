@@ -25,6 +25,7 @@ from builder.layers.parts import Part
 from builder.oci import tar
 from builder.oci.layout import compose, write_layout
 from builder.oci.store import Store
+from builder.outcomes import Result
 from builder.publish import kit
 from tests import kits, pythons
 
@@ -112,7 +113,7 @@ def cache_with_record() -> Path:
             ),
             unpacked=1000,
             seconds=1.5,
-            smoke=(record.SmokeResult(check="trains", outcome="passed", seconds=1.5),),
+            smoke=(Result(check="trains", outcome="passed", seconds=1.5),),
             tags=("seedbed/tiny:2.4.6-py311",),
         ).save()
     return root

@@ -17,15 +17,16 @@ from builder.errors import SeedbedError
 from builder.image import assemble, build, kits, record
 from builder.image.build import Options
 from builder.image.recipe import Recipe, resolve_all
-from builder.image.record import LayerRecord, Record, SmokeResult
+from builder.image.record import LayerRecord, Record
 from builder.layers.base import folder_of_packages
 from builder.oci.store import Descriptor
+from builder.outcomes import Result
 from tests.conftest import TINY
 from tests.kits import package, recipe_of
 
 BLOBS = (b"manifest", b"config", b"layer")
 MANIFEST, CONFIG, LAYER = (Descriptor.of(blob, "").digest for blob in BLOBS)
-PASSED = (SmokeResult(check="a", outcome="passed", seconds=0),)
+PASSED = (Result(check="a", outcome="passed", seconds=0),)
 
 
 @pytest.fixture(autouse=True)

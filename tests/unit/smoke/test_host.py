@@ -12,10 +12,9 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import UsageError
-from builder.outcomes import Finished
-from builder.smoke import checks, host, smoke
+from builder.outcomes import Finished, Result
+from builder.smoke import checks, host, smoke, venv
 from builder.smoke.checks import Failed, Skipped
-from builder.smoke.host import Host, Result
 
 TINY = paths.ROOT / "tests" / "images"
 DRAW = "import random; print(random.random())"
@@ -23,7 +22,7 @@ DRAW = "import random; print(random.random())"
 
 @pytest.fixture(scope="module")
 def here():
-    """The Python of these tests, with the layer."""
+    """The Python of these tests, with the startup hook."""
     with host.installed(Path(sys.executable)) as installed:
         yield installed
 
@@ -61,13 +60,13 @@ def test_a_command_that_takes_too_long_ends_with_124_and_what_it_said(here):
 
 
 @pytest.mark.parametrize("name", ["pytorch", "tensorflow"])
-def test_every_check_of_an_image_is_made_or_skipped_with_a_reason(name, monkeypatch):
+def test_every_check_of_an_image_is_made_or_skipped_with_a_reason(name):
+    """In an image none is skipped because it could be made in images alone."""
     image = models.load(paths.IMAGES).image(name)
-    monkeypatch.setattr(host, "lacks", lambda host, script: "")
-    made = dict(host.checks_of(image.folder, Host(Path("python"), (3, 11), Path("scratch"), example=image.example)))
-    assert list(made) == list(smoke.checks_of(image))
-    assert all(callable(check) or check for check in made.values())
-    assert sum(callable(check) for check in made.values()) > len(made) / 2
+    here, there = checks.checks_of(image.folder), smoke.checks_of(image)
+    assert list(here) == list(there) and all(map(callable, there.values()))
+    assert {name for name, check in here.items() if isinstance(check, str)} == smoke.IN_IMAGES.keys() & here.keys()
+    assert all(here.values()) and sum(map(callable, here.values())) > len(here) / 2
 
 
 def test_the_example_of_an_image_is_the_catalog_s():
@@ -82,8 +81,8 @@ def test_a_script_needs_what_it_and_its_neighbours_import(tmp_path):
     (tmp_path / "neighbour.py").write_text("import digits\n\ndef train():\n    from einops import rearrange\n")
     script = tmp_path / "script.py"
     script.write_text("import os.path, neighbour\nfrom torch import nn\n")
-    assert host.imports_of(script) >= {"os", "torch", "einops", "numpy"}
-    assert not host.imports_of(script) & {"neighbour", "digits"}
+    assert {*venv.imports_of(script)} >= {"os", "torch", "einops", "numpy"}
+    assert not {*venv.imports_of(script)} & {"neighbour", "digits"}
 
 
 def test_a_program_is_run_as_in_an_image(here, tmp_path):
@@ -96,12 +95,20 @@ def test_a_program_is_run_as_in_an_image(here, tmp_path):
         checks.repeats(script)(here)
 
 
-def test_what_is_not_installed_is_named_and_what_is_is_not(here, tmp_path):
+def test_a_script_that_needs_what_is_not_installed_is_skipped_and_that_is_named(here, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import numpy, no_such_package\n")
-    assert host.lacks(here, script) == "not installed here: no_such_package"
+    for run in (here.script, lambda script: here.program(script, {})):
+        with pytest.raises(Skipped, match=r"^not installed here: no_such_package$"):
+            run(script)
     script.write_text("import numpy\n")
-    assert host.lacks(here, script) == ""
+    assert here.script(script).status == 0
+
+
+@pytest.mark.parametrize("name", ["versions", "cuda"])
+def test_a_script_that_reads_the_image_s_lock_is_skipped(here, name):
+    result = checks.make(here, "", checks.passes(paths.IMAGES / "pytorch" / "smoke" / f"{name}.py"))
+    assert result.outcome == "skipped" and result.detail.startswith("compares with the image's lock")
 
 
 def test_the_checks_pass_where_nothing_is_installed_but_what_they_use():
@@ -194,7 +201,7 @@ class Subject:
 
 def test_trainings_that_agree_where_they_should_pass():
     checks.trains_to_the_same_bits(Subject(trained="aab"))
-    checks.needs_its_layer_for_that(Subject(trained="ab"))
+    checks.differs_with_seedbed_disabled(Subject(trained="ab"))
     checks.repeats(Path("x.py"))(Subject(trained="aaabcd"))
 
 
@@ -203,7 +210,7 @@ def test_trainings_that_agree_where_they_should_pass():
     [
         (checks.trains_to_the_same_bits, "abc", "different parameters"),
         (checks.trains_to_the_same_bits, "aaa", "changed nothing"),
-        (checks.needs_its_layer_for_that, "aa", "proves nothing"),
+        (checks.differs_with_seedbed_disabled, "aa", "proves nothing"),
         (checks.repeats(Path("x.py")), "aabcde", "end differently"),
         (checks.repeats(Path("x.py")), "aaaabc", "changes nothing"),
         (checks.repeats(Path("x.py")), "aaabcc", "with Seedbed disabled too"),
@@ -283,5 +290,5 @@ def test_one_that_will_not_do_is_one_line(tmp_path, options, complaint):
 
 
 def test_a_command_that_is_not_there_ends_as_in_a_shell(here):
-    assert here.finish(["no-such-program"], bypass=True).status == 127
-    assert here.finish([str(paths.ROOT / "README.md")], bypass=True).status == 126
+    assert here.finish(["no-such-program"], entrypoint=checks.BYPASSED).status == 127
+    assert here.finish([str(paths.ROOT / "README.md")], entrypoint=checks.BYPASSED).status == 126

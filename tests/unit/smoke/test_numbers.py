@@ -12,8 +12,7 @@ import pytest
 from builder import paths
 from builder.errors import SeedbedError
 from builder.image.recipe import Recipe, resolve_one
-from builder.image.record import SmokeResult
-from builder.outcomes import Finished
+from builder.outcomes import Finished, Result
 from builder.reproduce import numbers as compared
 from builder.smoke import numbers
 
@@ -39,12 +38,12 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     return resolve_one(paths.IMAGES, "pytorch")
 
 
-def passed(program: str, sha256: str) -> SmokeResult:
-    return SmokeResult(check=f"repeats: {program}", outcome="passed", detail=sha256, seconds=1)
+def passed(program: str, sha256: str) -> Result:
+    return Result(check=f"repeats: {program}", outcome="passed", detail=sha256, seconds=1)
 
 
 def test_what_programs_come_to_is_written_with_where_that_was(recipe):
-    other = SmokeResult(check="every command starts", outcome="passed", seconds=1)
+    other = Result(check="every command starts", outcome="passed", seconds=1)
     numbers.write(recipe, Container(), [passed("pool", FIRST), other])
     [(program, kinds)] = json.loads(numbers.FILE.read_text()).items()
     [(kind, found)] = kinds.items()
@@ -53,7 +52,7 @@ def test_what_programs_come_to_is_written_with_where_that_was(recipe):
 
 
 def test_what_failed_or_was_skipped_is_not_written(recipe):
-    failed = SmokeResult(check="repeats: pool", outcome="failed", detail="it varies", seconds=1)
+    failed = Result(check="repeats: pool", outcome="failed", detail="it varies", seconds=1)
     numbers.write(recipe, Container(), [failed])
     assert json.loads(numbers.FILE.read_text()) == {}
 

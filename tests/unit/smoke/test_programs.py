@@ -10,12 +10,11 @@ from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError
 from builder.image.pages import END
-from builder.image.record import SmokeResult
 from builder.lock import programs as locks
 from builder.lock import requirements
 from builder.lock.index import Pin
 from builder.lock.programs import Programs
-from builder.outcomes import Finished
+from builder.outcomes import Finished, Result
 from builder.smoke import checks, pages, programs
 from builder.smoke.checks import Failed
 from builder.smoke.smoke import Subject
@@ -89,9 +88,9 @@ def test_the_page_lists_every_program(script: Path):
 
 def test_the_page_says_what_went_wrong_and_keeps_the_rows_of_other_images():
     results = [
-        SmokeResult(check="repeats: one", outcome="passed", seconds=1),
-        SmokeResult(check="repeats: two", outcome="failed", detail="it varies", seconds=1),
-        SmokeResult(check="dependencies agree", outcome="passed", seconds=1),
+        Result(check="repeats: one", outcome="passed", seconds=1),
+        Result(check="repeats: two", outcome="failed", detail="it varies", seconds=1),
+        Result(check="dependencies agree", outcome="passed", seconds=1),
     ]
     head, old, other = "\n".join(pages.HEAD), "| tiny | old | yes |", "| other | kept | yes |"
     page = pages.with_table(

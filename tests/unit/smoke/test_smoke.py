@@ -10,8 +10,8 @@ from builder import outcomes, paths
 from builder.catalog import models as catalog
 from builder.errors import UsageError
 from builder.image import record
-from builder.image.record import LayerRecord, Record, SmokeResult
-from builder.outcomes import Finished
+from builder.image.record import LayerRecord, Record
+from builder.outcomes import Finished, Result
 from builder.smoke import checks, smoke
 from builder.smoke.checks import Failed, Skipped
 from builder.smoke.smoke import Subject
@@ -174,7 +174,7 @@ def test_trainings_that_differ_or_ignore_their_seed_fail(subject, digits, compla
 
 def test_trainings_that_agree_without_the_layer_fail(subject):
     with pytest.raises(Failed, match="proves nothing"):
-        checks.needs_its_layer_for_that(replace(subject, engine=Engine(training("a"))))
+        checks.differs_with_seedbed_disabled(replace(subject, engine=Engine(training("a"))))
 
 
 def test_a_training_that_crashes_fails_with_its_last_words(subject):
@@ -198,7 +198,7 @@ def script(tmp_path):
 
 
 def test_a_script_inside_the_image_is_named_by_its_docstring(script):
-    assert smoke.title_of(script) == "The GPU is seen"
+    assert checks.title_of(script) == "The GPU is seen"
 
 
 def test_status_77_of_a_script_skips_with_its_reason(subject, script):
@@ -228,15 +228,15 @@ def test_golden_bits_of_a_gpu_are_skipped_without_one(subject):
 
 
 def test_golden_bits_are_checked_where_an_image_has_some(subject, monkeypatch):
-    assert not smoke.GOLDEN.keys() & smoke.checks_of(subject.image).keys()
-    monkeypatch.setattr(smoke, "GOLDEN_FILE", "image.yaml")  # one that is there
-    assert smoke.GOLDEN.keys() <= smoke.checks_of(subject.image).keys()
+    assert not checks.GOLDEN.keys() & smoke.checks_of(subject.image).keys()
+    monkeypatch.setattr(checks, "GOLDEN_FILE", "image.yaml")  # one that is there
+    assert checks.GOLDEN.keys() <= smoke.checks_of(subject.image).keys()
 
 
 def test_a_summary_counts_what_was_skipped():
     results = [
-        SmokeResult(check="a", outcome="passed", seconds=1),
-        SmokeResult(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
+        Result(check="a", outcome="passed", seconds=1),
+        Result(check="gpu", outcome="skipped", detail="no GPU here", seconds=1),
     ]
     assert outcomes.summary(result.outcome for result in results) == "1 passed, 1 skipped"
 
