@@ -296,7 +296,8 @@ def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
     assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
     others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
     requirements.write(image, replace(locked, wheels=others))
-    dockerfile.write(recipe_of(copied, name))
+    recipe = recipe_of(copied, name)
+    recipe.image.dockerfile_path.write_text(dockerfile.render(recipe))
     return copied
 
 

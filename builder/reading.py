@@ -47,6 +47,14 @@ def text(path: Path, remedy: str = "") -> str:
         ) from None
 
 
+def title_of(script: Path) -> str:
+    """The first line of a script's docstring, its name for people; raises `UsageError` if there is none."""
+    _, _, docstring = text(script).partition('"""')
+    if title := docstring.partition('"""')[0].partition("\n")[0].rstrip("."):
+        return title
+    raise UsageError(f"{shown(script)}: expected a docstring in triple quotes, whose first line is a title")
+
+
 def shown(path: Path) -> Path:
     """The path as a person would type it: relative to the working directory where it is below it."""
     working = Path.cwd()

@@ -15,7 +15,7 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
 from builder.errors import SeedbedError, UsageError
-from builder.image import build, digest, dockerfile, kits, output, pages
+from builder.image import build, digest, dockerfile, kits, output, pages, rendered
 from builder.image.build import Options
 from builder.image.recipe import resolve_all
 from builder.lock import packages, programs, requirements
@@ -63,23 +63,17 @@ def lock(root: Path, images: Sequence[str], check: bool, cutoff: str | None) -> 
 def render(root: Path, images: Sequence[str], check: bool) -> None:
     """Render Dockerfiles and pages from templates, image.yaml and locks.
 
-    Without IMAGE: the Dockerfiles of all images. Always of all images: the pages in docs/images, and the table in
-    README.md.
+    Without IMAGE: the Dockerfiles of all images. Always of all images: the pages in docs/images, and the tables in
+    README.md and docs/programs.md.
     """
+    texts = {recipe.image.dockerfile_path: dockerfile.render(recipe) for recipe in resolve_all(root, images)}
     outdated = []
-    for recipe in resolve_all(root, images):
-        if check and (difference := dockerfile.diff(recipe)):
-            for line in difference.splitlines():
-                print_line(line)
-            outdated.append(recipe.name)
-        elif not check and dockerfile.write(recipe):
-            log.info(f"{recipe.name}: rendered")
-    for path, text in pages.texts(root).items():
-        if check and (difference := pages.difference(path, text)):
+    for path, text in (texts | pages.texts(root)).items():
+        if check and (difference := rendered.difference(path, text)):
             for line in difference.splitlines():
                 print_line(line)
             outdated.append(str(shown(path)))
-        elif not check and pages.write(path, text):
+        elif not check and rendered.write(path, text):
             log.info(f"{shown(path)}: rendered")
     if outdated:
         raise SeedbedError(f"{', '.join(outdated)}: out of date, see above; run ./build.py render")

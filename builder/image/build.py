@@ -13,7 +13,7 @@ from builder.catalog.models import Image
 from builder.console import size, step
 from builder.engine.client import Engine
 from builder.errors import SeedbedError
-from builder.image import assemble, buildx, contents, dockerfile, record
+from builder.image import assemble, buildx, contents, dockerfile, record, rendered
 from builder.image.assemble import Grown
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
@@ -136,7 +136,7 @@ def inputs_of(recipe: Recipe, options: Options = Options()) -> str:
     runtime = contents.runtime_files(recipe.image)
     inputs = {
         "image": recipe.name,
-        "dockerfile": dockerfile.committed(recipe.image),
+        "dockerfile": rendered.committed(recipe.image.dockerfile_path),
         "lock": recipe.lock,
         "runtime": {file.target: hashlib.sha256(file.read()).hexdigest() for file in runtime},
         "epoch": recipe.epoch,

@@ -1,24 +1,10 @@
-"""Dockerfiles: pure text, rendered from an image's models and locks, committed, and checked in CI."""
+"""The Dockerfile of an image: its whole recipe, for people and for BuildKit."""
 
-import difflib
-import json
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from builder import files, paths, reading
-from builder.catalog.models import Image
+from builder import paths
 from builder.errors import SeedbedError
-from builder.image import contents
+from builder.image import contents, rendered
 from builder.image.recipe import Recipe
 from builder.reading import shown
-
-TEMPLATE = "Dockerfile.j2"
-
-
-def committed(image: Image) -> str:
-    """The Dockerfile as it is; empty where there is none."""
-    return reading.text(image.dockerfile_path) if image.dockerfile_path.exists() else ""
 
 
 def render(recipe: Recipe) -> str:
@@ -35,56 +21,14 @@ def render(recipe: Recipe) -> str:
         "constraints": contents.constraints(recipe),
         "labels": contents.labels(recipe),
     }
-    return environment().get_template(TEMPLATE).render(facts)
-
-
-def write(recipe: Recipe) -> bool:
-    """Put the Dockerfile in place; True if that changed the file."""
-    rendered = render(recipe)
-    if committed(recipe.image) == rendered:
-        return False
-    files.write(recipe.image.dockerfile_path, rendered)
-    return True
-
-
-def diff(recipe: Recipe) -> str:
-    """What `write` would change in the committed file, as a unified diff; empty if nothing."""
-    return difference(recipe.image.dockerfile_path, committed(recipe.image), render(recipe))
-
-
-def difference(path: Path, before: str, after: str) -> str:
-    """What is committed in the file against what renders, as a unified diff."""
-    texts = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(difflib.unified_diff(*texts, f"{shown(path)} (committed)", f"{shown(path)} (rendered)"))
+    return rendered.template("Dockerfile.j2", facts)
 
 
 def check(recipe: Recipe) -> None:
     """Raise SeedbedError if the committed Dockerfile is not the one that the recipe makes."""
-    if committed(recipe.image) != render(recipe):
-        path = shown(recipe.image.dockerfile_path)
-        raise SeedbedError(f"{path}: out of date; run ./build.py render {recipe.name}")
-
-
-def environment() -> Environment:
-    """Jinja as the templates expect it: an unknown name is an error, blocks leave no lines behind."""
-    jinja = Environment(
-        loader=FileSystemLoader(paths.TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    jinja.filters["quoted"] = quoted
-    jinja.filters["octal"] = "{:04o}".format
-    jinja.filters["exec_form"] = json.dumps
-    return jinja
-
-
-def quoted(value: str) -> str:
-    """The value between double quotes, as ENV and LABEL read it."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
+    path = recipe.image.dockerfile_path
+    if rendered.committed(path) != render(recipe):
+        raise SeedbedError(f"{shown(path)}: out of date; run ./build.py render {recipe.name}")
 
 
 def pinned_tool(name: str) -> str:

@@ -1,20 +1,19 @@
-"""Pages about images: docs/images/NAME.md, and the table in README.md. Pure text from the catalog, like Dockerfiles."""
+"""Pages about images: docs/images/NAME.md, and the tables in README.md and docs/programs.md."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import files, paths, reading
+from builder import paths, reading
 from builder.catalog.image import Image, LayerGroup
 from builder.console import size
 from builder.errors import SeedbedError, UsageError
-from builder.image import contents, digest, dockerfile
+from builder.image import contents, digest, rendered
 from builder.image.recipe import Recipe, resolve_all
+from builder.lock.programs import of
 from builder.lock.requirements import Pin
-from builder.reading import shown
+from builder.reading import shown, title_of
 
-PAGE, TABLE = "image.md.j2", "images.md.j2"
-BEGIN, END = "<!-- table: images -->\n", "<!-- end -->\n"
 DRIVERS = {"12": "525", "13": "580"}
 """The oldest driver for each major version of CUDA, whatever the minor one, on Linux.
 
@@ -32,36 +31,41 @@ class Layer:
     shared_with: str
 
 
-def folder() -> Path:
-    return paths.ROOT / "docs" / "images"
-
-
 def texts(root: Path) -> dict[Path, str]:
-    """Each page and README.md as they have to be for the catalog in `root`; the page of an image that is gone is empty.
+    """Each page as it has to be for the catalog in `root`; the page of an image that is gone is empty.
 
-    Only the repository's own catalog has pages. Raises SeedbedError if README.md has no place for the table.
+    Only the repository's own catalog has pages. Raises SeedbedError if one has no place for its table.
     """
     if root.resolve() != paths.IMAGES:
         return {}
     recipes = resolve_all(root, ())
-    pages = dict.fromkeys(sorted(folder().glob("*.md")), "")
-    pages |= {folder() / f"{recipe.name}.md": page(recipe, recipes) for recipe in recipes}
-    return pages | {paths.ROOT / "README.md": readme(reading.text(paths.ROOT / "README.md"), recipes)}
+    folder, readme, programs = paths.ROOT / "docs/images", paths.ROOT / "README.md", paths.ROOT / "docs/programs.md"
+    return {
+        **dict.fromkeys(sorted(folder.glob("*.md")), ""),
+        **{folder / f"{recipe.name}.md": page(recipe, recipes) for recipe in recipes},
+        readme: with_table(readme, "images", table_of_images(recipes)),
+        programs: with_table(programs, "programs", table_of_programs(recipes)),
+    }
 
 
-def write(path: Path, text: str) -> bool:
-    """Put the page in place; True if that changed it."""
-    if committed(path) == text:
-        return False
-    if text:
-        files.write(path, text)
-    else:
-        path.unlink()
-    return True
+def with_table(path: Path, name: str, table: str) -> str:
+    """The text of the file with this table between its marks."""
+    begin, end = f"<!-- table: {name} -->\n", "<!-- end -->\n"
+    before, found, rest = reading.text(path).partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise SeedbedError(f"{shown(path)}: expected the lines {begin.strip()} and {end.strip()} around the table")
+    return f"{before}{begin}{table}{end}{after}"
 
 
-def committed(path: Path) -> str:
-    return reading.text(path) if path.exists() else ""
+def table_of_images(recipes: Sequence[Recipe]) -> str:
+    return rendered.template("images.md.j2", {"rows": [row(recipe) for recipe in recipes]})
+
+
+def table_of_programs(recipes: Sequence[Recipe]) -> str:
+    programs = [(recipe.name, title_of(script)) for recipe in recipes for script in of(recipe.image).scripts]
+    rows = [("image", "program"), ("---", "---"), *programs]
+    return "".join(f"| {image} | {program} |\n" for image, program in rows)
 
 
 def page(recipe: Recipe, recipes: Sequence[Recipe]) -> str:
@@ -73,23 +77,7 @@ def page(recipe: Recipe, recipes: Sequence[Recipe]) -> str:
         "layers": list(layers(recipe, recipes)),
         "same_base": ", ".join(other.name for other in recipes if other.base == recipe.base and other is not recipe),
     }
-    return template(PAGE, facts | row(recipe))
-
-
-def readme(text: str, recipes: Sequence[Recipe]) -> str:
-    """README.md with the table between its marks made anew."""
-    return with_table(
-        text, BEGIN, lambda _: template(TABLE, {"rows": [row(recipe) for recipe in recipes]}), "README.md"
-    )
-
-
-def with_table(text: str, begin: str, table: Callable[[str], str], file: str) -> str:
-    """The text of the file with what stands between its marks replaced by what `table` makes of it."""
-    before, found, rest = text.partition(begin)
-    old, end, after = rest.partition(END)
-    if not (found and end):
-        raise SeedbedError(f"{file}: expected the lines {begin.strip()} and {END.strip()} around the table")
-    return f"{before}{begin}{table(old)}{END}{after}"
+    return rendered.template("image.md.j2", facts | row(recipe))
 
 
 def row(recipe: Recipe) -> dict[str, object]:
@@ -131,12 +119,3 @@ def has(recipe: Recipe, group: LayerGroup, wheels: Sequence[Pin]) -> bool:
         (other.split, other.remove_commands, held) == (group.split, group.remove_commands, wheels)
         for other, held in recipe.layers
     )
-
-
-def difference(path: Path, text: str) -> str:
-    """What `write` would change, as a unified diff; empty if nothing."""
-    return dockerfile.difference(path, committed(path), text)
-
-
-def template(name: str, facts: dict[str, object]) -> str:
-    return dockerfile.environment().get_template(name).render(facts)

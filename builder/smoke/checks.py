@@ -12,9 +12,9 @@ from pathlib import Path
 from re import MULTILINE, search
 from typing import Any, Protocol, TypeVar
 
-from builder import reading
-from builder.errors import SeedbedError, UsageError
+from builder.errors import SeedbedError
 from builder.outcomes import Finished, Outcome, Result
+from builder.reading import title_of
 from builder.text import last_line
 
 SKIPPED = 77
@@ -247,13 +247,6 @@ def parameters(script: Path, finished: Finished) -> str:
 
 def brief(digests: Sequence[str]) -> str:
     return ", ".join(digest[:8] for digest in digests)
-
-
-def title_of(script: Path) -> str:
-    _, _, docstring = reading.text(script).partition('"""')
-    if title := first_line(docstring.partition('"""')[0]).rstrip("."):
-        return title
-    raise UsageError(f"{script}: expected a docstring in triple quotes, whose first line is the title of the check")
 
 
 def first_line(text: str) -> str:

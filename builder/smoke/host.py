@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"seedbed: {error}")
         return error.exit_status
     print_results(host, results, options.json)
-    computing = {checks.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
+    computing = {reading.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
     if complaint := complaint_about(results, computing if options.gpu == "require" else None):
         say(f"seedbed: {complaint}")
         return 1

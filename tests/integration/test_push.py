@@ -38,7 +38,7 @@ def sibling(folder, resolve) -> Recipe:
     """An image with the same layers but for the last, in the same catalog."""
     shutil.copytree(folder / "tiny", folder / "sibling")
     made = resolve("sibling")
-    dockerfile.write(made)
+    made.image.dockerfile_path.write_text(dockerfile.render(made))
     return made
 
 
@@ -63,7 +63,7 @@ def test_control_where_it_is_not_looked_for_it_is_sent(
 def test_what_was_not_tested_gets_no_tag(cache, tested, repository, nothing_attached, edit, resolve, said):
     edit("tiny/image.yaml", "description: numpy", "description: Untested numpy")
     untested = resolve()
-    dockerfile.write(untested)
+    untested.image.dockerfile_path.write_text(dockerfile.render(untested))
     name, _, digest = publish.push(untested, None).partition("@")
     assert name == repository and Repository.of(repository).digest(digest) == digest
     assert Repository.of(repository).digest("2.4.6-py311") is None
@@ -98,7 +98,7 @@ def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(
 ):
     edit("tiny/image.yaml", "tag:", "end_of_life: {date: 2026-04-23, note: It is over.}\ntag:")
     old = resolve()
-    dockerfile.write(old)
+    old.image.dockerfile_path.write_text(dockerfile.render(old))
     with pytest.raises(SeedbedError, match=r"^tiny: end of life since 2026-04-23: It is over\. .* add --past-end"):
         publish.push(old, None)
     name, _, digest = publish.push(old, None, past_end_of_life=True).partition("@")

@@ -28,7 +28,7 @@ def test_a_changed_image_has_another_digest_and_is_not_tested(cache, edit, resol
     """Control: what `description` says is all that changes."""
     edit("tiny/image.yaml", "description: numpy", "description: Just numpy")
     changed = resolve()
-    dockerfile.write(changed)
+    changed.image.dockerfile_path.write_text(dockerfile.render(changed))
     built = build.build(changed, Options(), no_engine)
     assert built.digest != tested.digest
     assert (built.smoke, built.tags) == ((), ())
@@ -62,7 +62,7 @@ def test_an_image_over_its_budget_gets_no_record(cache, edit, resolve):
     edit("tiny/image.yaml", "compressed: 200MB", "compressed: 1MB")
     edit("tiny/image.yaml", "Tiny", "Over budget")
     changed = resolve()
-    dockerfile.write(changed)
+    changed.image.dockerfile_path.write_text(dockerfile.render(changed))
     with pytest.raises(SeedbedError, match=r"size_budget.compressed: allows 1 MB, the image has \d+ MB"):
         build.build(changed, Options(), no_engine)
     assert record.find(build.inputs_of(changed)) is None

@@ -32,7 +32,7 @@ def drifted(cache, folder, resolve, monkeypatch):
     assert changes == 1
     path.write_text(text)
     recipe = resolve()
-    dockerfile.write(recipe)
+    recipe.image.dockerfile_path.write_text(dockerfile.render(recipe))
     return recipe
 
 

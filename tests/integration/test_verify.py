@@ -89,7 +89,7 @@ def test_an_image_of_another_lock_is_refused_before_anything_is_built(archived, 
     monkeypatch.setattr(verify, "Trial", None)
     edit("tiny/requirements.lock", "# cutoff: 20", "# cutoff: 19")
     changed = resolve()
-    dockerfile.write(changed)
+    changed.image.dockerfile_path.write_text(dockerfile.render(changed))
     with pytest.raises(
         SeedbedError, match=rf"^{archived}: made from other inputs: its label io\.seedbed\.lock is sha256:"
     ):

@@ -22,14 +22,13 @@ from pathlib import Path
 from builder import scratch
 from builder.lock import packages, requirements
 from builder.debian import archive
-from builder.image import dockerfile, record
+from builder.image import dockerfile, record, rendered
 from builder.image.recipe import resolve_all
 from builder.image.record import LayerRecord, Record
 
 where, catalog_folder, other = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 [recipe] = resolve_all(catalog_folder, ["tiny"])
-rendered = dockerfile.render(recipe)
-dockerfile.render = lambda _: rendered
+text = dockerfile.render(recipe)
 record.folder = lambda: where / "records"
 digest = f"sha256:{0:064}"
 layers = [LayerRecord(digest=digest, size=1, what="a layer")]
@@ -44,7 +43,7 @@ for number in range(150):
     requirements.write(recipe.image, recipe.wheels)
     packages.write(recipe.base, recipe.packages)
     recipe.image.dockerfile_path.unlink(missing_ok=True)
-    dockerfile.write(recipe)
+    rendered.write(recipe.image.dockerfile_path, text)
     archive.write_if_other(where / "apt.conf", str(number))
     with scratch.folder(where) as folder:
         (folder / "file").touch()

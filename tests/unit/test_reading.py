@@ -42,3 +42,11 @@ def test_what_no_document_could_be_is_not_read(tmp_path):
 def test_lines_may_end_as_elsewhere(tmp_path):
     (tmp_path / "x").write_bytes(b"a\r\nb\rc\n")
     assert reading.text(tmp_path / "x") == "a\nb\nc\n"
+
+
+def test_a_script_is_named_by_its_docstring(tmp_path):
+    (tmp_path / "x.py").write_text('"""The GPU is seen.\n\nBy torch."""\n')
+    assert reading.title_of(tmp_path / "x.py") == "The GPU is seen"
+    (tmp_path / "x.py").write_text("print(1)\n")
+    with pytest.raises(UsageError, match=r"x\.py: expected a docstring in triple quotes"):
+        reading.title_of(tmp_path / "x.py")

@@ -81,7 +81,7 @@ def from_registry(resolve, folder):
         lines = path.read_text().splitlines()
         path.write_text("\n".join(f"registry: {reference}" if line.startswith("registry:") else line for line in lines))
         changed = resolve()
-        dockerfile.write(changed)
+        changed.image.dockerfile_path.write_text(dockerfile.render(changed))
         return changed
 
     return from_registry

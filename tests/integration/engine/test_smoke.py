@@ -39,7 +39,7 @@ def other(tiny, tmp_path_factory) -> Iterator[tuple[Recipe, Record]]:
     path.write_text(text.replace('tag: "{numpy}-py{python}"', 'tag: "{numpy}-untested"'))
     with own_cache(tiny):
         [recipe] = resolve_all(folder, ["tiny"])
-        dockerfile.write(recipe)
+        recipe.image.dockerfile_path.write_text(dockerfile.render(recipe))
         yield recipe, build.build(recipe, Options(), no_engine)
 
 

@@ -62,7 +62,7 @@ def test_render_check_shows_the_difference_and_fails(folder, edit):
     asked = build_py("render", "--check", catalog=folder)
     assert asked.returncode == 1
     assert "-# Teeny" in asked.stdout and "+# Tiny" in asked.stdout
-    assert asked.stderr.splitlines() == ["seedbed: tiny: out of date, see above; run ./build.py render"]
+    assert asked.stderr == f"seedbed: {folder}/tiny/Dockerfile: out of date, see above; run ./build.py render\n"
 
 
 def test_list_prints_data_for_programs():

@@ -73,7 +73,10 @@ def test_the_name_of_a_base_is_no_images(command, catalog):
 def test_render_takes_all(catalog, edit):
     assert commands.run(make.render, catalog) == (0, "")
     edit("older/Dockerfile", "# Older", "# Elder")
-    assert commands.run(make.render, catalog, "--check") == (1, "older: out of date, see above; run ./build.py render")
+    assert commands.run(make.render, catalog, "--check") == (
+        1,
+        f"{catalog}/older/Dockerfile: out of date, see above; run ./build.py render",
+    )
 
 
 def test_lock_takes_all(catalog, edit):

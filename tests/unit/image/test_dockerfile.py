@@ -7,15 +7,19 @@ import jinja2
 import pytest
 
 from builder import paths
-from builder.image import contents, dockerfile
-from builder.image.dockerfile import quoted
-from builder.image.recipe import resolve_all
+from builder.image import contents, dockerfile, rendered
+from builder.image.recipe import Recipe, resolve_all
+from builder.image.rendered import quoted
 
 
 @pytest.mark.parametrize("root", [paths.IMAGES, paths.ROOT / "tests" / "images"])
 def test_what_is_committed_is_what_renders(root):
     for recipe in resolve_all(root, ()):
-        assert dockerfile.diff(recipe) == ""
+        assert difference(recipe) == ""
+
+
+def difference(recipe: Recipe) -> str:
+    return rendered.difference(recipe.image.dockerfile_path, dockerfile.render(recipe))
 
 
 def test_every_file_of_the_runtimes_package_is_installed(load):
@@ -27,15 +31,16 @@ def test_every_file_of_the_runtimes_package_is_installed(load):
 
 def test_a_changed_input_shows_as_a_diff(edit, resolve):
     edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
-    diff = dockerfile.diff(resolve())
+    diff = difference(resolve())
     assert "-# Tiny 2.4.6-py311" in diff and "+# Teeny 2.4.6-py311" in diff
 
 
 def test_writing_makes_the_diff_empty_and_happens_once(edit, resolve):
     edit("tiny/image.yaml", "title: Tiny", "title: Teeny")
     recipe = resolve()
-    assert dockerfile.write(recipe) and not dockerfile.write(recipe)
-    assert dockerfile.diff(recipe) == ""
+    path, text = recipe.image.dockerfile_path, dockerfile.render(recipe)
+    assert rendered.write(path, text) and not rendered.write(path, text)
+    assert difference(recipe) == ""
 
 
 def test_a_template_that_names_an_unknown_fact_fails(monkeypatch, tmp_path, resolve):
@@ -104,7 +109,7 @@ def test_what_a_value_says_is_never_an_instruction(folder, resolve, value):
     plain = folder / "tiny" / "image.yaml"
     text = plain.read_text()
 
-    def rendered(value: str) -> list[str]:
+    def with_value(value: str) -> list[str]:
         said = json.dumps(value)
         texts = f"environment: {{A: {said}}}\nlabels: {{a: {said}}}\n"
         plain.write_text(text.replace("title: Tiny\n", f"title: {said}\n{texts}"))
@@ -113,8 +118,8 @@ def test_what_a_value_says_is_never_an_instruction(folder, resolve, value):
     def instructions(lines: list[str]) -> list[str]:
         return [re.split(r"[ =]", line)[0] for line in lines if re.match("[A-Z]+ ", line)]
 
-    lines = rendered(value)
-    assert len(lines) == len(rendered("plain")) and instructions(lines) == instructions(rendered("plain"))
+    lines, plain_lines = with_value(value), with_value("plain")
+    assert len(lines) == len(plain_lines) and instructions(lines) == instructions(plain_lines)
     assert f"ENV A={quoted(value)}" in lines and f"LABEL a={quoted(value)}" in lines
 
 

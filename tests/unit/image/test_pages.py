@@ -8,12 +8,12 @@ import pytest
 from builder import paths
 from builder.cli import make
 from builder.errors import SeedbedError, UsageError
-from builder.image import digest, pages
-from builder.image.pages import BEGIN, END
+from builder.image import digest, pages, rendered
 from builder.image.recipe import Recipe, resolve_all
 from tests import commands
 from tests.unit.image.test_digest import built
 
+BEGIN, END = "<!-- table: images -->\n", "<!-- end -->\n"
 CUDA = 'cuda: "12.6"\ncudnn: "9.5"\ngpus: ["8.0", "9.0"]\ntag:'
 
 
@@ -31,10 +31,11 @@ def test_what_is_committed_is_what_renders():
     texts = pages.texts(paths.IMAGES)
     assert {path.name for path in texts} == {
         "README.md",
+        "programs.md",
         *(f"{image.name}.md" for image in resolve_all(paths.IMAGES, ())),
     }
     for path, text in texts.items():
-        assert pages.difference(path, text) == ""
+        assert rendered.difference(path, text) == ""
 
 
 def test_another_catalog_has_no_pages(folder):
@@ -113,20 +114,29 @@ def test_a_layer_of_the_same_wheels_and_files_is_named_as_shared(two, edit):
 # README.md and files
 
 
-def test_the_table_alone_is_made_anew(two):
-    recipes = resolve_all(two, ())
-    text = pages.readme(f"# Before\n{BEGIN}| old |\n{END}after\n", recipes)
-    assert text.startswith(f"# Before\n{BEGIN}| image |") and text.endswith(f"{END}after\n")
-    assert "| old |" not in text
-    assert "[`seedbed/older:2.4.6-py311`](docs/images/older.md) \\* |" in text
-    assert "(docs/images/tiny.md) |" in text and "\n\\* `make images` does not build it" in text
-    assert "\\*" not in pages.readme(text, resolve_all(two, ["tiny"]))
+def test_the_table_alone_is_made_anew(tmp_path):
+    (tmp_path / "page.md").write_text(f"# Before\n{BEGIN}| old |\n{END}after\n")
+    assert pages.with_table(tmp_path / "page.md", "images", "| new |\n") == f"# Before\n{BEGIN}| new |\n{END}after\n"
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
-def test_a_readme_without_a_place_for_the_table_is_one_line(text):
-    with pytest.raises(SeedbedError, match=r"README\.md: expected the lines <!-- table: images --> and <!-- end --> "):
-        pages.readme(text, [])
+def test_a_page_without_a_place_for_the_table_is_one_line(text, tmp_path):
+    (tmp_path / "page.md").write_text(text)
+    with pytest.raises(SeedbedError, match=r"page\.md: expected the lines <!-- table: images --> and <!-- end --> "):
+        pages.with_table(tmp_path / "page.md", "images", "")
+
+
+def test_the_table_of_images_says_which_make_images_does_not_build(two):
+    table = pages.table_of_images(resolve_all(two, ()))
+    assert "[`seedbed/older:2.4.6-py311`](docs/images/older.md) \\* |" in table
+    assert "(docs/images/tiny.md) |" in table and "\n\\* `make images` does not build it" in table
+    assert "\\*" not in pages.table_of_images(resolve_all(two, ["tiny"]))
+
+
+def test_the_table_of_programs_has_a_row_for_each(two):
+    (two / "tiny" / "programs").mkdir()
+    (two / "tiny" / "programs" / "train.py").write_text('"""A training."""\n')
+    assert pages.table_of_programs(resolve_all(two, ())).splitlines()[2:] == ["| tiny | A training |"]
 
 
 @pytest.fixture
@@ -134,6 +144,8 @@ def repository(two, monkeypatch) -> Path:
     """A repository whose own catalog has `tiny` and `older`."""
     root = two.parent
     (root / "README.md").write_text(f"# Read me\n{BEGIN}{END}")
+    (root / "docs").mkdir()
+    (root / "docs/programs.md").write_text(f"{BEGIN.replace('images', 'programs')}{END}")
     monkeypatch.setattr(paths, "ROOT", root)
     monkeypatch.setattr(paths, "IMAGES", two)
     monkeypatch.chdir(root)

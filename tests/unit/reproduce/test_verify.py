@@ -209,7 +209,7 @@ def test_an_image_without_an_earlier_build_or_a_digest_of_record_is_one_line_tha
 
 def test_an_earlier_build_of_other_inputs_is_none(recipe, built, edit, resolve, rebuilds):
     edit("tiny/image.yaml", "numpy alone", "numpy on its own")
-    dockerfile.write(resolve())
+    resolve().image.dockerfile_path.write_text(dockerfile.render(resolve()))
     with pytest.raises(SeedbedError, match=r"^tiny: not built from these inputs yet; run \./build\.py build tiny$"):
         verified(resolve())
 

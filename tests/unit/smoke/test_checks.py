@@ -13,7 +13,7 @@ import pytest
 from builder.catalog import models
 from builder.lock import requirements
 from builder.paths import IMAGES
-from builder.smoke import checks
+from builder.reading import title_of
 
 CHECKS = sorted(IMAGES.glob("*/smoke/*.py"))
 SKIPPED = 77
@@ -50,7 +50,7 @@ def gpu_files(monkeypatch):
 
 def test_every_check_has_a_title_of_its_own():
     for image in {path.parent for path in CHECKS}:
-        titles = [checks.title_of(path) for path in image.glob("*.py")]
+        titles = [title_of(path) for path in image.glob("*.py")]
         assert len(set(titles)) == len(titles)
         assert all(0 < len(title) < 100 for title in titles)
 

@@ -9,13 +9,12 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError
-from builder.image.pages import END
 from builder.lock import programs as locks
 from builder.lock import requirements
 from builder.lock.index import Pin
 from builder.lock.programs import Programs
-from builder.outcomes import Finished, Result
-from builder.smoke import checks, pages, programs
+from builder.outcomes import Finished
+from builder.smoke import checks, programs
 from builder.smoke.checks import Failed
 from builder.smoke.smoke import Subject
 
@@ -79,31 +78,6 @@ def test_a_program_holds_no_line_of_seeding(script: Path):
     names = {getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls}
     assert not names & SEEDING
     assert not {keyword.arg for call in calls for keyword in call.keywords} & SEEDS
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_the_page_lists_every_program(script: Path):
-    assert f"| {checks.title_of(script)} | {pages.AS_CLAIMED} |" in pages.PROGRAMS.read_text()
-
-
-def test_the_page_says_what_went_wrong_and_keeps_the_rows_of_other_images():
-    results = [
-        Result(check="repeats: one", outcome="passed", seconds=1),
-        Result(check="repeats: two", outcome="failed", detail="it varies", seconds=1),
-        Result(check="dependencies agree", outcome="passed", seconds=1),
-    ]
-    head, old, other = "\n".join(pages.HEAD), "| tiny | old | yes |", "| other | kept | yes |"
-    page = pages.with_table(
-        f"before\n{pages.BEGIN}{head}\n{old}\n{other}\n{END}after\n", {"tiny": results, "new": results[:1]}
-    )
-    assert page.startswith("before\n") and page.endswith("after\n")
-    assert page.split(pages.BEGIN)[1].split(END)[0].splitlines() == [
-        *pages.HEAD,
-        "| tiny | one | yes | yes | yes |",
-        "| tiny | two | failed: it varies | | |",
-        other,
-        "| new | one | yes | yes | yes |",
-    ]
 
 
 SIX = Pin("six", "1.17.0", "0" * 64)

@@ -8,7 +8,6 @@ import pytest
 
 from builder import outcomes, paths
 from builder.catalog import models as catalog
-from builder.errors import UsageError
 from builder.image import record
 from builder.image.record import LayerRecord, Record
 from builder.outcomes import Finished, Result
@@ -197,10 +196,6 @@ def script(tmp_path):
     return path
 
 
-def test_a_script_inside_the_image_is_named_by_its_docstring(script):
-    assert checks.title_of(script) == "The GPU is seen"
-
-
 def test_status_77_of_a_script_skips_with_its_reason(subject, script):
     with pytest.raises(Skipped, match="no GPU here"):
         checks.passes(script)(replace(subject, engine=Engine(Finished(77, "no GPU here\n", ""))))
@@ -248,9 +243,3 @@ def test_a_pip_that_lists_no_packages_is_a_failed_check(subject, printed):
     subject = replace(subject, engine=Engine(Finished(0, printed, "")))
     with pytest.raises(Failed, match="expected a list of packages from pip list, found "):
         smoke.holds_its_lock(subject)
-
-
-def test_a_script_without_a_title_is_named(tmp_path):
-    (tmp_path / "x.py").write_text("print(1)\n")
-    with pytest.raises(UsageError, match=r"x\.py: expected a docstring in triple quotes"):
-        checks.title_of(tmp_path / "x.py")
