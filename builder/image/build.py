@@ -5,8 +5,9 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from builder import files, paths
 from builder.catalog.models import Image
@@ -19,7 +20,7 @@ from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
 from builder.lock import toolchain
-from builder.oci.layout import OciImage, keep
+from builder.oci.layout import keep
 from builder.oci.store import hash_of
 from builder.reading import shown
 
@@ -56,9 +57,10 @@ def build(
         return known
     check_space(recipe)
     began = time.monotonic()
-    made = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options, grown)
-    built = made.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
-    built = built.with_tests_of(known)
+    facts = of_dockerfile(recipe, connect(), options) if options.dockerfile else of_recipe(recipe, options, grown)
+    seconds = round(time.monotonic() - began, 1)
+    inputs = inputs_of(recipe, options)
+    built = Record(image=recipe.name, inputs=inputs, lock=recipe.lock, seconds=seconds, **facts).with_tests_of(known)
     check_budget(recipe.image, built)
     built.save()
     log.info(f"{recipe.name}: built in {built.seconds:.0f} s as {built.digest}")
@@ -76,54 +78,42 @@ def is_stored(known: Record) -> bool:
     return all(store.blob(digest).exists() for digest in blobs)
 
 
-def of_recipe(recipe: Recipe, options: Options, grown: Grown) -> Record:
+def of_recipe(recipe: Recipe, options: Options, grown: Grown) -> dict[str, Any]:
+    """The facts for a record of the image that is assembled, and is in the store then."""
     image, substituted = assemble.image(recipe, locked=options.locked, grown=grown)
     keep(assemble.store(), image)
-    layers = layers_of(image)
-    return record_of(recipe, options, image.digest, image.config_digest, layers, substituted)
+    layers = [
+        LayerRecord(digest=made.descriptor.digest, size=made.descriptor.size, what=made.what, raw_size=made.raw_size)
+        for made in image.layers
+    ]
+    unpacked = sum(layer.raw_size for layer in image.layers)
+    return {
+        "digest": image.digest,
+        "config": image.config_digest,
+        "layers": layers,
+        "unpacked": unpacked,
+        "moved": substituted,
+    }
 
 
-def layers_of(image: OciImage) -> tuple[LayerRecord, ...]:
-    return tuple(
-        LayerRecord(
-            digest=layer.descriptor.digest, size=layer.descriptor.size, what=layer.what, raw_size=layer.raw_size
-        )
-        for layer in image.layers
-    )
-
-
-def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> Record:
+def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> dict[str, Any]:
+    """The facts for a record of the image that BuildKit makes, and that is in the engine then."""
     debian, substituted = (None, ()) if options.registry else assemble.base(recipe, locked=options.locked)
     with step(f"{recipe.name}: the Dockerfile build"):
         digests = buildx.run(recipe, engine, debian, substituted=substituted, cached=options.cached)
     image = engine.read(digests.manifest)
-    layers = tuple(
+    layers = [
         LayerRecord(digest=layer["digest"], size=layer["size"], what=image.step(index))
         for index, layer in enumerate(image.manifest["layers"])
-    )
-    made = record_of(recipe, options, digests.manifest, digests.config, layers, substituted)
-    return made.model_copy(update={"unpacked": engine.unpacked_size(digests.manifest)})
-
-
-def record_of(
-    recipe: Recipe,
-    options: Options,
-    digest: str,
-    config: str,
-    layers: Sequence[LayerRecord],
-    substituted: tuple[str, ...],
-) -> Record:
-    return Record(
-        image=recipe.name,
-        inputs=inputs_of(recipe, options),
-        lock=recipe.lock,
-        digest=digest,
-        config=config,
-        layers=tuple(layers),
-        unpacked=sum(layer.raw_size or 0 for layer in layers),
-        moved=substituted,
-        seconds=0,
-    )
+    ]
+    unpacked = engine.unpacked_size(digests.manifest)
+    return {
+        "digest": digests.manifest,
+        "config": digests.config,
+        "layers": layers,
+        "unpacked": unpacked,
+        "moved": substituted,
+    }
 
 
 def find(recipe: Recipe, options: Options = Options()) -> Record | None:
@@ -168,21 +158,20 @@ def space_needed(recipe: Recipe) -> int:
 
 def in_store(recipe: Recipe) -> int:
     """Bytes of the store's layers of an earlier build of the image, or of the groups that it shares with others."""
-    shared = [[groups_in(built, each.layers) for built in record.of_image(each.image)] for each in recipe.image.shared]
-    return max(most_in_store(built.layers for built in record.of_image(recipe.name)), sum(map(most_in_store, shared)))
+    shared = sum(most_in_store(each.image, each.layers) for each in recipe.image.shared)
+    return max(most_in_store(recipe.name), shared)
 
 
-def groups_in(built: Record, names: Sequence[str]) -> list[LayerRecord]:
-    """The layers of wheels of these groups; a group that is split has two (`Group.parts` names them)."""
-    return [layer for layer in built.layers if re.split("[,:]", layer.what)[0] in names]
-
-
-def most_in_store(builds: Iterable[Iterable[LayerRecord]]) -> int:
-    """Bytes of the layers that the store has, of that build of which it has most."""
+def most_in_store(image: str, groups: Collection[str] | None = None) -> int:
+    """Bytes that the store has of that build of the image of which it has most, or of these groups of wheels alone."""
     store = assemble.store()
-    return max(
-        (sum(layer.size for layer in layers if store.blob(layer.digest).exists()) for layers in builds), default=0
-    )
+
+    def counts(layer: LayerRecord) -> bool:
+        group = re.split("[,:]", layer.what)[0]  # `Group.parts` names layers; of a group that is split there are two
+        return (groups is None or group in groups) and store.blob(layer.digest).exists()
+
+    sizes = (sum(layer.size for layer in built.layers if counts(layer)) for built in record.of_image(image))
+    return max(sizes, default=0)
 
 
 def check_budget(image: Image, built: Record) -> None:
