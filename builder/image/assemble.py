@@ -185,13 +185,17 @@ def runtime(recipe: Recipe, interpreter: Interpreter) -> Layer:
         f"{contents.VENV}/pyvenv.cfg": contents.VENV_CONFIGURATION,
     }
     links = contents.venv_links(image) | contents.certificate_links(recipe)
-    files = {module.target: [module.mode, module.read().decode()] for module in contents.runtime_files(image)}
-    users = {"passwd": contents.PASSWD, "group": contents.GROUP}
+    owner = {"uid": contents.USER_ID, "gid": contents.USER_ID}
+    modules = [file(each.target.lstrip("/"), each.read(), mode=each.mode) for each in contents.runtime_files(image)]
+    entries = [
+        *(file(path.lstrip("/"), text.encode()) for path, text in texts.items()),
+        *(symlink(path.lstrip("/"), target) for path, target in links.items()),
+        *(directory(path.lstrip("/"), mode=mode, **owner) for path, mode in contents.FOLDERS.items()),
+        *modules,
+    ]
+    users = {"etc/passwd": contents.PASSWD, "etc/group": contents.GROUP}
     inputs = {
-        "texts": texts,
-        "links": links,
-        "files": files,
-        "folders": contents.FOLDERS,
+        "entries": [(each.path, each.mode, each.uid, each.link, text_of(each)) for each in entries],
         "users": users,
         "base": debian.diff_id,
         "compiler": compiler_key(),
@@ -200,29 +204,20 @@ def runtime(recipe: Recipe, interpreter: Interpreter) -> Layer:
     }
 
     def make() -> Layer:
-        entries = [file(path.lstrip("/"), text.encode()) for path, text in texts.items()]
-        entries += [symlink(path.lstrip("/"), target) for path, target in links.items()]
-        modules = [runtime_file(installed) for installed in contents.runtime_files(image)]
-        entries += [*modules, *bytecode(modules, interpreter)]
-        entries += [
-            directory(path.lstrip("/"), mode=mode, uid=contents.USER_ID, gid=contents.USER_ID)
-            for path, mode in contents.FOLDERS.items()
-        ]
-        entries += user_database(debian, users)
-        return write_layer(store(), entries, epoch=epoch, level=LEVEL, what=RUNTIME)
+        made = [*entries, *bytecode(modules, interpreter), *user_database(debian, users)]
+        return write_layer(store(), made, epoch=epoch, level=LEVEL, what=RUNTIME)
 
     return store().layer(layer_key("runtime", inputs), make, what=RUNTIME)
 
 
-def runtime_file(installed: contents.Installed) -> Entry:
-    return file(installed.target.lstrip("/"), installed.read(), mode=installed.mode)
+def text_of(entry: Entry) -> str:
+    return b"".join(entry.content()).decode()
 
 
 def user_database(debian: Layer, users: Mapping[str, str]) -> list[Entry]:
-    """Debian's /etc/passwd and /etc/group with the image's user at the end."""
-    lines = {f"etc/{name}": f"{line}\n".encode() for name, line in users.items()}
-    found = files_in(debian.descriptor.digest, lines.keys())
-    return [file(path, data + lines[path]) for path, data in found.items()]
+    """Files of Debian's that list users, each with this line at the end."""
+    found = files_in(debian.descriptor.digest, users.keys())
+    return [file(path, data + f"{users[path]}\n".encode()) for path, data in found.items()]
 
 
 def files_in(layer: str, paths: Collection[str]) -> dict[str, bytes]:
