@@ -158,9 +158,14 @@ def repeats(script: Path) -> Check:
     def check(subject: Subject) -> str:
         environments = [{}] * REPEATED + [OTHER_SEED] + [OFF] * 2
         digests = list(side_by_side(partial(subject.program, script), environments))
-        if complaint := complaint_about(digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :]):
-            raise Failed(complaint)
-        return digests[0]
+        equal, other_seed, disabled = digests[:REPEATED], digests[REPEATED], digests[REPEATED + 1 :]
+        if len(set(equal)) > 1:
+            raise Failed(f"runs with one seed end differently: {brief(equal)}")
+        if other_seed in equal:
+            raise Failed(f"another seed changes nothing: {brief(equal)}")
+        if len(set(disabled)) < len(disabled):
+            raise Failed(f"it repeats with Seedbed disabled too, so it proves nothing: {brief(disabled)}")
+        return equal[0]
 
     return check
 
@@ -204,20 +209,6 @@ def checks_of(image: Path, programs: Collection[str] | None = None) -> dict[str,
     inside = {title_of(script): passes(script) for script in sorted(image.glob("smoke/*.py"))}
     scripts = [path for path in sorted(image.glob("programs/*.py")) if programs is None or path.name in programs]
     return COMMON | golden | inside | {f"{CLAIM}{title_of(script)}": repeats(script) for script in scripts}
-
-
-def complaint_about(equal: Sequence[str], other_seed: str, disabled: Sequence[str]) -> str | None:
-    """What is wrong with the sha256 that each run of a program ended with, every run in processes of its own.
-
-    None: the program repeats, follows the seed, and differs with Seedbed disabled.
-    """
-    if len(set(equal)) > 1:
-        return f"runs with one seed end differently: {brief(equal)}"
-    if other_seed in equal:
-        return f"another seed changes nothing: {brief(equal)}"
-    if len(set(disabled)) < len(disabled):
-        return f"it repeats with Seedbed disabled too, so it proves nothing: {brief(disabled)}"
-    return None
 
 
 def programs_at_once() -> int:
