@@ -1,7 +1,6 @@
 """What is known of an image, as data for programs and as a row or a page for people. No engine is asked."""
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from builder import outcomes
@@ -40,17 +39,8 @@ def facts(image: Image) -> dict[str, Any]:
 
 
 def of_build(built: Record) -> dict[str, Any]:
-    return {
-        "digest": built.digest,
-        "layers": [layer.model_dump() for layer in built.layers],
-        "compressed": built.compressed,
-        "unpacked": built.unpacked,
-        "locked": built.locked,
-        "moved": list(built.moved),
-        "tags": list(built.tags),
-        "smoke": [asdict(result) for result in built.smoke],
-        "full": built.full,
-    }
+    facts = built.model_dump(include={"digest", "layers", "unpacked", "moved", "tags", "smoke", "full"})
+    return facts | {"compressed": built.compressed, "locked": built.locked}
 
 
 def with_own(summaries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
