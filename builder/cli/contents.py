@@ -11,7 +11,7 @@ import click
 from builder import files, reading
 from builder.catalog import allowed
 from builder.cli import cleaning
-from builder.cli.group import Verb, default_images, json_option
+from builder.cli.group import PATH, Verb, default_images, json_option
 from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
@@ -35,10 +35,8 @@ SBOM = "/tmp/sbom.json"
     default="cyclonedx",
     help="CycloneDX 1.6 (default) or SPDX 2.3, in JSON.",
 )
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; default: print it.")
-@click.option(
-    "--check", metavar="FILE", type=click.Path(path_type=Path), help="Write nothing; fail if FILE is another."
-)
+@click.option("--output", metavar="FILE", type=PATH, help="Where to write; default: print it.")
+@click.option("--check", metavar="FILE", type=PATH, help="Write nothing; fail if FILE is another.")
 @click.pass_obj
 @cleaning.in_use()
 def sbom_(root: Path, image: str, form: Format, output: Path | None, check: Path | None) -> None:
@@ -79,7 +77,7 @@ def compare(found: Path, expected: bytes, image: str) -> None:
     "destination",
     metavar="DIR|FILE.tar",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where to write it, as an OCI layout or archive.",
 )
 @click.pass_obj

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -17,6 +18,7 @@ from builder.errors import SeedbedError, UsageError
 from builder.interrupts import Interrupted
 from builder.text import one_line, printable
 
+PATH = click.Path(path_type=Path)
 images_argument = click.argument("images", nargs=-1, metavar="[IMAGE…]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 

@@ -10,7 +10,7 @@ import click
 
 from builder.catalog import models
 from builder.cli import cleaning
-from builder.cli.group import Verb, default_images, images_argument
+from builder.cli.group import PATH, Verb, default_images, images_argument
 from builder.cli.workplace import There, workplace
 from builder.console import print_line
 from builder.engine import client
@@ -85,7 +85,7 @@ def render(root: Path, images: Sequence[str], check: bool) -> None:
     "--kit",
     "named",
     metavar="FILE|DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Take what Debian's archive has dropped from this rebuild kit; default: SEEDBED_KIT.",
 )
 @click.option("--smoke", is_flag=True, help="Also bring the wheels that the programs of the smoke tests need.")
@@ -114,7 +114,7 @@ def fetch_(root: Path, images: Sequence[str], default: bool, named: Path | None,
     "--output",
     "destination",
     metavar="DIR|FILE.tar",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Also write the image there, as an OCI layout or archive.",
 )
 @click.option("--recipe", is_flag=True, help="Dockerfile build: BuildKit runs the Dockerfile. Other digest, no record.")

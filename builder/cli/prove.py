@@ -9,7 +9,7 @@ import click
 from builder import files
 from builder.catalog import models
 from builder.cli import cleaning
-from builder.cli.group import Verb, default_images, json_option
+from builder.cli.group import PATH, Verb, default_images, json_option
 from builder.cli.workplace import There, workplace
 from builder.console import print_json, print_line
 from builder.engine import client
@@ -69,12 +69,12 @@ def smoke_(root: Path, images: Sequence[str], default: bool, gpu: Gpu, full: boo
     type=click.IntRange(1),
     help="Rebuild nothing: check that N others have, of those with a key in --keys. IMAGE may be one in a registry.",
 )
-@click.option("--keys", metavar="FOLDER", type=click.Path(path_type=Path), help="Public keys, FILE.pem, one a signer.")
+@click.option("--keys", metavar="FOLDER", type=PATH, help="Public keys, FILE.pem, one a signer.")
 @click.option(
     "--statements",
     "given",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="A file from ./build.py attest, or a folder of them; those attached in the registry count as well.",
 )
@@ -163,10 +163,8 @@ def published(image: str, place: str) -> Repository:
 
 @click.command("attest", cls=Verb, example="./build.py attest pytorch --key me.key --output me.intoto.jsonl")
 @click.argument("image")
-@click.option("--key", metavar="FILE", type=click.Path(path_type=Path), required=True, help="Your private key, in PEM.")
-@click.option(
-    "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; else they are printed."
-)
+@click.option("--key", metavar="FILE", type=PATH, required=True, help="Your private key, in PEM.")
+@click.option("--output", metavar="FILE", type=PATH, help="Where to write; else they are printed.")
 @click.option("--attach", is_flag=True, help="Attach them to the image in SEEDBED_REPOSITORY.")
 @click.pass_obj
 @cleaning.in_use()

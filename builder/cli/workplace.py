@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -70,11 +71,14 @@ class Here:
         kits.fetch_packages(recipe)
 
 
+@dataclass
 class There:
     """A container, from when on it is needed until `stack` ends."""
 
-    def __init__(self, engine: Engine, root: Path, debian: Debian, stack: ExitStack) -> None:
-        self.engine, self.root, self.debian, self.stack = engine, root, debian, stack
+    engine: Engine
+    root: Path
+    debian: Debian
+    stack: ExitStack
 
     @cached_property
     def container(self) -> Throwaway:
@@ -88,7 +92,7 @@ class There:
     def build_and_load(self, recipe: Recipe, options: Options) -> Record:
         """Build the image there, and give it to the engine."""
         built = self.build(recipe, options)
-        load(built, self.engine, self.served, self.bring)
+        load(built, self.engine, self.served(), self.bring)
         return built
 
     def build(self, recipe: Recipe, options: Options) -> Record:

@@ -71,24 +71,21 @@ class Loader:
                 loaded = len(layers)
 
 
-def here() -> AbstractContextManager[str]:
-    return serving(assemble.store())
-
-
 def load(
     built: Record,
     engine: Engine,
-    served: Callable[[], AbstractContextManager[str]] = here,
+    served: AbstractContextManager[str] | None = None,
     bring: Callable[[Record], None] = lambda _: None,
 ) -> str:
     """See to it that the engine has the image; returns what it knows it by.
 
-    `served` serves it to the engine; `bring` brings it into the store, from where it is loaded if that fails.
+    `served` serves it to the engine, from this host's store if left out; `bring` brings it into that store, from where
+    it is loaded if the engine cannot pull it.
     Raises SeedbedError if the engine takes it in neither way.
     """
     if found := engine.find(built.digest, built.config):
         return found
-    with step(f"{built.image}: loading into Docker"), served() as address:
+    with step(f"{built.image}: loading into Docker"), served or serving(assemble.store()) as address:
         if engine.try_pull(f"{address}/{UNTESTED}/{built.image}@{built.digest}"):  # it cannot reach our loopback
             bring(built)
             store = assemble.store()
