@@ -81,7 +81,7 @@ class Stack:
     @property
     def layers(self) -> list[Layer]:
         """Those that are there, bottom first, up to the first that is not."""
-        return [layer for layer in takewhile(bool, self._made.values()) if layer]
+        return list(takewhile(bool, self._made.values()))
 
 
 @contextmanager

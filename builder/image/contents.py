@@ -1,10 +1,10 @@
 """What an image contains beside Debian and wheels, for the assembled layer and for the Dockerfile."""
 
 import json
+import posixpath
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from builder import paths
@@ -49,10 +49,6 @@ class Installed:
     source: str
     target: str
     mode: int
-
-    @property
-    def folder(self) -> str:
-        return self.target.rpartition("/")[0]
 
     def read(self) -> bytes:
         return (paths.RUNTIME / self.source).read_bytes()
@@ -108,12 +104,10 @@ def runtime_files(image: Image) -> list[Installed]:
 
 def by_folder(files: Iterable[Installed]) -> list[tuple[str, int, list[str]]]:
     """What single `install` commands can put in place: a folder, a mode, and the sources that go there with it."""
-    grouped = groupby(sorted(files, key=where), key=where)
-    return [(folder, mode, [file.source for file in members]) for (folder, mode), members in grouped]
-
-
-def where(file: Installed) -> tuple[str, int]:
-    return file.folder, file.mode
+    grouped: dict[tuple[str, int], list[str]] = {}
+    for file in files:
+        grouped.setdefault((posixpath.dirname(file.target), file.mode), []).append(file.source)
+    return [(folder, mode, sources) for (folder, mode), sources in sorted(grouped.items())]
 
 
 def environment(image: Image) -> dict[str, str]:
