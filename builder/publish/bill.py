@@ -32,7 +32,7 @@ from builder.oci.layout import OciImage
 from builder.oci.store import hash_of
 from builder.oci.tar import opened
 from builder.publish import dpkg
-from builder.publish.licences import NOT_STATED, Licence, of_copyright, of_metadata
+from builder.publish.licences import NOT_STATED, Licence, of_copyright, of_expression, of_metadata
 
 METADATA = "METADATA"
 INSTALLED = re.compile(r".*/site-packages/[^/]+\.dist-info/METADATA")
@@ -57,12 +57,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Component:
-    """A thing in an image. `sha256` (hex) is of the file that it was installed from, empty if no lock names one.
+    """An image, or a thing in it.
 
+    `sha256` (hex) is of the file that it was installed from, empty if no lock names one; of an image, of its manifest.
     `supplier` is who it says it is from; empty if it does not.
     """
 
-    kind: Literal["deb", "pypi", "own", "system"]
+    kind: Literal["image", "deb", "pypi", "own", "system"]
     name: str
     version: str
     purl: str
@@ -76,20 +77,15 @@ class Component:
 class Bill:
     """An image and all that is in it.
 
-    `left_out` are paths of files of wheels that the image does not have, or has others at; `substituted` names the
-    locked Debian packages that it has others for.
+    `facts` are what else there is to say of the image, as pairs: `lock`, the sha256 of its locks; `left-out`, the path
+    of a wheel's file that it does not have, or has another at; `substituted`, the locked Debian packages that it has
+    others for.
     """
 
-    name: str
-    tag: str
-    digest: str
-    purl: str
+    image: Component
     epoch: int
-    licences: str
-    lock: str
     components: tuple[Component, ...]
-    left_out: tuple[str, ...]
-    substituted: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def created(self) -> datetime:
@@ -98,7 +94,7 @@ class Bill:
     @cached_property
     def uuid(self) -> UUID:
         """The same for the same bill of the same image."""
-        return uuid5(NAMESPACE_URL, f"{self.digest} {hash_of(asdict(self))}")
+        return uuid5(NAMESPACE_URL, hash_of(asdict(self)))
 
 
 def of(recipe: Recipe, image: OciImage) -> Bill:
@@ -115,18 +111,16 @@ def of(recipe: Recipe, image: OciImage) -> Bill:
         *(of_wheel(pin, metadata) for pin, metadata in metadata_of(recipe, image).items()),
         of_seedbed(recipe),
     ]
-    return Bill(
-        name=recipe.name,
-        tag=recipe.image.full_tag,
-        digest=image.digest,
-        purl=purl("oci", "", recipe.name, image.digest, arch="amd64", tag=recipe.image.full_tag),
-        epoch=recipe.epoch,
-        licences=recipe.image.licenses,
-        lock=recipe.lock,
-        components=tuple(components),
-        left_out=left_out(recipe),
-        substituted=json.loads(image.config)["config"]["Labels"].get(contents.UNLOCKED, ""),
-    )
+    facts = [("lock", f"sha256:{recipe.lock}"), *(("left-out", path) for path in left_out(recipe))]
+    if substituted := json.loads(image.config)["config"]["Labels"].get(contents.UNLOCKED):
+        facts.append(("substituted", substituted))
+    return Bill(of_image(recipe, image.digest), recipe.epoch, tuple(components), tuple(facts))
+
+
+def of_image(recipe: Recipe, digest: str) -> Component:
+    tag, licence = recipe.image.full_tag, of_expression(recipe.image.licenses, "image.yaml")
+    where = purl("oci", "", recipe.name, digest, arch="amd64", tag=tag)
+    return Component("image", recipe.name, tag, where, digest.removeprefix("sha256:"), licence, SUPPLIER)
 
 
 def of_system(base: dpkg.Base) -> Component:

@@ -1,6 +1,6 @@
 """A bill of what is in an image as CycloneDX 1.6, in JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model import component as model
@@ -12,10 +12,11 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from builder.publish.bill import SUPPLIER, Bill, Component
+from builder.publish.bill import SUPPLIER, Bill, Component, Source
 from builder.publish.licences import Licence
 
 TYPES = {
+    "image": ComponentType.CONTAINER,
     "deb": ComponentType.LIBRARY,
     "pypi": ComponentType.LIBRARY,
     "own": ComponentType.APPLICATION,
@@ -26,7 +27,7 @@ Stated = LicenseExpression | DisjunctiveLicense
 
 def render(bill: Bill) -> bytes:
     """The document. It is dated by the image's epoch and numbered by what is in it, so it is the same in every run."""
-    image = of_image(bill)
+    image = of_component(bill.image, bill.facts)
     components = [of_component(component) for component in bill.components]
     author = OrganizationalEntity(name=SUPPLIER)
     tool = model.Component(name="seedbed-builder", type=ComponentType.APPLICATION, supplier=author)
@@ -37,42 +38,24 @@ def render(bill: Bill) -> bytes:
     return f"{JsonV1Dot6(bom).output_as_string(indent=2)}\n".encode()
 
 
-def of_image(bill: Bill) -> model.Component:
-    facts = [("lock", f"sha256:{bill.lock}"), *(("left-out", path) for path in bill.left_out)]
-    facts += [("substituted", bill.substituted)] if bill.substituted else []
-    return model.Component(
-        name=bill.name,
-        version=bill.tag,
-        type=ComponentType.CONTAINER,
-        bom_ref=bill.purl,
-        purl=PackageURL.from_string(bill.purl),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=bill.digest.removeprefix("sha256:"))],
-        licenses=stated(Licence(bill.licences)),
-        supplier=OrganizationalEntity(name=SUPPLIER),
-        properties=[Property(name=f"seedbed:{name}", value=value) for name, value in facts],
-    )
-
-
-def of_component(component: Component) -> model.Component:
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=component.sha256)] if component.sha256 else []
+def of_component(component: Component, facts: Iterable[tuple[str, str]] = ()) -> model.Component:
     return model.Component(
         name=component.name,
         version=component.version,
         type=TYPES[component.kind],
         bom_ref=component.purl,
         purl=PackageURL.from_string(component.purl),
-        hashes=hashes,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=component.sha256)] if component.sha256 else [],
         licenses=stated(component.licence),
         supplier=OrganizationalEntity(name=component.supplier) if component.supplier else None,
-        pedigree=Pedigree(ancestors=ancestors(component)) if component.source else None,
+        pedigree=Pedigree(ancestors=[of_source(component.source)]) if component.source else None,
+        properties=[Property(name=f"seedbed:{name}", value=value) for name, value in facts],
     )
 
 
-def ancestors(component: Component) -> Iterator[model.Component]:
-    """The source package that it was built from."""
-    if source := component.source:
-        purl = PackageURL.from_string(source.purl)
-        yield model.Component(name=source.name, version=source.version, type=ComponentType.LIBRARY, purl=purl)
+def of_source(source: Source) -> model.Component:
+    purl = PackageURL.from_string(source.purl)
+    return model.Component(name=source.name, version=source.version, type=ComponentType.LIBRARY, purl=purl)
 
 
 def stated(licence: Licence) -> list[Stated]:

@@ -62,7 +62,12 @@ def of_metadata(metadata: Message) -> Licence:
     name = next((each for each in names if each and len(each) <= LONGEST_NAME and each.isprintable()), "")
     if not (expression := in_spdx(name)):
         return Licence(name=name)
-    return Licence(expression, texts=tuple((each, f"{each}, as METADATA names it") for each in references(expression)))
+    return of_expression(expression, "METADATA")
+
+
+def of_expression(expression: str, where: str) -> Licence:
+    """Of an SPDX expression; of a `LicenseRef-` there is no more to read than `where` it is named."""
+    return Licence(expression, texts=tuple((each, f"{each}, as {where} names it") for each in references(expression)))
 
 
 def of_copyright(text: str, source: str) -> Licence:
@@ -120,12 +125,12 @@ def of_gnu(name: str) -> str:
 
 def in_spdx(name: str) -> str:
     """The SPDX expression that this is, or another name of; empty if there is none."""
-    expression = OTHER_NAMES.get(name.lower(), name)
     try:
-        parsed = licensing().parse(expression)
+        parsed = licensing().parse(OTHER_NAMES.get(name.lower(), name))
     except ExpressionError:
         return ""
-    if parsed is None or any(not each.startswith("LicenseRef-") for each in unknown(parsed)):
+    unknown = licensing().unknown_license_keys(parsed)
+    if parsed is None or any(not each.startswith("LicenseRef-") for each in unknown):
         return ""
     return str(licensing().dedup(parsed))
 
@@ -133,10 +138,6 @@ def in_spdx(name: str) -> str:
 def references(expression: str) -> Sequence[str]:
     """The `LicenseRef-` in an expression."""
     return sorted(each for each in licensing().license_keys(expression) if each.startswith("LicenseRef-"))
-
-
-def unknown(parsed: object) -> Sequence[str]:
-    return list(licensing().unknown_license_keys(parsed))
 
 
 @cache

@@ -1,6 +1,7 @@
 """A bill of what is in an image as SPDX 2.3, in JSON."""
 
 import json
+from collections.abc import Iterable
 
 from license_expression import LicenseExpression
 from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
@@ -22,10 +23,11 @@ from spdx_tools.spdx.model import (
 )
 
 from builder.publish.bill import SUPPLIER, Bill, Component
-from builder.publish.licences import Licence, licensing, references, slug
+from builder.publish.licences import Licence, licensing, slug
 
 DOCUMENT, IMAGE = "SPDXRef-DOCUMENT", "SPDXRef-image"
 PURPOSES = {
+    "image": PackagePurpose.CONTAINER,
     "deb": PackagePurpose.LIBRARY,
     "pypi": PackagePurpose.LIBRARY,
     "own": PackagePurpose.APPLICATION,
@@ -47,7 +49,7 @@ def document(bill: Bill) -> Document:
     creation = CreationInfo(
         spdx_version="SPDX-2.3",
         spdx_id=DOCUMENT,
-        name=f"{bill.name} {bill.tag}",
+        name=f"{bill.image.name} {bill.image.version}",
         document_namespace=f"urn:uuid:{bill.uuid}",
         creators=[Actor(ActorType.ORGANIZATION, SUPPLIER), Actor(ActorType.TOOL, "seedbed-builder")],
         created=bill.created.replace(tzinfo=None),
@@ -56,71 +58,29 @@ def document(bill: Bill) -> Document:
     assert len(held) == len(bill.components), "two components have one identifier"
     relations = [Relationship(DOCUMENT, RelationshipType.DESCRIBES, IMAGE)]
     relations += [Relationship(IMAGE, RelationshipType.CONTAINS, each) for each in held]
-    packages = [of_image(bill), *(of_component(name, component) for name, component in held.items())]
-    texts = {name: text for component in bill.components for name, text in texts_of(component.licence)}
-    texts |= {name: f"{name}, as image.yaml names it" for name in references(bill.licences)}
+    packages = [package(IMAGE, bill.image, bill.facts), *(package(name, component) for name, component in held.items())]
+    licences = [component.licence for component in (*bill.components, bill.image)]
+    texts = {name: text for licence in licences for name, text in texts_of(licence)}
     extracted = [ExtractedLicensingInfo(name, text, name_of(name)) for name, text in sorted(texts.items())]
     return Document(creation, packages, relationships=relations, extracted_licensing_info=extracted)
 
 
-def of_image(bill: Bill) -> Package:
-    facts = [f"lock sha256:{bill.lock}", *(f"without {path} of a wheel" for path in bill.left_out)]
-    facts += [f"substituted {bill.substituted}"] if bill.substituted else []
-    return package(
-        IMAGE,
-        name=bill.name,
-        version=bill.tag,
-        purl=bill.purl,
-        sha256=bill.digest.removeprefix("sha256:"),
-        licence=Licence(bill.licences),
-        supplier=SUPPLIER,
-        purpose=PackagePurpose.CONTAINER,
-        comment="; ".join(facts),
-    )
-
-
-def of_component(name: str, component: Component) -> Package:
-    return package(
-        name,
-        name=component.name,
-        version=component.version,
-        purl=component.purl,
-        sha256=component.sha256,
-        licence=component.licence,
-        supplier=component.supplier,
-        purpose=PURPOSES[component.kind],
-        source_info=f"built from: {component.source}" if component.source else None,
-    )
-
-
-def package(
-    spdx_id: str,
-    *,
-    name: str,
-    version: str,
-    purl: str,
-    sha256: str,
-    licence: Licence,
-    supplier: str,
-    purpose: PackagePurpose,
-    source_info: str | None = None,
-    comment: str | None = None,
-) -> Package:
+def package(spdx_id: str, component: Component, facts: Iterable[tuple[str, str]] = ()) -> Package:
     return Package(
         spdx_id,
-        name,
+        component.name,
         download_location=SpdxNoAssertion(),
-        version=version,
-        supplier=Actor(ActorType.ORGANIZATION, supplier) if supplier else SpdxNoAssertion(),
+        version=component.version,
+        supplier=Actor(ActorType.ORGANIZATION, component.supplier) if component.supplier else SpdxNoAssertion(),
         files_analyzed=False,
-        checksums=[Checksum(ChecksumAlgorithm.SHA256, sha256)] if sha256 else [],
-        source_info=source_info,
+        checksums=[Checksum(ChecksumAlgorithm.SHA256, component.sha256)] if component.sha256 else [],
+        source_info=f"built from: {component.source}" if component.source else None,
         license_concluded=SpdxNoAssertion(),
-        license_declared=declared(licence),
+        license_declared=declared(component.licence),
         copyright_text=SpdxNoAssertion(),
-        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", purl)],
-        primary_package_purpose=purpose,
-        comment=comment,
+        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", component.purl)],
+        primary_package_purpose=PURPOSES[component.kind],
+        comment="; ".join(" ".join(fact) for fact in facts) or None,
     )
 
 

@@ -9,7 +9,7 @@ from packageurl import PackageURL
 from builder.errors import SeedbedError
 from builder.lock.index import Pin
 from builder.publish import bill, dpkg
-from builder.publish.bill import Bill
+from builder.publish.bill import Bill, Component
 
 GCC = {"Package": "g++", "Version": "4:12.2.0-3", "Architecture": "amd64", "Source": "gcc-defaults (1.203)"}
 
@@ -49,8 +49,8 @@ def test_a_wheel_that_is_not_what_the_lock_says_is_refused():
 
 
 def test_another_image_or_another_bill_of_it_has_another_number():
-    described = Bill("tiny", "1", f"sha256:{'0' * 64}", "pkg:oci/tiny@1", 0, "MIT", "0" * 64, (), ())
-    again = replace(described)
-    assert described.uuid == again.uuid
-    assert described.uuid != replace(described, digest=f"sha256:{'1' * 64}").uuid
-    assert described.uuid != replace(described, left_out=("/opt/venv/bin/demo",)).uuid
+    image = Component("image", "tiny", "1", "pkg:oci/tiny@1", "0" * 64)
+    described = Bill(image, 0, ())
+    assert described.uuid == replace(described).uuid
+    assert described.uuid != replace(described, image=replace(image, sha256="1" * 64)).uuid
+    assert described.uuid != replace(described, facts=(("left-out", "/opt/venv/bin/demo"),)).uuid
