@@ -1,7 +1,7 @@
 """Images into a registry. No engine has to hold them for that; but only what passed its smoke tests gets a tag."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,17 @@ from builder.console import size, step
 from builder.errors import SeedbedError
 from builder.image import assemble, build, dockerfile, tags
 from builder.image.recipe import Recipe
+from builder.oci.artifacts import Artifact
 from builder.oci.layout import OciImage, read_image
 from builder.oci.registry import Repository
 from builder.oci.store import CONFIG_TYPE, MANIFEST_TYPE, Blob
-from builder.publish.attached import artifacts_of
+from builder.publish import kit, sbom
 
 log = logging.getLogger(__name__)
+
+Maker = Callable[[Recipe, OciImage], Sequence[Artifact]]
+ATTACHED: tuple[Maker, ...] = (kit.beside, sbom.artifacts)
+"""What makes the artifacts that a push attaches to an image: they refer to it, and it stays what it is."""
 
 
 def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False) -> str:
@@ -36,7 +41,7 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
     names = tags_of(recipe, image)
     for name in names:
         repository.refuse_to_move(name, image.digest)
-    attached = artifacts_of(recipe, image)
+    attached = [artifact for make in ATTACHED for artifact in make(recipe, image)]
     layers = [layer.descriptor.digest for layer in (*image.layers, *(each for one in attached for each in one.layers))]
     proofs = [partial(assemble.store().proven, layer.descriptor.digest) for layer in image.layers]
     with step(f"{recipe.name}: pushed to {repository}"), files.suspecting(*proofs):

@@ -20,7 +20,7 @@ from builder.image.recipe import Recipe
 from builder.image.record import Record
 from builder.image.tags import tags_of
 from builder.outcomes import Result
-from builder.publish import attached
+from builder.publish import push
 from builder.reproduce import verify
 from tests.bases import ALL_BUT_THE_BASE, SharingTrial
 from tests.conftest import TINY
@@ -130,4 +130,4 @@ def repository(registry, request, monkeypatch) -> str:
 @pytest.fixture
 def nothing_attached(monkeypatch) -> None:
     """Pushes send the image alone; to make an SBOM takes longer than to send the tiny image."""
-    monkeypatch.setattr(attached, "MAKERS", ())
+    monkeypatch.setattr(push, "ATTACHED", ())

@@ -15,7 +15,7 @@ from builder.oci.artifacts import Artifact
 from builder.oci.layout import read_image
 from builder.oci.registry import Repository
 from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor, Store
-from builder.publish import attached, kit
+from builder.publish import kit
 from builder.publish import push as publish
 
 
@@ -106,7 +106,7 @@ def test_past_its_end_of_life_it_is_pushed_only_if_that_is_asked_for(
 
 
 def test_the_rebuild_kit_is_attached_and_mounted_like_layers(cache, tested, recipe, sibling, repository, monkeypatch):
-    monkeypatch.setattr(attached, "MAKERS", (kit.beside,))
+    monkeypatch.setattr(publish, "ATTACHED", (kit.beside,))
     for one in (recipe, sibling):
         name, _, digest = publish.push(one, None).partition("@")
         [referrer] = Repository.of(name).referrers(digest, KIT_TYPE)
@@ -121,7 +121,7 @@ def test_what_is_attached_refers_to_the_image_and_comes_before_its_tags(cache, t
     def maker(recipe, image):
         return [Artifact("application/x", Descriptor.of(image.manifest, MANIFEST_TYPE), (sbom,))]
 
-    monkeypatch.setattr(attached, "MAKERS", (maker,))
+    monkeypatch.setattr(publish, "ATTACHED", (maker,))
     _, _, digest = publish.push(recipe, None).partition("@")
     [referrer] = Repository.of(repository).referrers(digest, "application/x")
     assert json.loads(Repository.of(repository).manifest(referrer))["subject"]["digest"] == digest
