@@ -11,7 +11,7 @@ from builder.errors import SeedbedError
 from builder.image.recipe import Recipe
 from builder.oci.artifacts import Artifact
 from builder.oci.registry import Repository
-from builder.oci.store import MANIFEST_TYPE, Blob, Descriptor
+from builder.oci.store import DIGEST, MANIFEST_TYPE, Blob, Descriptor
 from builder.publish import signing, statements
 from builder.publish.signing import Keys, Refused
 from builder.publish.statements import REBUILD
@@ -44,7 +44,7 @@ class Attested:
     refused: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        rebuilders = [{"name": each.name, **each.facts} for each in self.rebuilders]
+        rebuilders = [each.facts | {"name": each.name} for each in self.rebuilders]
         return {"digest": self.digest, "rebuilders": rebuilders, "refused": list(self.refused)}
 
 
@@ -130,9 +130,9 @@ def attached(repository: Repository, digest: str) -> list[Given]:
 
 
 def envelopes_of(repository: Repository, manifest: bytes) -> list[bytes]:
-    """The layers of what anybody may have attached; the manifest itself, which is no envelope, if it has none."""
+    """The layers of what anybody may have attached; if it lists none by digest, the manifest, which is no envelope."""
     try:
-        digests = [str(layer["digest"]) for layer in json.loads(manifest)["layers"]]
+        digests = [DIGEST.fullmatch(layer["digest"])[0] for layer in json.loads(manifest)["layers"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return [manifest]
     return [repository.read_blob(digest) for digest in digests]

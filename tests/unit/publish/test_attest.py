@@ -84,6 +84,12 @@ def test_a_key_counts_once_whatever_it_signs_and_whatever_its_files_are_called(r
     assert names(counted(*signed, *signed)) == ["ann"]
 
 
+def test_a_signer_has_the_name_of_its_file_whatever_it_signs(resolve, key, counted):
+    statement = statements.statement(resolve(), DIGEST, statements.REBUILD, {"name": "bob"})
+    attested = counted(signing.sign(statement, signing.signer(key("ann"))))
+    assert [each["name"] for each in attested.to_json()["rebuilders"]] == names(attested) == ["ann"]
+
+
 def test_provenance_alone_does_not_say_that_it_was_rebuilt(resolve, key, counted):
     provenance, rebuild = attest.attest(resolve(), DIGEST, key("ann")).splitlines()
     assert names(counted(provenance)) == [] and names(counted(rebuild)) == ["ann"]
@@ -140,7 +146,13 @@ def test_what_is_no_statement_is_one_line(key, tmp_path, line):
     assert refused.startswith("file:1: no signed statement: ") and "\n" not in refused
 
 
-@pytest.mark.parametrize("manifest", [b"", b"[]", b"null", b"{}", b'{"layers": 1}', b'{"layers": [1]}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        *(b"", b"[]", b"null", b"{}", b'{"layers": 1}', b'{"layers": [1]}', b"[" * 100_000),
+        *(b'{"layers": [{"digest": 1}]}', b'{"layers": [{"digest": "sha256:../../another/blobs/x"}]}'),
+    ],
+)
 def test_what_somebody_attached_that_is_no_manifest_of_envelopes_is_named_and_does_not_count(key, tmp_path, manifest):
     key("ann")
     registry = SimpleNamespace(referrers=lambda *_: ["sha256:3"], manifest=lambda _: manifest, read_blob=None)
