@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from builder.debian.sources import stanzas
 from builder.errors import SeedbedError
@@ -13,8 +14,6 @@ from builder.oci.tar import opened
 STATUS, RELEASE = "var/lib/dpkg/status", "usr/lib/os-release"
 COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
 DOCUMENTS = re.compile(r"usr/share/doc/([^/]+)")
-LARGEST = 16 << 20
-"""Bytes of a file that is read."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +50,14 @@ def read(layer: str) -> Base:
         for member in tar:
             if member.issym() and (found := DOCUMENTS.fullmatch(member.name)):
                 links[found[1]] = posixpath.basename(posixpath.normpath(member.linkname))
-            elif member.name in (STATUS, RELEASE) or COPYRIGHT.fullmatch(member.name):
-                data = tar.extractfile(member) if member.size <= LARGEST and not member.issym() else None
-                texts[member.name] = data.read().decode(errors="replace") if data else ""
+            elif member.isreg() and (member.name in (STATUS, RELEASE) or COPYRIGHT.fullmatch(member.name)):
+                texts[member.name] = tar.extractfile(member).read().decode(errors="replace")
     if missing := [path for path in (STATUS, RELEASE) if path not in texts]:
         raise SeedbedError(f"{layer}: expected a base of Debian, found no /{missing[0]} in it")
     copyrights = {found[1]: text for path, text in texts.items() if (found := COPYRIGHT.fullmatch(path))}
     copyrights |= {name: copyrights[target] for name, target in links.items() if target in copyrights}
-    found = [package_of(entry, copyrights) for entry in stanzas(texts[STATUS])]
-    return Base(release_of(texts[RELEASE]), tuple(sorted(found, key=lambda package: package.name)))
+    found = (package_of(entry, copyrights) for entry in stanzas(texts[STATUS]))
+    return Base(release_of(texts[RELEASE]), tuple(sorted(found, key=attrgetter("name"))))
 
 
 def package_of(entry: Mapping[str, str], copyrights: Mapping[str, str]) -> Package:

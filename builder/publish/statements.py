@@ -63,13 +63,12 @@ def statement(recipe: Recipe, digest: str, kind: str, predicate: dict[str, Any])
 
 def dependencies(recipe: Recipe) -> list[dict[str, Any]]:
     """Debian packages and wheels, as resource descriptors."""
-    locked, suite = recipe.packages.everything, recipe.base.suite
-    addresses = [
-        *(purl("deb", "debian", each.name, each.version, arch=each.architecture, distro=suite) for each in locked),
-        *(purl("pypi", "", each.name, each.version) for each in recipe.wheels.wheels),
+    found = [
+        (purl("deb", "debian", each.name, each.version, arch=each.architecture, distro=recipe.base.suite), each.sha256)
+        for each in recipe.packages.everything
     ]
-    sums = [each.sha256 for each in (*locked, *recipe.wheels.wheels)]
-    return [{"uri": uri, "digest": {"sha256": sha256}} for uri, sha256 in zip(addresses, sums, strict=True)]
+    found += [(purl("pypi", "", each.name, each.version), each.sha256) for each in recipe.wheels.wheels]
+    return [{"uri": uri, "digest": {"sha256": sha256}} for uri, sha256 in found]
 
 
 @cache
