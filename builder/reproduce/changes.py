@@ -1,7 +1,7 @@
 """What has changed from one inventory to another, and in the numbers that trainings come to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from builder.reproduce.inventory import File, Inventory
@@ -17,6 +17,11 @@ SECTIONS = {
 MOST_IN_JSON = 1000
 
 
+def kind_of(before: object, after: object) -> str:
+    """What has become of a thing that is None where it is not there."""
+    return "added" if before is None else "removed" if after is None else "changed"
+
+
 @dataclass(frozen=True)
 class Change:
     """`name` has the value `after` where it had `before`; None where it is not there."""
@@ -27,7 +32,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        return "added" if self.before is None else "removed" if self.after is None else "changed"
+        return kind_of(self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class FileChange:
 
     @property
     def kind(self) -> str:
-        return Change(self.path, *(size and str(size) for size in (self.before, self.after))).kind
+        return kind_of(self.before, self.after)
 
     @property
     def growth(self) -> int:
@@ -100,12 +105,11 @@ class Changelog:
     same: Mapping[str, int]
     files: tuple[FileChange, ...] | None = None
     layers: LayerSizes | None = None
-    numbers: tuple[Numbers, ...] = field(default=())
+    numbers: tuple[Numbers, ...] = ()
 
     @property
     def empty(self) -> bool:
-        numbers = any(numbers.changed for numbers in self.numbers)
-        return not (any(self.sections.values()) or self.files or numbers)
+        return not (any(self.sections.values()) or self.files or any(numbers.changed for numbers in self.numbers))
 
     def to_json(self) -> dict[str, Any]:
         """Of the files, the 1000 largest changes; `files_changed` counts all."""
@@ -143,21 +147,12 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change
 
 def file_changes(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[FileChange, ...]:
     """Those that grew or shrank most come first, then the largest that have other content, then by path."""
-
-    def size(files: Mapping[str, File], path: str) -> int | None:
-        return files[path].size if path in files else None
-
-    paths = (path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-    found = [FileChange(path, size(before, path), size(after, path)) for path in paths]
+    pairs = ((path, before.get(path), after.get(path)) for path in before.keys() | after.keys())
+    found = (FileChange(path, one and one.size, other and other.size) for path, one, other in pairs if one != other)
     return tuple(sorted(found, key=lambda one: (-abs(one.growth), -(one.after or 0), one.path)))
 
 
 def layer_sizes(before: Mapping[str, int], after: Mapping[str, int]) -> LayerSizes:
-    counts: list[int] = []
-    for sizes, digests in (
-        (after, before.keys() & after),
-        (before, before.keys() - after),
-        (after, after.keys() - before),
-    ):
-        counts += [len(digests), sum(sizes[digest] for digest in digests)]
-    return LayerSizes(*counts)
+    groups = (before.keys() & after, before.keys() - after, after.keys() - before)
+    sizes = {**before, **after}
+    return LayerSizes(*(count for group in groups for count in (len(group), sum(sizes[digest] for digest in group))))

@@ -5,6 +5,7 @@ PyPA, Recording installed projects.
 """
 
 import hashlib
+import io
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class File:
-    """A file of an image: its size in bytes, and all else that its tar says of it but the time, with its content."""
+    """A file of an image: its size in bytes; in `state` all that its tar says of it but the time, and its sha256."""
 
     size: int
     state: str
@@ -131,27 +132,19 @@ def take(layer: Layer, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
     elif member.isdir():
         layer.folders.add(path)
     else:
-        content = b""
-        digest = hashlib.sha256()
-        if member.isreg():
-            content = hashed(cast(BinaryIO, tar.extractfile(member)), digest, kept=path == STATUS)
+        content = cast(BinaryIO, tar.extractfile(member)) if member.isreg() else io.BytesIO()
+        size = member.size if member.isreg() else 0
         if path == STATUS:
-            layer.status = content.decode(errors="replace")
+            if size > LARGEST_STATUS:
+                raise ValueError(f"{STATUS} is larger than any list of packages")
+            status = content.read()
+            layer.status, content = status.decode(errors="replace"), io.BytesIO(status)
+        digest = hashlib.sha256()
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
         kind = KINDS.get(member.type, repr(member.type))
         facts = [kind, member.linkname, f"{member.mode:04o}", f"{member.uid}:{member.gid}", digest.hexdigest()]
-        layer.files[path] = File(member.size if member.isreg() else 0, " ".join(facts))
-
-
-def hashed(file: BinaryIO, digest: Any, *, kept: bool) -> bytes:
-    """The content, if it is to be kept."""
-    content = b""
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-        if kept:
-            content += chunk
-            if len(content) > LARGEST_STATUS:
-                raise ValueError(f"{STATUS} is larger than any list of packages")
-    return content
+        layer.files[path] = File(size, " ".join(facts))
 
 
 def put_on_top(files: dict[str, File], folders: set[str], layer: Layer) -> None:
