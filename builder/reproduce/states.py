@@ -40,26 +40,42 @@ class State:
             return text
         raise UsageError(f"{self.title}: there is no {path}, so there is nothing to compare")
 
+    def base(self, image: str) -> str:
+        path = f"{image}/image.yaml"
+        try:
+            return str(yaml.load(self.needed(path), Loader)["base"])
+        except (yaml.YAMLError, LookupError, TypeError):
+            raise UsageError(f"{self.title}: {path}: names no base; it is no image with locks of its own") from None
+
+    def pins(self, form: re.Pattern[str], path: str) -> dict[str, str]:
+        """Names and versions in a lock."""
+        found = {}
+        for number, line in enumerate(self.needed(path).splitlines(), start=1):
+            if not line.startswith("#"):
+                if not (pin := form.fullmatch(line)):
+                    raise SeedbedError(f"{self.title}: {path}:{number}: not a line of a lock")
+                found[pin["name"]] = pin["version"]
+        return found
+
     def inventory(self, image: str) -> Inventory:
-        base = base_of(self.needed(f"{image}/image.yaml"), f"{self.title}: {image}/image.yaml")
+        debian, wheels = self.locks(image)
         programs = f"{image}/programs/requirements.lock"
         settings, environment, labels = last_stage(self.needed(f"{image}/Dockerfile"))
         return Inventory(
-            pins(packages.ENTRY, self.needed(f"{base}/packages.lock"), f"{self.title}: {base}/packages.lock"),
-            pins(
-                requirements.PIN, self.needed(f"{image}/requirements.lock"), f"{self.title}: {image}/requirements.lock"
-            ),
+            self.pins(packages.ENTRY, debian),
+            self.pins(requirements.PIN, wheels),
             environment,
             labels,
             settings,
-            programs=pins(requirements.PIN, self.read(programs), f"{self.title}: {programs}"),
+            programs=self.pins(requirements.PIN, programs) if self.read(programs) else {},
         )
+
+    def locks(self, image: str) -> tuple[str, str]:
+        return f"{self.base(image)}/packages.lock", f"{image}/requirements.lock"
 
     def lock(self, image: str) -> str:
         """The hex sha256 of both locks, as `builder.image.recipe` has it."""
-        base = base_of(self.needed(f"{image}/image.yaml"), f"{self.title}: {image}/image.yaml")
-        locks = (self.needed(f"{base}/packages.lock"), self.needed(f"{image}/requirements.lock"))
-        return hashlib.sha256("".join(locks).encode()).hexdigest()
+        return hashlib.sha256("".join(map(self.needed, self.locks(image))).encode()).hexdigest()
 
     def numbers(self, image: str, file: str) -> numbers.Known:
         return numbers.read(self.read(f"{image}/{file}"), f"{self.title}: {image}/{file}")
@@ -108,24 +124,6 @@ def git(root: Path, *arguments: str, given: str = "") -> str:
     except OSError as error:
         raise SeedbedError(f"git: {error.strerror}; --locks reads the other state from git, so install it") from None
     return "" if done.returncode else done.stdout
-
-
-def base_of(text: str, where: str) -> str:
-    try:
-        return str(yaml.load(text, Loader)["base"])
-    except (yaml.YAMLError, LookupError, TypeError):
-        raise UsageError(f"{where}: names no base; it is no image with locks of its own") from None
-
-
-def pins(form: re.Pattern[str], text: str, where: str) -> dict[str, str]:
-    """Names and versions in a lock."""
-    found = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.startswith("#"):
-            if not (pin := form.fullmatch(line)):
-                raise SeedbedError(f"{where}:{number}: not a line of a lock")
-            found[pin["name"]] = pin["version"]
-    return found
 
 
 def last_stage(dockerfile: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
