@@ -1,7 +1,6 @@
 """What differs between machines, and how to make it differ on one, in the surroundings of a build."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from builder.lock.packages import archive_of
 
 YEAR = 365 * 24 * 3600  # seconds
 SHUFFLED = "SEEDBED_SHUFFLED"
-"""The variable that asks `builder.rebuild` for inputs in another order."""
+"""The variable that asks `builder.reproduce.rebuild` for inputs in another order."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,14 @@ def one_cpu(scratch: Path, base: Base) -> Change:
 def another_year(scratch: Path, base: Base) -> Change:
     """A year on for all our processes, those in the chroot of the base's installation too, by Debian's libfaketime.
 
-    So is what people set to stand for now. The engine keeps the host's clock, and dates by what the build tells it. A
-    time namespace would not do: it has no part in the date (time_namespaces(7)).
+    So is SOURCE_DATE_EPOCH, as people set it to now. A time namespace would not do: it has no part in the date
+    (time_namespaces(7)).
     """
     library = next(unpacked("libfaketime", scratch, base).glob("usr/lib/*/faketime/libfaketime.so.1"))
     variables = {"LD_PRELOAD": str(library), "FAKETIME": f"+{YEAR}"}
     command = [sys.executable, "-c", "import time; print(time.time())"]
-    asked = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
-    if float(asked.stdout) < time.time() + YEAR / 2:
+    asked = commands.run(command, env={**os.environ, **variables})
+    if asked.returncode or float(asked.stdout) < time.time() + YEAR / 2:
         raise SeedbedError(f"libfaketime does not work here: {asked.stderr}")
     now = {"SOURCE_DATE_EPOCH": str(int(time.time()) + YEAR)}
     return lambda machine: machine.with_variables(**variables, **now)

@@ -419,6 +419,17 @@ def test_another_checkout_is_at_another_path_and_nobody_elses_to_read(tmp_path):
     assert not (machine.checkout / ".venv").exists()
 
 
+@pytest.mark.parametrize("python", [sys.executable, "/bin/false"])
+def test_a_clock_that_cannot_be_changed_is_a_variation_left_out(python, tmp_path, monkeypatch):
+    library = tmp_path / "usr/lib/x/faketime/libfaketime.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    monkeypatch.setattr(variations, "unpacked", lambda *_: tmp_path)
+    monkeypatch.setattr(variations.sys, "executable", python)
+    with pytest.raises(SeedbedError, match="libfaketime does not work here"):
+        variations.another_year(tmp_path, None)
+
+
 ORDER = """\
 import os, sys
 from builder.reproduce import rebuild
