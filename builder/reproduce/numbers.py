@@ -4,7 +4,6 @@ Both files have one form: a training, then a kind of machine, then what was foun
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic_core import from_json
 
@@ -25,13 +24,13 @@ def read(text: str, where: str) -> dict[tuple[str, str], dict[str, str]]:
         return {}
     try:
         document = from_json(text)
-        return {(training, kind): strings(found) for training, of in document.items() for kind, found in of.items()}
+        return {
+            (training, kind): {name: str(value) for name, value in found.items()}
+            for training, of in document.items()
+            for kind, found in of.items()
+        }
     except (ValueError, AttributeError) as error:
         raise SeedbedError(f"{where}: expected numbers by training and kind of machine: {error}") from None
-
-
-def strings(found: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in found.items()}
 
 
 def compare(what: str, before: Known, after: Known, lock: str) -> Numbers:

@@ -1,7 +1,6 @@
 """A changelog as text for a terminal, or as Markdown for a pull request."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 
 from builder.console import size
 from builder.reproduce.changes import SECTIONS, Change, Changelog, FileChange, LayerSizes, Number, Numbers
@@ -92,7 +91,7 @@ def sections(log: Changelog, above: Iterable[Changelog]) -> Iterator[Section]:
         yield "Nothing changed in", ", ".join(same), []
 
 
-def counts(found: Sequence[Change] | Sequence[FileChange]) -> str:
+def counts(found: Sequence[Change | FileChange | Number]) -> str:
     """`2 changed, 1 added`."""
     kinds = [change.kind for change in found]
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("changed", "added", "removed") if kind in kinds)
@@ -143,20 +142,18 @@ def layers(found: LayerSizes) -> str:
 
 def numbers_section(numbers: Numbers) -> Section:
     """The one kind of machine on which numbers changed is named once, several are named each time."""
-    machines = {one.machine for one in numbers.changed}
-    kinds = [one.kind for one in numbers.changed]
-    said = [f"{len(list(same))} {kind}" for kind, same in groupby(sorted(kinds))]
-    not_current = f", {numbers.not_current} of them recorded with other locks than these" * bool(numbers.not_current)
-    said.append(f"{numbers.same} the same{not_current}" if numbers.same else "none the same")
-    if not (numbers.same or numbers.changed):
-        said = ["none recorded"]
-    rows = [(one.kind, named(one, alone=len(machines) == 1), number(one)) for one in numbers.changed]
-    where = f"; on {machines.pop()}" if len(machines) == 1 else ""
-    return f"Numbers of {numbers.what}", f"{', '.join(said)}{where}", rows
-
-
-def named(found: Number, *, alone: bool) -> str:
-    return found.training if alone else f"{found.training} on {found.machine}"
+    said = [counts(numbers.changed)] if numbers.changed else []
+    if numbers.same:
+        stale = f", {numbers.not_current} of them recorded with other locks than these" if numbers.not_current else ""
+        said.append(f"{numbers.same} the same{stale}")
+    else:
+        said.append("none the same" if numbers.changed else "none recorded")
+    heading, machines = f"Numbers of {numbers.what}", {one.machine for one in numbers.changed}
+    if len(machines) == 1:
+        rows = [(one.kind, one.training, number(one)) for one in numbers.changed]
+        return heading, f"{', '.join(said)}; on {machines.pop()}", rows
+    rows = [(one.kind, f"{one.training} on {one.machine}", number(one)) for one in numbers.changed]
+    return heading, ", ".join(said), rows
 
 
 def number(found: Number) -> str:

@@ -29,9 +29,6 @@ class Listing(Iterator[os.DirEntry[str]]):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         """All entries were read at once: nothing is open."""
 
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -249,10 +249,7 @@ class Trial:
             return not self.reference.equals(self.rebuilt(cache, changes))
 
     def rebuilt(self, cache: Path, changes: Iterable[Change] = (), caches: Caches = "cold") -> Record:
-        machine = Machine()
-        for change in changes:
-            machine = change(machine)
-        return self.rebuild(machine, cache, caches)
+        return self.rebuild(reduce(lambda machine, change: change(machine), changes, Machine()), cache, caches)
 
     def rebuild(self, machine: Machine, cache: Path, caches: Caches) -> Record:
         """The record of a build in a process of its own. Raises its SeedbedError as ours."""
