@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder import reading
 from builder.console import print_line, print_table
 from builder.errors import SeedbedError
 from builder.image.recipe import Recipe
@@ -15,6 +16,7 @@ from builder.oci.store import DIGEST, MANIFEST_TYPE, Blob, Descriptor
 from builder.publish import signing, statements
 from builder.publish.signing import Keys, Refused
 from builder.publish.statements import REBUILD
+from builder.reading import shown
 
 MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
 
@@ -142,7 +144,8 @@ def given_in(paths: Sequence[Path]) -> list[Given]:
     """The statements in these files, and in the `.jsonl` files of folders."""
     files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
     return [
-        Given(f"{signing.shown(file)}:{number}", line)
+        Given(f"{shown(file)}:{number}", line)
         for file in files
-        for number, line in enumerate(signing.read(file), start=1)
+        for number, line in enumerate(reading.data(file).splitlines(), start=1)
+        if line.strip()
     ]

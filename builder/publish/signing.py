@@ -68,11 +68,6 @@ def sign(statement: Statement, by: CryptoSigner) -> bytes:
     return canonical_json(envelope.to_dict()) + b"\n"
 
 
-def read(path: Path) -> list[bytes]:
-    """The envelopes in a file, one a line."""
-    return [line for line in reading.data(path).splitlines() if line.strip()]
-
-
 def opened(line: bytes, keys: Keys) -> tuple[Statement, list[str]]:
     """An envelope's statement, and the ids of the keys that have signed it.
 

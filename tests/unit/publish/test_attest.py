@@ -187,6 +187,12 @@ def test_where_to_attach_is_known_before_the_rebuild(resolve, key, folder, monke
         attest_.main(["tiny", "--key", str(key("me")), "--attach"], obj=folder, standalone_mode=False)
 
 
+def test_a_statement_in_a_file_is_named_by_its_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text("one\n\nthree\n")
+    (tmp_path / "notes").touch()
+    assert [each.where.rpartition("/")[2] for each in attest.given_in([tmp_path])] == ["a.jsonl:1", "a.jsonl:3"]
+
+
 def test_a_private_key_that_is_none_is_one_line(tmp_path):
     file = tmp_path / "key"
     for content in (b"", b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"\xff"):
