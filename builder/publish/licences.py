@@ -4,7 +4,7 @@ Source: SPDX specification 2.3, annex D; PyPA core metadata; Debian's machine-re
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from functools import cache
@@ -92,11 +92,11 @@ class Terms:
 
     def expression(self, field: str) -> str:
         """`GPL-1+ or Artistic, and Expat`: what a comma separates is grouped."""
-        groups = re.split(r",\s+(and|or)\s+", field)
-        return joined([f"({joined(self.known(each))})" if each not in ("and", "or") else each for each in groups])
+        return joined(re.split(r",\s+(and|or)\s+", field), self.group)
 
-    def known(self, group: str) -> list[str]:
-        return [each if each in ("and", "or") else self.term(each) for each in re.split(r"\s+(and|or)\s+", group)]
+    def group(self, text: str) -> str:
+        terms = joined(re.split(r"\s+(and|or)\s+", text), self.term)
+        return f"({terms})"
 
     def term(self, name: str) -> str:
         licence, _, exception = name.partition(" with ")
@@ -110,8 +110,9 @@ class Terms:
         return reference
 
 
-def joined(words: Iterable[str]) -> str:
-    return " ".join(word.upper() if word in ("and", "or") else word for word in words)
+def joined(parts: Iterable[str], stated: Callable[[str], str]) -> str:
+    """Parts of a field, the operators among them in capitals."""
+    return " ".join(part.upper() if part in ("and", "or") else stated(part) for part in parts)
 
 
 def of_gnu(name: str) -> str:
