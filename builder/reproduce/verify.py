@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +73,7 @@ def verify(
     nothing to compare with, or if that was made from other inputs than this checkout's, or not from what is locked.
     """
     dockerfile.check(recipe)
-    reference = named(against, recipe, connect) if against else of_record(recipe) or last_build(recipe)
+    reference = named(against, recipe, connect) if against else expected(recipe)
     with scratch.folder(paths.cache()) as folder:
         trial = Trial(recipe, root, reference, folder)
         comparison, variations = varied(trial) if vary else (plain(trial), {})
@@ -149,24 +149,18 @@ class Reference:
         return self.digest in (rebuilt.digest, rebuilt.config)
 
 
-def of_record(recipe: Recipe) -> Reference | None:
-    """The image whose digest is committed beside image.yaml."""
-    recorded = record_of.read(recipe)
-    return Reference("the digest of record", recorded, partial(stored, recorded)) if recorded else None
-
-
-def stored(digest: str) -> diff.Image | None:
+def expected(recipe: Recipe) -> Reference:
+    """The image whose digest is committed beside image.yaml; without one, the last build here."""
+    name, digest = "the digest of record", record_of.read(recipe)
+    if digest is None:
+        known = build.find(recipe)
+        if known is None:
+            raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
+        if not known.locked:
+            raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
+        name, digest = "the last build here", known.digest
     store = assemble.store()
-    return diff.of_store(store, digest) if store.blob(digest).exists() else None
-
-
-def last_build(recipe: Recipe) -> Reference:
-    known = build.find(recipe)
-    if known is None:
-        raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
-    if not known.locked:
-        raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
-    return Reference("the last build here", known.digest, partial(stored, known.digest))
+    return Reference(name, digest, lambda: diff.of_store(store, digest) if store.blob(digest).exists() else None)
 
 
 def named(name: str, recipe: Recipe, connect: Callable[[], Engine]) -> Reference:

@@ -101,7 +101,7 @@ def tested(cache, built, recipe) -> Record:
 def trial(built, recipe) -> Iterator[SharingTrial]:
     """Rebuilds of the tiny image, to be compared with it; the base is not made again."""
     with scratch.folder(paths.cache()) as folder:
-        yield SharingTrial(recipe, TINY, verify.last_build(recipe), folder, ALL_BUT_THE_BASE)
+        yield SharingTrial(recipe, TINY, verify.expected(recipe), folder, ALL_BUT_THE_BASE)
 
 
 @pytest.fixture(scope="session")
