@@ -21,31 +21,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-import zstandard  # noqa: E402
-from loopback import Registry, running, unpack_registry  # noqa: E402
-from plot import Bar, chart  # noqa: E402
-from scratch import DOWNLOADS, own_cache  # noqa: E402
+import zstandard
 
-from builder import paths  # noqa: E402
-from builder.catalog import models  # noqa: E402
-from builder.catalog.models import Catalog, Image  # noqa: E402
-from builder.console import print_table, show_log, size, step  # noqa: E402
-from builder.engine.client import embedded  # noqa: E402
-from builder.image import assemble, build, dockerfile  # noqa: E402
-from builder.image.recipe import Recipe, resolve  # noqa: E402
-from builder.layers import wheels  # noqa: E402
-from builder.layers.parts import cpus  # noqa: E402
-from builder.lock import requirements  # noqa: E402
-from builder.lock.index import Pin  # noqa: E402
-from builder.oci.store import Layer  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.loopback import Registry, running, unpack_registry
+from benchmarks.plot import Bar, chart
+from benchmarks.scratch import DOWNLOADS, own_cache
+from builder import paths
+from builder.catalog import models
+from builder.catalog.models import Catalog, Image
+from builder.console import print_table, show_log, size, step
+from builder.engine.client import embedded
+from builder.image import assemble, build, dockerfile
+from builder.image.recipe import Recipe, resolve
+from builder.layers import wheels
+from builder.layers.parts import cpus
+from builder.lock import requirements
+from builder.lock.index import Pin
+from builder.oci.store import Layer
 
 DEBIAN = "benchmark/debian"
 PARTS = ("unchanged", "bump", "pull", "second")
@@ -99,105 +97,95 @@ class Measured:
     second_bytes: int | None = None
 
 
-class Way(ABC):
-    """How to get from a catalog to an image in the engine, and from there to a registry."""
+class Naive:
+    """One `pip install` in a Dockerfile."""
 
-    name: str
-
-    @abstractmethod
-    def prepare(self, loaded: Catalog, name: str) -> None:
-        """What comes before the clock starts."""
-
-    @abstractmethod
-    def build(self, loaded: Catalog, name: str) -> str:
-        """Build the image `name`; returns what the engine knows it by."""
-
-    @abstractmethod
-    def push(self, loaded: Catalog, name: str, registry: Registry) -> str:
-        """Push it, and build what is missing for that; returns its name there."""
-
-    @abstractmethod
-    def cold(self, loaded: Catalog, name: str, registry: Registry) -> tuple[float, float]:
-        """Seconds from nothing to an image in the engine, and from nothing to one in the registry."""
-
-
-class Naive(Way):
     name = "naive"
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch / "naive"
 
-    def prepare(self, loaded: Catalog, name: str) -> None:
-        recipe, folder = recipe_of(loaded, name), self.scratch / name
-        pins = recipe.wheels.wheels
+    def prepare(self, recipe: Recipe) -> None:
+        """What comes before the clock starts."""
+        folder, pins = self.scratch / recipe.name, recipe.wheels.wheels
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "wheels").mkdir(parents=True)
         for wheel in wheels.fetch(pins, recipe.image.python).values():
             (folder / "wheels" / wheel.path.name).hardlink_to(wheel.path)
         (folder / "requirements.txt").write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
         (folder / "Dockerfile").write_text(NAIVE)
-        self._run(name, "--target", "ready")
+        self._run(recipe, "--target", "ready")
 
-    def build(self, loaded: Catalog, name: str) -> str:
-        self._run(name, "--tag", f"naive/{name}")
-        return f"naive/{name}"
+    def build(self, recipe: Recipe) -> str:
+        """Build the image; returns what the engine knows it by."""
+        self._run(recipe, "--tag", f"naive/{recipe.name}")
+        return f"naive/{recipe.name}"
 
-    def push(self, loaded: Catalog, name: str, registry: Registry) -> str:
-        target = f"{registry.address}/{name}:latest"
-        docker("tag", self.build(loaded, name), target)
+    def push(self, recipe: Recipe, registry: Registry) -> str:
+        """Push it, and build what is missing for that; returns its name there."""
+        target = f"{registry.address}/{recipe.name}:latest"
+        docker("tag", self.build(recipe), target)
         docker("push", "--quiet", target)
         return target
 
-    def cold(self, loaded: Catalog, name: str, registry: Registry) -> tuple[float, float]:
-        built = timed(lambda: self.build(loaded, name))
-        return built, built + timed(lambda: self.push(loaded, name, registry))
+    def cold(self, recipe: Recipe, registry: Registry) -> tuple[float, float]:
+        """Seconds from nothing to an image in the engine, and from nothing to one in the registry."""
+        built = timed(lambda: self.build(recipe))
+        return built, built + timed(lambda: self.push(recipe, registry))
 
-    def _run(self, name: str, *options: str) -> None:
-        folder = self.scratch / name
+    def _run(self, recipe: Recipe, *options: str) -> None:
+        folder = self.scratch / recipe.name
         context = f"--build-context=wheels={folder / 'wheels'}"
         docker("buildx", "build", "--provenance=false", context, *options, str(folder))
 
 
-class Seedbed(Way):
+class Seedbed:
+    """`./build.py`, with the methods of `Naive`."""
+
     name = "seedbed"
 
     def __init__(self, debian: Layer) -> None:
         self.debian = debian
 
-    def prepare(self, loaded: Catalog, name: str) -> None:
-        recipe = recipe_of(loaded, name)
+    def prepare(self, recipe: Recipe) -> None:
         wheels.fetch(recipe.wheels.wheels, recipe.image.python)
 
-    def build(self, loaded: Catalog, name: str) -> str:
-        self._run(loaded, "build", name)
-        built = build.find(recipe_of(loaded, name))
+    def build(self, recipe: Recipe) -> str:
+        self._run("build", recipe)
+        built = build.find(recipe)
         assert built, "a build leaves a record"
         return built.digest
 
-    def push(self, loaded: Catalog, name: str, registry: Registry) -> str:
-        return self._run(loaded, "push", name, SEEDBED_REPOSITORY=registry.address).strip()
+    def push(self, recipe: Recipe, registry: Registry) -> str:
+        return self._run("push", recipe, SEEDBED_REPOSITORY=registry.address).strip()
 
-    def cold(self, loaded: Catalog, name: str, registry: Registry) -> tuple[float, float]:
-        published = timed(lambda: self.push(loaded, name, registry))
+    def cold(self, recipe: Recipe, registry: Registry) -> tuple[float, float]:
+        published = timed(lambda: self.push(recipe, registry))
         forget_layers(self.debian)
         start_afresh(self.debian)
-        return timed(lambda: self.build(loaded, name)), published
+        return timed(lambda: self.build(recipe)), published
 
-    def _run(self, loaded: Catalog, verb: str, name: str, **variables: str) -> str:
-        return run([sys.executable, str(ROOT / "build.py"), "--catalog", str(loaded.root), verb, name], **variables)
+    def _run(self, verb: str, recipe: Recipe, **variables: str) -> str:
+        catalog = ["--catalog", str(recipe.image.folder.parent)]
+        return run([sys.executable, str(paths.ROOT / "build.py"), *catalog, verb, recipe.name], **variables)
 
 
-def recipe_of(loaded: Catalog, name: str) -> Recipe:
-    return resolve(loaded, loaded.image(name))
+Way = Naive | Seedbed
 
 
 def main() -> None:
     options = parse_arguments()
     show_log()
-    check_space(models.load(options.catalog).image(options.image))
+    loaded = models.load(options.catalog)
+    recipe = recipe_of(loaded, options.image)
+    check_space(recipe.image)
     program = unpack_registry(paths.cache() / "registry")
+    results: dict[str, Any] = {"machine": machine(), "image": recipe.name}
     with own_cache([*DOWNLOADS, "engine/programs"]) as scratch:
-        results = {"machine": machine(), "image": options.image, **measure_both(options, program, scratch)}
+        debian, _ = assemble.base(recipe, locked=False)
+        for way in (Naive(scratch), Seedbed(debian)):
+            with running(program, scratch / "registry") as registry, step(way.name):
+                results[way.name] = asdict(measure(way, recipe, loaded, options, debian, registry, scratch))
     results |= ratios(results["naive"], results["seedbed"])
     if options.svg:
         options.svg.write_text(picture(results), encoding="utf-8")
@@ -228,77 +216,66 @@ def check_space(image: Image) -> None:
         sys.exit(f"benchmark: needs up to {size(needed)} of disk, {paths.cache()} has {size(free)} free")
 
 
-def measure_both(options: argparse.Namespace, program: Path, scratch: Path) -> dict[str, Any]:
-    loaded = models.load(options.catalog)
-    debian, _ = assemble.base(recipe_of(loaded, options.image), locked=False)
-    results = {}
-    for way in (Naive(scratch), Seedbed(debian)):
-        with running(program, scratch / "registry") as registry, step(way.name):
-            results[way.name] = asdict(measure(way, loaded, options, debian, registry, scratch))
-    return results
-
-
 def measure(
-    way: Way, loaded: Catalog, options: argparse.Namespace, debian: Layer, registry: Registry, scratch: Path
+    way: Way,
+    recipe: Recipe,
+    loaded: Catalog,
+    options: argparse.Namespace,
+    debian: Layer,
+    registry: Registry,
+    scratch: Path,
 ) -> Measured:
     """One way, in an order that leaves little on the disk at a time."""
-    name: str = options.image
     start_afresh(debian)
-    way.prepare(loaded, name)
-    with step(f"{way.name}: {name} from nothing, and from nothing to a registry"):
-        cold_s, published_s = way.cold(loaded, name, registry)
-    docker("run", "--rm", way.build(loaded, name), "python", "-c", "import numpy")
-    pushed = way.push(loaded, name, registry)
+    way.prepare(recipe)
+    with step(f"{way.name}: {recipe.name} from nothing, and from nothing to a registry"):
+        cold_s, published_s = way.cold(recipe, registry)
+    docker("run", "--rm", way.build(recipe), "python", "-c", "import numpy")
+    pushed = way.push(recipe, registry)
     layers = registry.layers(pushed)
-    measured = Measured(cold_s, published_s, layer_bytes=new_bytes(layers, {next(iter(layers))}))
+    found: dict[str, Any] = {"layer_bytes": new_bytes(layers, {next(iter(layers))})}
     if "unchanged" in options.parts:
-        measured = replace(measured, unchanged_s=timed(lambda: way.build(loaded, name)))
+        found["unchanged_s"] = timed(lambda: way.build(recipe))
     if "bump" in options.parts and isinstance(way, Seedbed):
-        with step(f"{way.name}: {name} with {options.bump}"):
-            bump_s, bump_bytes = measure_bump(
-                way, bump(loaded, name, options.bump, scratch / "catalog"), name, registry
-            )
-        measured = replace(measured, bump_s=bump_s, bump_bytes=bump_bytes)
+        with step(f"{way.name}: {recipe.name} with {options.bump}"):
+            bumped = bump(loaded, recipe.name, options.bump, scratch / "catalog")
+            way.prepare(bumped)
+            found["bump_s"] = timed(lambda: way.build(bumped))
+            before = registry.received()
+            way.push(bumped, registry)
+            found["bump_bytes"] = registry.received() - before
     if "pull" in options.parts:
         start_afresh()
-        with step(f"{way.name}: {name} pulled"):
-            measured = replace(measured, pull_s=timed(lambda: docker("pull", "--quiet", pushed)))
+        with step(f"{way.name}: {recipe.name} pulled"):
+            found["pull_s"] = timed(lambda: docker("pull", "--quiet", pushed))
     if "second" in options.parts and options.second in loaded.images:
-        with step(f"{way.name}: {options.second} after {name}"):
-            second = layers_of_second(way, loaded, options.second, debian, registry)
-        measured = replace(measured, second_bytes=new_bytes(second, layers))
-    return measured
+        second = recipe_of(loaded, options.second)
+        with step(f"{way.name}: {second.name} after {recipe.name}"):
+            start_afresh(debian)
+            way.prepare(second)
+            found["second_bytes"] = new_bytes(registry.layers(way.push(second, registry)), layers)
+    return Measured(cold_s, published_s, **found)
 
 
-def measure_bump(way: Way, bumped: Catalog, name: str, registry: Registry) -> tuple[float, int]:
-    way.prepare(bumped, name)
-    bump_s = timed(lambda: way.build(bumped, name))
-    before = registry.received()
-    way.push(bumped, name, registry)
-    return bump_s, registry.received() - before
-
-
-def layers_of_second(way: Way, loaded: Catalog, name: str, debian: Layer, registry: Registry) -> dict[str, int]:
-    start_afresh(debian)
-    way.prepare(loaded, name)
-    return registry.layers(way.push(loaded, name, registry))
+def recipe_of(loaded: Catalog, name: str) -> Recipe:
+    return resolve(loaded, loaded.image(name))
 
 
 def new_bytes(layers: Mapping[str, int], known: Collection[str]) -> int:
     return sum(size for digest, size in layers.items() if digest not in known)
 
 
-def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Catalog:
-    """A copy of the catalog, where the image locks another version of one dependency."""
+def bump(loaded: Catalog, name: str, requirement: str, folder: Path) -> Recipe:
+    """The image in a copy of the catalog, where it locks another version of one dependency."""
     copied = models.load(Path(shutil.copytree(loaded.root, folder)))
     image = copied.image(name)
     pin, locked = pin_of(requirement), requirements.read(image)
     assert pin.name in {other.name for other in locked.wheels}, f"{name} locks no {pin.name}"
     others = tuple(pin if other.name == pin.name else other for other in locked.wheels)
     requirements.write(image, replace(locked, wheels=others))
-    recipe = recipe_of(copied, name)
-    recipe.image.dockerfile_path.write_text(dockerfile.render(recipe))
-    return copied
+    bumped = recipe_of(copied, name)
+    bumped.image.dockerfile_path.write_text(dockerfile.render(bumped))
+    return bumped
 
 
 def pin_of(requirement: str) -> Pin:

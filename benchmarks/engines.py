@@ -15,25 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from scratch import DOWNLOADS, own_cache  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.scratch import DOWNLOADS, own_cache
+from builder import paths
+from builder.catalog import models
+from builder.console import print_json, show_log
+from builder.engine import client as engine
+from builder.engine import programs
+from builder.engine.client import Engine
+from builder.engine.embedded import EmbeddedEngine
+from builder.errors import SeedbedError
+from builder.image import build
+from builder.image.build import Options
+from builder.image.load import load
+from builder.image.recipe import Recipe, resolve
+from builder.smoke import smoke
 
-from builder import paths  # noqa: E402
-from builder.catalog import models  # noqa: E402
-from builder.console import print_json, show_log  # noqa: E402
-from builder.engine import client as engine  # noqa: E402
-from builder.engine import programs  # noqa: E402
-from builder.engine.client import Engine  # noqa: E402
-from builder.engine.embedded import EmbeddedEngine  # noqa: E402
-from builder.errors import SeedbedError  # noqa: E402
-from builder.image import build  # noqa: E402
-from builder.image.build import Options  # noqa: E402
-from builder.image.load import load  # noqa: E402
-from builder.image.recipe import Recipe, resolve  # noqa: E402
-from builder.smoke import smoke  # noqa: E402
-
-LAYERS = ("blobs", "layers")
 STORES = ("containerd", "overlay2")
 
 
@@ -64,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
 def in_an_engine(suite: str, store: str, recipes: Sequence[Recipe], *, smoke_too: bool) -> dict[str, Any]:
     """What a release's engine is made of, what it knows the images by, and which smoke tests failed."""
     programs.DOCKER_SUITE = suite
-    with own_cache([*DOWNLOADS, *LAYERS]):
+    with own_cache([*DOWNLOADS, "blobs", "layers"]):
         engine.embedded = lambda: EmbeddedEngine(paths.cache() / "engine", containerd=store == "containerd")
         connected = engine.connect()
         return {
