@@ -10,7 +10,6 @@ They compute on one thread, since threads that wait for one another on a busy ma
 
 import argparse
 import importlib.util
-import json
 import os
 import resource
 import statistics
@@ -18,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from costs import show
 from seedbed.trace.journal import Plan
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -42,7 +42,7 @@ class Cost:
     kind: str
     epochs: int
     rounds: int
-    wall: float
+    wall_s: float
     wall_ratio: float
     cpu_ratio: float
 
@@ -51,7 +51,7 @@ def main() -> None:
     options = parse_arguments()
     scripts = [script for library, script in SCRIPTS.items() if importlib.util.find_spec(library)]
     costs = [cost for script in scripts for cost in measured(script, options.kinds, options.epochs, options.rounds)]
-    print(json.dumps([asdict(cost) for cost in costs], indent=2) if options.json else table(costs))
+    show(costs, as_json=options.json)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,12 +83,12 @@ def seconds(script: str, kind: str, epochs: int) -> Seconds:
     """Of one training."""
     with tempfile.TemporaryDirectory() as folder:
         took = elapsed([sys.executable, str(EXAMPLES / script), "--epochs", str(epochs)], variables(kind, Path(folder)))
-        assert kind == PLAIN or list(Path(folder).glob("*.jsonl")), "nothing was watched: is the layer installed?"
+        assert kind == PLAIN or list(Path(folder).glob("*.jsonl")), "nothing was watched: is the hook installed?"
         return took
 
 
 def variables(kind: str, folder: Path) -> dict[str, str]:
-    """What has it watched."""
+    """The variables that have it watched."""
     if kind in TRACED:
         TRACED[kind].write(folder)
         return {"SEEDBED_TRACE": str(folder)}
@@ -101,15 +101,6 @@ def elapsed(command: list[str], variables: dict[str, str]) -> Seconds:
     subprocess.run(command, env=environ | variables, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
-def table(costs: list[Cost]) -> str:
-    rows = [("training", "epochs", "rounds", "watched", "wall", "ratio (wall)", "ratio (cpu)")]
-    for c in costs:
-        ratios = (f"{c.wall_ratio:.3f}", f"{c.cpu_ratio:.3f}")
-        rows.append((c.script, str(c.epochs), str(c.rounds), c.kind, f"{c.wall} s", *ratios))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
 
 
 if __name__ == "__main__":

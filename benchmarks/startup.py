@@ -3,19 +3,20 @@
 Inside an image:
     docker run --rm -v $PWD/benchmarks:/benchmarks IMAGE python /benchmarks/startup.py
 
-Both of a pair start with -S and then do what Python does at start (`site.main()`); the one without the layer is told
-first that the layer is loaded already. They take turns in going first.
+Both of a pair start with -S and then do what Python does at start (`site.main()`); the one without the hook is told
+first that the hook is loaded already. They take turns in going first.
 """
 
 import argparse
 import importlib.util
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from costs import show
 
 START = "import sys, site; site.main()\n"
 START_WITHOUT = "import sys, site; sys.modules['seedbed'] = sys.modules['seedbed.boot'] = sys; site.main()\n"
@@ -40,7 +41,7 @@ def main() -> None:
         if importlib.util.find_spec(library):
             slow = library in ("torch", "tensorflow")
             costs.append(cost(f"import {library}", options.slow_pairs if slow else options.pairs))
-    print(json.dumps([asdict(cost) for cost in costs], indent=2) if options.json else table(costs))
+    show(costs, as_json=options.json)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,19 +59,17 @@ def cost(program: str, pairs: int) -> Cost:
         program,
         pairs,
         round(1e3 * statistics.median(without for without, _ in seconds), 2),
-        round(1e3 * statistics.median(with_layer for _, with_layer in seconds), 2),
-        round(1e3 * statistics.median(with_layer - without for without, with_layer in seconds), 2),
-        round(statistics.median(with_layer / without for without, with_layer in seconds), 4),
+        round(1e3 * statistics.median(hooked for _, hooked in seconds), 2),
+        round(1e3 * statistics.median(hooked - without for without, hooked in seconds), 2),
+        round(statistics.median(hooked / without for without, hooked in seconds), 4),
     )
 
 
 def pair(program: str, *, without_first: bool) -> tuple[float, float]:
-    """Seconds without the layer, and with it."""
-    if without_first:
-        without = elapsed(START_WITHOUT + program)
-        return without, elapsed(START + program)
-    with_layer = elapsed(START + program)
-    return elapsed(START_WITHOUT + program), with_layer
+    """Seconds without the hook, and with it."""
+    starts = (START_WITHOUT, START) if without_first else (START, START_WITHOUT)
+    seconds = {start: elapsed(start + program) for start in starts}
+    return seconds[START_WITHOUT], seconds[START]
 
 
 def elapsed(code: str) -> float:
@@ -79,18 +78,6 @@ def elapsed(code: str) -> float:
     start = time.perf_counter()
     subprocess.run([sys.executable, "-S", "-c", code], env=environ, check=True, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
-
-
-def table(costs: list[Cost]) -> str:
-    rows = [
-        ("program", "pairs", "without", "with", "difference", "ratio"),
-        *(
-            (c.program, str(c.pairs), f"{c.without_ms} ms", f"{c.with_ms} ms", f"{c.difference_ms} ms", str(c.ratio))
-            for c in costs
-        ),
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import costs
 from benchmarks.build import AIMS, Measured, ratios
 from benchmarks.plot import Bar, chart
 from benchmarks.portable import DEFAULT, KNOWN, other_bits
@@ -63,3 +64,11 @@ def test_other_bits_are_found_in_what_was_recorded():
     assert other_bits(roots, roots) == []
     assert other_bits(roots, {"sqrt": "ab", "sum": "ce"}) == ["sum"]
     assert other_bits(roots, {"sqrt": "ab"}) == ["sum"]
+
+
+def test_costs_are_lines_under_the_names_of_what_was_measured_or_json(capsys):
+    measured = [Bar("a", 0.5, 0.25), Bar("long", 1.0, 0.125)]
+    costs.show(measured, as_json=False)
+    assert capsys.readouterr().out == "label  value    aim\n    a    0.5   0.25\n long    1.0  0.125\n"
+    costs.show(measured, as_json=True)
+    assert json.loads(capsys.readouterr().out)[1] == {"label": "long", "value": 1.0, "aim": 0.125}
