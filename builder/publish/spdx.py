@@ -4,34 +4,20 @@ import json
 from collections.abc import Iterable
 
 from license_expression import LicenseExpression
+from spdx_tools.spdx import model
 from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
-from spdx_tools.spdx.model import (
-    Actor,
-    ActorType,
-    Checksum,
-    ChecksumAlgorithm,
-    CreationInfo,
-    Document,
-    ExternalPackageRef,
-    ExternalPackageRefCategory,
-    ExtractedLicensingInfo,
-    Package,
-    PackagePurpose,
-    Relationship,
-    RelationshipType,
-    SpdxNoAssertion,
-)
 
 from builder.publish.bill import SUPPLIER, Bill, Component
 from builder.publish.licences import Licence, licensing, slug
 
 DOCUMENT, IMAGE = "SPDXRef-DOCUMENT", "SPDXRef-image"
+UNSTATED = model.SpdxNoAssertion()
 PURPOSES = {
-    "image": PackagePurpose.CONTAINER,
-    "deb": PackagePurpose.LIBRARY,
-    "pypi": PackagePurpose.LIBRARY,
-    "own": PackagePurpose.APPLICATION,
-    "system": PackagePurpose.OPERATING_SYSTEM,
+    "image": model.PackagePurpose.CONTAINER,
+    "deb": model.PackagePurpose.LIBRARY,
+    "pypi": model.PackagePurpose.LIBRARY,
+    "own": model.PackagePurpose.APPLICATION,
+    "system": model.PackagePurpose.OPERATING_SYSTEM,
 }
 
 
@@ -45,48 +31,56 @@ def render(bill: Bill) -> bytes:
     return f"{json.dumps(data, indent=2)}\n".encode()
 
 
-def document(bill: Bill) -> Document:
-    creation = CreationInfo(
+def document(bill: Bill) -> model.Document:
+    creation = model.CreationInfo(
         spdx_version="SPDX-2.3",
         spdx_id=DOCUMENT,
         name=f"{bill.image.name} {bill.image.version}",
         document_namespace=f"urn:uuid:{bill.uuid}",
-        creators=[Actor(ActorType.ORGANIZATION, SUPPLIER), Actor(ActorType.TOOL, "seedbed-builder")],
+        creators=[
+            model.Actor(model.ActorType.ORGANIZATION, SUPPLIER),
+            model.Actor(model.ActorType.TOOL, "seedbed-builder"),
+        ],
         created=bill.created.replace(tzinfo=None),
     )
     held = {identifier(component): component for component in bill.components}
     assert len(held) == len(bill.components), "two components have one identifier"
-    relations = [Relationship(DOCUMENT, RelationshipType.DESCRIBES, IMAGE)]
-    relations += [Relationship(IMAGE, RelationshipType.CONTAINS, each) for each in held]
+    relations = [model.Relationship(DOCUMENT, model.RelationshipType.DESCRIBES, IMAGE)]
+    relations += [model.Relationship(IMAGE, model.RelationshipType.CONTAINS, each) for each in held]
     packages = [package(IMAGE, bill.image, bill.facts), *(package(name, component) for name, component in held.items())]
     licences = [component.licence for component in (*bill.components, bill.image)]
     texts = {name: text for licence in licences for name, text in texts_of(licence)}
-    extracted = [ExtractedLicensingInfo(name, text, name_of(name)) for name, text in sorted(texts.items())]
-    return Document(creation, packages, relationships=relations, extracted_licensing_info=extracted)
+    extracted = [
+        model.ExtractedLicensingInfo(name, text, name.removeprefix("LicenseRef-"))
+        for name, text in sorted(texts.items())
+    ]
+    return model.Document(creation, packages, relationships=relations, extracted_licensing_info=extracted)
 
 
-def package(spdx_id: str, component: Component, facts: Iterable[tuple[str, str]] = ()) -> Package:
-    return Package(
+def package(spdx_id: str, component: Component, facts: Iterable[tuple[str, str]] = ()) -> model.Package:
+    return model.Package(
         spdx_id,
         component.name,
-        download_location=SpdxNoAssertion(),
+        download_location=UNSTATED,
         version=component.version,
-        supplier=Actor(ActorType.ORGANIZATION, component.supplier) if component.supplier else SpdxNoAssertion(),
+        supplier=model.Actor(model.ActorType.ORGANIZATION, component.supplier) if component.supplier else UNSTATED,
         files_analyzed=False,
-        checksums=[Checksum(ChecksumAlgorithm.SHA256, component.sha256)] if component.sha256 else [],
+        checksums=[model.Checksum(model.ChecksumAlgorithm.SHA256, component.sha256)] if component.sha256 else [],
         source_info=f"built from: {component.source}" if component.source else None,
-        license_concluded=SpdxNoAssertion(),
+        license_concluded=UNSTATED,
         license_declared=declared(component.licence),
-        copyright_text=SpdxNoAssertion(),
-        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", component.purl)],
+        copyright_text=UNSTATED,
+        external_references=[
+            model.ExternalPackageRef(model.ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", component.purl)
+        ],
         primary_package_purpose=PURPOSES[component.kind],
         comment="; ".join(" ".join(fact) for fact in facts) or None,
     )
 
 
-def declared(licence: Licence) -> LicenseExpression | SpdxNoAssertion:
+def declared(licence: Licence) -> LicenseExpression | model.SpdxNoAssertion:
     expression = licence.expression or (reference(licence.name) if licence.name else "")
-    return licensing().parse(expression) if expression else SpdxNoAssertion()
+    return licensing().parse(expression) if expression else UNSTATED
 
 
 def texts_of(licence: Licence) -> list[tuple[str, str]]:
@@ -96,10 +90,6 @@ def texts_of(licence: Licence) -> list[tuple[str, str]]:
 
 def reference(name: str) -> str:
     return f"LicenseRef-named-{slug(name)}"
-
-
-def name_of(reference: str) -> str:
-    return reference.removeprefix("LicenseRef-")
 
 
 def identifier(component: Component) -> str:
