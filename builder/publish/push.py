@@ -37,8 +37,7 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
         remedy = "To push it all the same, add --past-end-of-life"
         raise SeedbedError(f"{recipe.name}: end of life since {ended.date}: {ended.note} {remedy}")
     dockerfile.check(recipe)
-    image = image_of(recipe)
-    names = tags_of(recipe, image)
+    image, names = image_and_tags(recipe)
     for name in names:
         repository.refuse_to_move(name, image.digest)
     attached = [artifact for make in ATTACHED for artifact in make(recipe, image)]
@@ -58,24 +57,20 @@ def push(recipe: Recipe, logins: Path | None, *, past_end_of_life: bool = False)
     return f"{repository}@{image.digest}"
 
 
-def image_of(recipe: Recipe) -> OciImage:
-    """The image as it was built, if it still is in the store; else assembled anew."""
+def image_and_tags(recipe: Recipe) -> tuple[OciImage, Sequence[str]]:
+    """The image as it was built, assembled anew if the store lacks it, and the tags that it has a right to."""
     built = build.find(recipe)
     if built and built.locked and build.is_stored(built):
-        return read_image(assemble.store(), built.digest)
-    return assemble.image(recipe, locked=True)[0]
-
-
-def tags_of(recipe: Recipe, image: OciImage) -> Sequence[str]:
-    """The tags it has a right to."""
-    built = build.find(recipe)
+        image = read_image(assemble.store(), built.digest)
+    else:
+        image, _ = assemble.image(recipe, locked=True)
     if built and built.digest != image.digest:
         raise SeedbedError(
             f"{recipe.name}: expected {built.digest}, as built, found {image.digest}; "
             f"run ./build.py verify {recipe.name}"
         )
     allowed = tags.tags_of(recipe.image, built) if built and built.tested and built.full else ()
-    return [name.rpartition(":")[2] for name in allowed]
+    return image, [name.rpartition(":")[2] for name in allowed]
 
 
 def repositories_beside(recipe: Recipe) -> list[str]:
