@@ -72,7 +72,7 @@ def count(digest: str, given: Iterable[Given], keys: Keys) -> Attested:
         except Refused as error:
             refused.append(f"{each.where}: {error}")
         else:
-            rebuilders |= {keyid: Rebuilder(keys.names[keyid], facts) for keyid in signed}
+            rebuilders |= {keyid: Rebuilder(keys[keyid].name, facts) for keyid in signed}
     return Attested(digest, tuple(sorted(rebuilders.values(), key=lambda each: each.name)), tuple(refused))
 
 

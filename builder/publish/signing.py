@@ -28,11 +28,15 @@ class Refused(SeedbedError):
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Public keys of people or machines whose word counts: by key id, with the names of their files."""
+class Key:
+    """The public key of somebody whose word counts; `name` is its file's."""
 
-    keys: Mapping[str, SSlibKey]
-    names: Mapping[str, str]
+    name: str
+    public: SSlibKey
+
+
+Keys = Mapping[str, Key]
+"""By key id."""
 
 
 def signer(path: Path) -> CryptoSigner:
@@ -45,8 +49,7 @@ def signer(path: Path) -> CryptoSigner:
 
 def keys_in(folder: Path) -> Keys:
     """The public keys in the `.pem` and `.pub` files of a folder. The same key in two files is one signer."""
-    keys: dict[str, SSlibKey] = {}
-    names: dict[str, str] = {}
+    keys: dict[str, Key] = {}
     if not folder.is_dir():
         raise UsageError(f"{shown(folder)}: expected a folder with public keys, FILE.pem or FILE.pub; {GIVE_IT}")
     for path in sorted(path for path in folder.iterdir() if path.suffix in (".pem", ".pub")):
@@ -54,11 +57,10 @@ def keys_in(folder: Path) -> Keys:
             key = SSlibKey.from_crypto(load_pem_public_key(reading.data(path)))
         except NOT_A_KEY:
             raise UsageError(f"{shown(path)}: expected a public key in PEM; {GIVE_IT}") from None
-        keys[key.keyid] = key
-        names.setdefault(key.keyid, path.stem)
+        keys.setdefault(key.keyid, Key(path.stem, key))
     if not keys:
         raise UsageError(f"{shown(folder)}: has no public key, FILE.pem or FILE.pub; {GIVE_IT}")
-    return Keys(keys, names)
+    return keys
 
 
 def sign(statement: Statement, by: CryptoSigner) -> bytes:
@@ -78,14 +80,14 @@ def opened(line: bytes, keys: Keys) -> tuple[Statement, list[str]]:
         statement = json.loads(envelope.payload)
         if envelope.payload_type != PAYLOAD or statement["_type"] != STATEMENT:
             raise ValueError("not a statement of in-toto")
-        signed = [keyid for keyid in envelope.signatures if keyid in keys.keys]
+        signed = [keyid for keyid in envelope.signatures if keyid in keys]
     except (exceptions.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(f"no signed statement: {error}") from None
     if not signed:
         raise Refused("signed by none of the keys")
     for keyid in signed:
         try:
-            keys.keys[keyid].verify_signature(envelope.signatures[keyid], envelope.pae())
+            keys[keyid].public.verify_signature(envelope.signatures[keyid], envelope.pae())
         except exceptions.Error:
-            raise Refused(f"not what {keys.names[keyid]} has signed: it was altered") from None
+            raise Refused(f"not what {keys[keyid].name} has signed: it was altered") from None
     return statement, signed

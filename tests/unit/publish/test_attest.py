@@ -124,7 +124,7 @@ def test_a_signature_of_a_key_that_is_not_known_does_not_count(resolve, key, cou
 
 def test_a_signature_of_one_key_under_the_name_of_another_does_not_count(resolve, key, counted, tmp_path):
     key("ann")
-    [ann] = signing.keys_in(tmp_path / "keys").keys
+    [ann] = signing.keys_in(tmp_path / "keys")
     envelope = json.loads(attest.attest(resolve(), DIGEST, key("eve", known=False)).splitlines()[1])
     envelope["signatures"][0]["keyid"] = ann
     attested = counted(json.dumps(envelope).encode())
