@@ -23,6 +23,7 @@ REBUILD = "urn:seedbed:rebuild:v1"
 BUILD_TYPE = "urn:seedbed:build:v1"
 """What `externalParameters` and `resolvedDependencies` mean: build.py builds that image of the catalog from these."""
 
+CPUS = Path("/proc/cpuinfo")
 GITHUB = ("GITHUB_SERVER_URL", "GITHUB_WORKFLOW_REF")
 SOURCES = ("build.py", "builder", "images", "requirements.lock", "runtime", "templates")
 """What in a checkout decides what is built."""
@@ -93,10 +94,14 @@ def builder() -> str:
 
 def machine() -> dict[str, str]:
     """What kind of machine this is, and no name of it."""
-    found = re.search(r"^vendor_id\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    found = re.search(r"^vendor_id\s*:\s*(.+)$", CPUS.read_text() if CPUS.exists() else "", re.MULTILINE)
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:  # a Mac's build runs in a container, and its statement is made here
+        system = platform.system()
     return {
         "processor": found[1] if found else "unknown",
         "architecture": platform.machine(),
-        "system": platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()),
+        "system": system,
         "python": platform.python_version(),
     }

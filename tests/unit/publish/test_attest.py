@@ -174,6 +174,16 @@ def test_what_an_image_is_made_from_is_named_by_sha256(resolve):
     assert stated["subject"] == [{"name": "tiny", "digest": {"sha256": "1" * 64}}]
 
 
+def test_a_machine_that_is_no_linux_has_a_kind_too(monkeypatch, tmp_path):
+    def no_release() -> None:
+        raise OSError
+
+    monkeypatch.setattr(statements, "CPUS", tmp_path / "none")
+    monkeypatch.setattr(statements.platform, "freedesktop_os_release", no_release)
+    found = statements.machine()
+    assert (found["processor"], found["system"]) == ("unknown", statements.platform.system())
+
+
 def dependencies(stated: statements.Statement) -> list[dict]:
     return stated["predicate"]["buildDefinition"]["resolvedDependencies"]
 
