@@ -59,14 +59,6 @@ def another_checkout(scratch: Path, base: Base) -> Change:
     return lambda machine: replace(machine, checkout=checkout)
 
 
-def another_umask(scratch: Path, base: Base) -> Change:
-    return lambda machine: replace(machine, umask=0o077)
-
-
-def another_time_zone(scratch: Path, base: Base) -> Change:
-    return lambda machine: machine.with_variables(TZ="SEED-13:30")
-
-
 def another_locale(scratch: Path, base: Base) -> Change:
     """Turkish, in its old encoding: other rules for upper and lower case, and no UTF-8 by default."""
     locales = unpacked("locales", scratch, base) / "usr/share/i18n"
@@ -76,11 +68,6 @@ def another_locale(scratch: Path, base: Base) -> Change:
     if not (made / "LC_CTYPE").exists():
         raise SeedbedError(f"localedef could not make {made.name}: {done.stderr}")
     return lambda machine: machine.with_variables(LOCPATH=str(scratch), LC_ALL=made.name)
-
-
-def one_cpu(scratch: Path, base: Base) -> Change:
-    cpu = min(os.sched_getaffinity(0))
-    return lambda machine: replace(machine, starter=(*machine.starter, "taskset", "--cpu-list", str(cpu)))
 
 
 def another_year(scratch: Path, base: Base) -> Change:
@@ -99,18 +86,24 @@ def another_year(scratch: Path, base: Base) -> Change:
     return lambda machine: machine.with_variables(**variables, **now)
 
 
-def another_order(scratch: Path, base: Base) -> Change:
-    return lambda machine: machine.with_variables(**{SHUFFLED: "1"})
+def on_one_cpu(machine: Machine) -> Machine:
+    cpu = min(os.sched_getaffinity(0))
+    return replace(machine, starter=(*machine.starter, "taskset", "--cpu-list", str(cpu)))
+
+
+def simple(change: Change) -> Variation:
+    """A variation that needs nothing made."""
+    return lambda scratch, base: change
 
 
 VARIATIONS: dict[str, Variation] = {
     "another checkout": another_checkout,
-    "umask 077": another_umask,
-    "another time zone": another_time_zone,
+    "umask 077": simple(lambda machine: replace(machine, umask=0o077)),
+    "another time zone": simple(lambda machine: machine.with_variables(TZ="SEED-13:30")),
     "another locale": another_locale,
-    "one CPU": one_cpu,
+    "one CPU": simple(on_one_cpu),
     "a year on": another_year,
-    "inputs in another order": another_order,
+    "inputs in another order": simple(lambda machine: machine.with_variables(**{SHUFFLED: "1"})),
 }
 
 
