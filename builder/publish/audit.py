@@ -59,7 +59,10 @@ class Verdict:
         return [finding for finding, allowed in self.findings if allowed is None]
 
     def to_json(self) -> dict[str, Any]:
-        rows = [asdict(found) | {"accepted": entry_of(allowed)} for found, allowed in self.findings]
+        rows = [
+            asdict(found) | {"accepted": allowed and allowed.entry.model_dump(mode="json")}
+            for found, allowed in self.findings
+        ]
         return {"vulnerabilities": rows, "useless": [allowed.where for allowed in self.useless]}
 
 
@@ -130,10 +133,6 @@ def row(finding: Finding, allowed: Allowed | None) -> tuple[str, ...]:
     accepted = (allowed.entry.expires.isoformat(), allowed.entry.reason) if allowed else ("", "")
     fixed = ", ".join(finding.fixed) or "none yet"
     return finding.image, finding.package, finding.version, names, fixed, *accepted
-
-
-def entry_of(allowed: Allowed | None) -> dict[str, Any] | None:
-    return allowed.entry.model_dump(mode="json") if allowed else None
 
 
 def listed(findings: Iterable[Finding]) -> str:

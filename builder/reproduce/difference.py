@@ -52,7 +52,8 @@ def file_difference(where: str, ours: tarfile.TarFile, theirs: tarfile.TarFile) 
     for one, other in zip_longest(left, right):
         if one is None or other is None or path_of(one) != path_of(other):
             return misplaced(where, [file for file in (one, *left) if file], [file for file in (other, *right) if file])
-        found = described_difference(one, other)
+        here, there = described(one), described(other)
+        found = next(((field, here[field], there[field]) for field in here if here[field] != there[field]), None)
         if found is None and one.isreg():
             contents = (cast(BinaryIO, tar.extractfile(file)) for tar, file in ((ours, one), (theirs, other)))
             found = content_difference(*contents)
@@ -63,12 +64,6 @@ def file_difference(where: str, ours: tarfile.TarFile, theirs: tarfile.TarFile) 
 
 def path_of(file: tarfile.TarInfo) -> str:
     return "/" + file.name.removeprefix("./").strip("/")
-
-
-def described_difference(ours: tarfile.TarInfo, theirs: tarfile.TarInfo) -> tuple[str, str, str] | None:
-    """The first field in which two files differ, and both values, by what the tar says of them."""
-    one, other = described(ours), described(theirs)
-    return next(((field, one[field], other[field]) for field in one if one[field] != other[field]), None)
 
 
 def described(file: tarfile.TarInfo) -> dict[str, str]:

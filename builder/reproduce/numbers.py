@@ -3,7 +3,7 @@
 Both files have one form: a training, then a kind of machine, then what was found there and where it comes from.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pydantic_core import from_json
 
@@ -35,21 +35,13 @@ def read(text: str, where: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def compare(what: str, before: Known, after: Known, lock: str) -> Numbers:
     """`lock` is the hex sha256 of the new state's locks, by which numbers are known that were recorded with them."""
-    changed = tuple(changed_numbers(before, after, lock))
-    same = [one for key, one in after.items() if key in before and bits(one) == bits(before[key])]
-    return Numbers(what, changed, len(same), sum(not is_current(one, lock) for one in same))
-
-
-def changed_numbers(before: Known, after: Known, lock: str) -> Iterator[Number]:
-    for training, kind in sorted(before.keys() | after.keys()):
-        one, other = before.get((training, kind), {}), after.get((training, kind), {})
-        if found := changes(bits(one), bits(other)):
-            yield Number(training, kind, found, is_current(other, lock))
+    keys = sorted(before.keys() | after.keys())
+    found = {key: changes(bits(before.get(key, {})), bits(after.get(key, {}))) for key in keys}
+    current = {key: after.get(key, {}).get("lock", "").removeprefix("sha256:") == lock for key in keys}
+    changed = tuple(Number(*key, fields, current[key]) for key, fields in found.items() if fields)
+    same = [current[key] for key, fields in found.items() if not fields]
+    return Numbers(what, changed, len(same), same.count(False))
 
 
 def bits(found: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in ORIGIN}
-
-
-def is_current(found: Mapping[str, str], lock: str) -> bool:
-    return found.get("lock", "").removeprefix("sha256:") == lock
