@@ -1,7 +1,6 @@
 """A registry on loopback for benchmarks: Debian's package docker-registry, unpacked and not installed."""
 
 import json
-import re
 import shutil
 import socket
 import subprocess
@@ -11,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from builder.debian import archive as debian
 from builder.debian import sources
-from builder.oci.store import MANIFEST_TYPE
+from builder.oci.registry import Repository
 
 CONFIGURATION = """\
 version: 0.1
@@ -39,12 +37,8 @@ class Registry:
 
     def layers(self, image: str) -> dict[str, int]:
         """The layers of an image that was pushed here: digest to compressed bytes."""
-        repository, name = re.split("[:@]", image.partition("/")[2], maxsplit=1)
-        request = urllib.request.Request(f"http://{self.address}/v2/{repository}/manifests/{name}")
-        request.add_header("Accept", f"{MANIFEST_TYPE}, application/vnd.docker.distribution.manifest.v2+json")
-        with urllib.request.urlopen(request) as answer:
-            manifest: dict[str, Any] = json.load(answer)
-        return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
+        repository, name = Repository.and_tag(image)
+        return {layer["digest"]: layer["size"] for layer in json.loads(repository.manifest(name))["layers"]}
 
 
 def unpack_registry(folder: Path) -> Path:
