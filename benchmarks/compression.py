@@ -16,9 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from builder import paths
@@ -29,6 +26,7 @@ from builder.image.recipe import resolve
 from builder.layers.install import Target
 from builder.layers.parts import Part, cpus, wheel_layers
 from builder.oci.store import Layer, Store
+from builder.oci.tar import opened
 
 log = logging.getLogger("builder.benchmarks")
 
@@ -108,11 +106,7 @@ def cost(level: int, parts: Mapping[str, Part], python: str) -> Cost:
 def unpack(layers: Sequence[Layer], store: Store, target: Path) -> None:
     """One after the other, in one thread, as engines do."""
     for layer in layers:
-        with (
-            store.blob(layer.descriptor.digest).open("rb") as blob,
-            zstandard.ZstdDecompressor().stream_reader(blob) as stream,
-            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
-        ):
+        with opened(store.blob(layer.descriptor.digest)) as archive:
             archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # Debian's own Python 3.11 has none
             archive.extractall(target)
 
