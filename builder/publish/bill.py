@@ -41,21 +41,6 @@ SUPPLIER = "Seedbed"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A source package of Debian's."""
-
-    name: str
-    version: str
-
-    @property
-    def purl(self) -> str:
-        return purl("deb", "debian", self.name, self.version, arch="source")
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
-@dataclass(frozen=True)
 class Component:
     """An image, or a thing in it.
 
@@ -70,7 +55,7 @@ class Component:
     sha256: str = ""
     licence: Licence = NOT_STATED
     supplier: str = ""
-    source: Source | None = None
+    source: dpkg.Source | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +116,7 @@ def of_system(base: dpkg.Base) -> Component:
 
 
 def of_package(package: dpkg.Package, release: str, sha256: str) -> Component:
-    source = Source(package.source, package.source_version)
+    source = package.source
     upstream = source.name if source.version == package.version else f"{source.name}@{source.version}"
     qualifiers = {"arch": package.architecture, "distro": release}
     if upstream != package.name:
@@ -142,7 +127,7 @@ def of_package(package: dpkg.Package, release: str, sha256: str) -> Component:
         package.version,
         purl("deb", "debian", package.name, package.version, **qualifiers),
         sha256,
-        of_copyright(package.copyright, package.source),
+        of_copyright(package.copyright, source.name),
         package.maintainer.partition(" <")[0],
         source,
     )

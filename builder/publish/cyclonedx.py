@@ -12,7 +12,8 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from builder.publish.bill import SUPPLIER, Bill, Component, Source
+from builder.publish.bill import SUPPLIER, Bill, Component
+from builder.publish.dpkg import Source
 from builder.publish.licences import Licence
 
 TYPES = {
@@ -54,7 +55,7 @@ def of_component(component: Component, facts: Iterable[tuple[str, str]] = ()) ->
 
 
 def of_source(source: Source) -> model.Component:
-    purl = PackageURL.from_string(source.purl)
+    purl = PackageURL("deb", "debian", source.name, source.version, {"arch": "source"})
     return model.Component(name=source.name, version=source.version, type=ComponentType.LIBRARY, purl=purl)
 
 

@@ -17,14 +17,24 @@ DOCUMENTS = re.compile(r"usr/share/doc/([^/]+)")
 
 
 @dataclass(frozen=True)
+class Source:
+    """A source package."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
 class Package:
     """An installed package, as dpkg's status has it. `copyright` is its file's text, empty if it has none."""
 
     name: str
     version: str
     architecture: str
-    source: str
-    source_version: str
+    source: Source
     maintainer: str
     copyright: str
 
@@ -67,8 +77,7 @@ def package_of(entry: Mapping[str, str], copyrights: Mapping[str, str]) -> Packa
         entry["Package"],
         entry["Version"],
         entry["Architecture"],
-        source,
-        version.strip("()") or entry["Version"],
+        Source(source, version.strip("()") or entry["Version"]),
         entry.get("Maintainer", ""),
         copyrights.get(entry["Package"], ""),
     )

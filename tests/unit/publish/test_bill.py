@@ -10,15 +10,16 @@ from builder.errors import SeedbedError
 from builder.lock.index import Pin
 from builder.publish import bill, dpkg
 from builder.publish.bill import Bill, Component
+from builder.publish.dpkg import Source
 
 GCC = {"Package": "g++", "Version": "4:12.2.0-3", "Architecture": "amd64", "Source": "gcc-defaults (1.203)"}
 
 
 def test_a_package_has_its_source_and_that_has_a_version_of_its_own():
     package = dpkg.package_of(GCC, {})
-    assert (package.source, package.source_version) == ("gcc-defaults", "1.203")
+    assert package.source == Source("gcc-defaults", "1.203")
     alone = dpkg.package_of({"Package": "tini", "Version": "0.19.0-1", "Architecture": "amd64"}, {})
-    assert (alone.source, alone.source_version) == ("tini", "0.19.0-1")
+    assert alone.source == Source("tini", "0.19.0-1")
 
 
 def test_a_purl_of_debians_says_release_architecture_and_source():
