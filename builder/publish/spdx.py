@@ -74,7 +74,7 @@ def package(spdx_id: str, component: Component, facts: Iterable[tuple[str, str]]
             model.ExternalPackageRef(model.ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", component.purl)
         ],
         primary_package_purpose=PURPOSES[component.kind],
-        comment="; ".join(" ".join(fact) for fact in facts) or None,
+        comment="; ".join(f"{name}: {value}" for name, value in facts) or None,
     )
 
 
