@@ -1,4 +1,4 @@
-"""Writes what is made from the tables in seedbed/settings.py, seedbed/names.py and seedbed/register.py.
+"""Writes what is made from the tables in seedbed/settings.py and seedbed/names.py.
 
 That is settings.sh, the tables in docs/ and the set of modules in seedbed/boot.py.
 
@@ -14,8 +14,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from seedbed.names import APART, NAMERS, SAMPLERS, Row  # noqa: E402
-from seedbed.register import CONSTANT, NEVER, REGISTER  # noqa: E402
-from seedbed.register import Row as Library  # noqa: E402
 from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
@@ -66,7 +64,6 @@ def filled(page: str) -> str:
         "apart": names_table("module", APART),
         "namers": names_table("package", NAMERS),
         "samplers": names_table("package", SAMPLERS),
-        "register": register_table(),
     }
     pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
     return pattern.sub(lambda match: match[1] + tables[match[2]] + match[3], page)
@@ -89,18 +86,6 @@ def settings_row(setting: Setting) -> list[str]:
     values = [code(setting.values[mode]) for mode in ("strict", "warn")]
     why = f"{setting.why} ({setting.evidence})"
     return [code(setting.name), for_what(setting), *values, why, setting.undone_by]
-
-
-def register_table() -> str:
-    head = ["library", "version tried", "its generator", "seeded how", "result"]
-    return markdown(head, [register_row(row) for row in REGISTER])
-
-
-def register_row(row: Library) -> list[str]:
-    """What was seen when the row's script was run."""
-    how = row.by if row.how == NEVER else f"{row.how}: {row.by}"
-    result = {CONSTANT: "the same under every seed", NEVER: "**differs**"}.get(row.how, "repeats")
-    return [code(row.package), row.version, row.generator, how, result + (f"; not: {row.limits}" if row.limits else "")]
 
 
 def for_what(setting: Setting) -> str:

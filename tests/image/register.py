@@ -1,24 +1,22 @@
-"""Runs the rows of the register (seedbed.register) in the PyTorch image: `python -m tests.image.register [NAME ...]`.
+"""Runs the register, which is the first table of docs/libraries.md, in the PyTorch image.
 
-It installs what the rows name into a container, runs the script of each, and ends with 1 if one does not do what its
-row says. The runtime is that of this tree, whichever the image holds.
+`python -m tests.image.register [NAME ...]` installs what the rows name into a container, runs the script of each, and
+ends with 1 if one does not do what its row says. The runtime is that of this tree, whichever the image holds.
 """
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "runtime"))
+from builder import paths
+from builder.catalog import models
+from builder.image import tags
 
-from seedbed.register import CALLED, CONSTANT, NEVER, REGISTER, Row  # noqa: E402
-
-from builder import paths  # noqa: E402
-from builder.catalog import models  # noqa: E402
-from builder.image import tags  # noqa: E402
-
+PAGE = paths.ROOT / "docs" / "libraries.md"
 SCRIPTS = Path(__file__).parent / "field" / "pytorch" / "register"
 PACKAGE = "/opt/venv/lib/python3.11/site-packages/seedbed"
 STANDARD_LIBRARY = ("sqlite3",)
@@ -28,7 +26,36 @@ NEEDED = {  # by the scripts, beyond the library itself
     "onnxruntime": ("onnx",),
 }
 
+CALLED, FOLLOWS, CONSTANT, NEVER = "on import", "follows", "constant", "differs"
+RESULTS = {CALLED: "repeats", FOLLOWS: "repeats", CONSTANT: "the same under every seed", NEVER: "**differs**"}
+LINE = re.compile(
+    r"\| `(?P<module>\w+)` \| (?:(?P<package>\S+) )?(?P<version>[0-9]\S*) \| (?P<generator>.+?) "
+    r"\| (?:(?P<how>on import|follows|constant): )?(?P<by>.+?) \| (?P<result>.+) \|"
+)
+
 Draw = Callable[..., str]  # what a row's script prints, with these variables
+
+
+@dataclass(frozen=True)
+class Row:
+    """A library by its import name and that of its package, what draws numbers in it, and how that is seeded."""
+
+    module: str
+    package: str
+    version: str
+    generator: str
+    how: str
+    by: str
+    result: str
+
+
+def read(page: str) -> list[Row]:
+    """The rows of the page's table; a package that has the name of its module is not named."""
+    found = [match.groupdict() for match in map(LINE.fullmatch, page.splitlines()) if match]
+    return [Row(**row | {"package": row["package"] or row["module"], "how": row["how"] or NEVER}) for row in found]
+
+
+REGISTER = read(PAGE.read_text())
 
 
 def script(row: Row) -> Path:
@@ -87,7 +114,7 @@ def holds(row: Row, container: str) -> bool:
 def started() -> str:
     """A container of the image, with this tree's runtime and what pip needs to know here; returns its name."""
     settings = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
-    mounts = {SCRIPTS: "/register", ROOT / "runtime" / "seedbed": PACKAGE, **{path: path for path in settings}}
+    mounts = {SCRIPTS: "/register", paths.ROOT / "runtime" / "seedbed": PACKAGE, **{path: path for path in settings}}
     volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items() if here.exists()]
     image = f"{tags.repository()}/pytorch:{models.load(paths.IMAGES).image('pytorch').full_tag}"
     return run("docker", "run", "--detach", *volumes, image, "sleep", "infinity").strip()

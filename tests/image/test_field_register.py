@@ -1,9 +1,8 @@
 """In the PyTorch image: quick rows of the register of native generators; `make register` runs them all."""
 
 import pytest
-from seedbed.register import REGISTER
 
-from tests.image.register import faults, script
+from tests.image.register import REGISTER, faults, script
 
 QUICK = ("polars", "duckdb", "cv2", "onnxruntime", "pyarrow", "rustworkx", "sqlite3", "tokenizers")
 ROWS = [pytest.param(row, id=row.module) for row in REGISTER if row.module in QUICK]

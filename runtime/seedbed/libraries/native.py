@@ -1,7 +1,7 @@
 """Libraries whose generators are not Python's: seeded when they are imported, each by what it offers for that.
 
-The register (`seedbed.register`) lists these and those for which nothing can be done. A forked child and a
-task of a process pool get numbers of their own, as they do from `random`. What the user seeds later wins.
+docs/libraries.md lists these and those for which nothing can be done. A forked child and a task of a process pool get
+numbers of their own, as they do from `random`. What the user seeds later wins.
 """
 
 import functools

@@ -1,14 +1,31 @@
-"""The register of native generators agrees with what is seeded, and every row has a script and can fail."""
+"""The register of docs/libraries.md agrees with what is seeded, and every row has a script and can fail."""
 
 import pytest
 from seedbed.boot import WAITED_FOR
 from seedbed.libraries.native import SEEDED
-from seedbed.register import CALLED, CONSTANT, FOLLOWS, NEVER, REGISTER, Row
 
-from tests.image.register import SCRIPTS, faults, requirements, script
+from tests.image.register import (
+    CALLED,
+    CONSTANT,
+    FOLLOWS,
+    NEVER,
+    PAGE,
+    REGISTER,
+    RESULTS,
+    SCRIPTS,
+    Row,
+    faults,
+    requirements,
+    script,
+)
 
 ROWS = [pytest.param(row, id=row.module) for row in REGISTER]
 SEEDED_IN_VAIN = {"sentencepiece"}  # from some version on
+
+
+def test_every_line_of_the_table_is_read() -> None:
+    table = PAGE.read_text().partition("| library |")[2].partition("\n\n")[0]
+    assert len(REGISTER) == len(table.splitlines()) - 2
 
 
 def test_no_library_stands_in_it_twice() -> None:
@@ -19,7 +36,11 @@ def test_no_library_stands_in_it_twice() -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_has_a_script_that_says_what_it_draws(row: Row) -> None:
     assert script(row).read_text().startswith('"""')
-    assert row.how in (CALLED, FOLLOWS, CONSTANT, NEVER) and row.by and row.generator
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_rows_result_follows_from_how_it_is_seeded(row: Row) -> None:
+    assert row.result.partition(";")[0] == RESULTS[row.how]
 
 
 def test_no_script_is_without_a_row() -> None:
@@ -61,14 +82,18 @@ SEEN = {  # what scripts print: in strict, in mode off, with another seed
 }
 
 
+def row_of(how: str, by: str) -> Row:
+    return Row("library", "library", "1", "C", how, by, RESULTS[how])
+
+
 @pytest.mark.parametrize("said", SEEN)
 @pytest.mark.parametrize("seen", SEEN)
 def test_a_row_holds_only_for_what_it_says(said: str, seen: str) -> None:
-    found = faults(Row("library", "1", "C", said, "a call"), Drawn(*SEEN[seen]))
+    found = faults(row_of(said, "a call"), Drawn(*SEEN[seen]))
     assert (found == []) == (SEEN[said] == SEEN[seen])
 
 
 def test_a_constant_that_now_follows_the_seed_must_follow_it() -> None:
-    row = Row("library", "1", "C", CALLED, "a call; a constant otherwise")
+    row = row_of(CALLED, "a call; a constant otherwise")
     assert faults(row, Drawn("aaa", "bb", "c")) == []
     assert faults(row, Drawn("aaa", "aa", "a")) == ["follows the seed: False, the row says True"]
