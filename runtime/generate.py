@@ -70,7 +70,8 @@ def filled(page: str) -> str:
 
 
 def options_table() -> str:
-    return markdown(["variable", "default", "meaning"], [[code(o.name), code(o.default), o.meaning] for o in OPTIONS])
+    rows = [[code(name), code(default), meaning] for name, (default, meaning) in OPTIONS.items()]
+    return markdown(["variable", "default", "meaning"], rows)
 
 
 def names_table(what: str, rows: tuple[Row, ...]) -> str:

@@ -10,25 +10,13 @@ import hmac
 import os
 from functools import cache
 
-from seedbed.settings import (
-    CONTRARY,
-    LAST_RANK_VARIABLES,
-    OPTIONS,
-    PORTABLE,
-    RANK_VARIABLES,
-    VARIABLES,
-    WORLD_SIZES,
-)
+from seedbed.settings import CONTRARY, OF_RANKS, OPTIONS, PORTABLE, VARIABLES
 
 KEY = "SEEDBED_DISCLOSURE_KEY"
 HIDDEN = "hidden:"
 SHOWN = {
-    *(setting.name for setting in (*VARIABLES, *OPTIONS)),
-    *RANK_VARIABLES,
-    *LAST_RANK_VARIABLES,
-    *WORLD_SIZES.values(),
-    *CONTRARY,
-    *PORTABLE,
+    *(setting.name for setting in VARIABLES),
+    *(*OPTIONS, *OF_RANKS, *CONTRARY, *PORTABLE),
     *("PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONMALLOC", "PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONNOUSERSITE"),
     *("OMP_PROC_BIND", "OMP_PLACES", "OMP_SCHEDULE", "OMP_WAIT_POLICY", "OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS"),
     *("KMP_AFFINITY", "KMP_BLOCKTIME", "KMP_DETERMINISTIC_REDUCTION", "GOMP_CPU_AFFINITY"),
@@ -47,7 +35,6 @@ SHOWN = {
     *("TF_CUDNN_USE_AUTOTUNE", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"),
     *("JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DISABLE_JIT"),
     *("LANG", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_COLLATE", "TZ"),
-    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "SLURM_NTASKS"),
 }
 OF_LAUNCHERS = {  # what they tell ranks beside their numbers: ports, folders and names, made up for each start
     *("MASTER_ADDR", "MASTER_PORT", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_NAME", "ROLE_RANK", "ROLE_WORLD_SIZE"),

@@ -9,15 +9,13 @@ from seedbed.settings import (
     DEFAULT_MODE,
     DEFAULT_SEED,
     LARGEST_SEED,
-    LAST_RANK_VARIABLES,
     MODES,
-    RANK_VARIABLES,
-    RANKS_A_NODE,
+    RANKS,
     VARIABLES,
-    WORLD_SIZES,
     Setting,
 )
 
+RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
 CGROUP = "/sys/fs/cgroup"
 SHARED_MEMORY = "/dev/shm"
 DOCKERS_SHARED_MEMORY = 64 << 20
@@ -61,18 +59,20 @@ def rank(environ: dict[str, str]) -> int | None:
 
 def rank_and_source(environ: dict[str, str]) -> tuple[int | None, str]:
     """The rank, and the variable that it comes from."""
-    for name in (RANK_VARIABLES[0], "NODE_RANK", *RANK_VARIABLES[1:], "TF_CONFIG", *LAST_RANK_VARIABLES):
-        value = environ.get(name, "")
-        if name == "NODE_RANK":
-            if not is_number(value) or not is_lightnings(environ):
-                continue
-            return lightning_rank(environ), name
-        found = int(value) if is_number(value) else None
-        if name == "TF_CONFIG" and value:
-            found = tensorflow_place(value)[0]
-        if found is not None:
+    for name in RANKS:
+        if (found := rank_by(name, environ)) is not None:
             return found, name
     return None, ""
+
+
+def rank_by(name: str, environ: dict[str, str]) -> int | None:
+    """The rank that one of the variables says this process is."""
+    value = environ.get(name, "")
+    if name == "TF_CONFIG":
+        return tensorflow_place(value)[0] if value else None
+    if not is_number(value) or (name == "NODE_RANK" and not is_lightnings(environ)):
+        return None
+    return lightning_rank(environ) if name == "NODE_RANK" else int(value)
 
 
 def world_size(environ: dict[str, str]) -> int | None:
@@ -80,7 +80,7 @@ def world_size(environ: dict[str, str]) -> int | None:
     _, source = rank_and_source(environ)
     if source == "TF_CONFIG":
         return tensorflow_place(environ[source])[1]
-    found = environ.get(WORLD_SIZES.get(source, "WORLD_SIZE"), "")
+    found = environ.get(RANKS.get(source, "WORLD_SIZE"), "")
     return int(found) if is_number(found) and int(found) else None
 
 
@@ -96,8 +96,7 @@ def is_number(text: str) -> bool:
 
 def is_lightnings(environ: dict[str, str]) -> bool:
     """Whether NODE_RANK is that of Lightning's launcher, and not of a job script that starts ranks in another way."""
-    others = (*RANK_VARIABLES, *LAST_RANK_VARIABLES)
-    found = {name for name in others if is_number(environ.get(name, ""))} - {"LOCAL_RANK"}
+    found = {name for name in RANKS if is_number(environ.get(name, ""))} - {"NODE_RANK", "LOCAL_RANK"}
     if environ.get("SLURM_PROCID") == "0":
         found.discard("SLURM_PROCID")
     return is_number(environ.get("LOCAL_RANK", "")) or not found

@@ -162,7 +162,7 @@ def settings(pod: Pod, **chosen: str | None) -> dict[str, str]:
     `chosen`: others in their place. ValueError: no such seed or mode.
     """
     found = {"SEEDBED_SEED": str(DEFAULT_SEED), "SEEDBED_MODE": DEFAULT_MODE}
-    found |= {option.name: os.environ[option.name] for option in OPTIONS if option.name in os.environ}
+    found |= {name: os.environ[name] for name in OPTIONS if name in os.environ}
     found |= {name: value for name, value in chosen.items() if value is not None}
     environment.mode(found)
     environment.seed(found)

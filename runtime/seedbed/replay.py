@@ -11,15 +11,11 @@ from seedbed.disclosure import HIDDEN
 from seedbed.environment import baked_environment
 from seedbed.recording import facts
 from seedbed.recording.record import Record
-from seedbed.settings import GPU, LAST_RANK_VARIABLES, RANK_VARIABLES, WORLD_SIZES
+from seedbed.settings import GPU, OF_RANKS
 
 WORKSPACE = Path("/workspace")
 IMAGE = re.compile(r"seedbed/[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*-[0-9a-f]{12}")
 FROM_IMAGE = ("LANG", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "PYTHONUNBUFFERED")
-FROM_LAUNCHER = (
-    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "SLURM_NTASKS"),
-    *(*RANK_VARIABLES, *LAST_RANK_VARIABLES, *WORLD_SIZES.values()),
-)
 
 
 def docker_run(record: Record, image: str | None = None) -> list[str]:
@@ -81,7 +77,7 @@ def variables(record: Record) -> dict[str, str]:
     }
     baked = baked_environment(GPU) | {"PYTHONHASHSEED": str(found["seed"])}
     known = {name: value for name, value in environ.items() if not value.startswith(HIDDEN)}
-    elsewhere = FROM_IMAGE if environment.rank(environ) is None else (*FROM_IMAGE, *FROM_LAUNCHER)
+    elsewhere = FROM_IMAGE if environment.rank(environ) is None else (*FROM_IMAGE, *OF_RANKS)
     others = {name: value for name, value in known.items() if name not in elsewhere and baked.get(name) != value}
     return others | asked
 

@@ -8,52 +8,34 @@ DEFAULT_MODE = "strict"
 DEFAULT_SEED = 42
 LARGEST_SEED = 2**32 - 1  # PYTHONHASHSEED and numpy take no more
 GPU = ("torch", "tensorflow", "jax")
-# Where launchers say which rank a process is. A launcher that may run inside another one's job comes before that one:
-# inside `srun --pty bash` or an sbatch script the variables of Slurm are 0 in every rank that mpirun starts there.
-RANK_VARIABLES = (
-    "RANK",  # torchrun, deepspeed, accelerate, Kubeflow
-    "HOROVOD_RANK",  # horovodrun with Gloo
-    "OMPI_COMM_WORLD_RANK",  # Open MPI
-    "MV2_COMM_WORLD_RANK",  # MVAPICH2
-    "PMI_RANK",  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
-    "PMIX_RANK",  # PMIx: Open MPI 5; srun --mpi=pmix
-    "JSM_NAMESPACE_RANK",  # jsrun of LSF
-    "PALS_RANKID",  # PALS, with PBS
-    "FLUX_TASK_RANK",  # Flux
-)
-LAST_RANK_VARIABLES = (
-    "LOCAL_RANK",  # one started by hand on this machine
-    "JAX_PROCESS_ID",
-    "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
-    "SLURM_PROCID",  # Slurm's own tasks
-)
-WORLD_SIZES = {  # a rank's variable -> where the same launcher says how many ranks there are; all others: WORLD_SIZE
-    "HOROVOD_RANK": "HOROVOD_SIZE",
-    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
-    "MV2_COMM_WORLD_RANK": "MV2_COMM_WORLD_SIZE",
-    "PMI_RANK": "PMI_SIZE",
-    "PMIX_RANK": "SLURM_STEP_NUM_TASKS",  # PMIx has none of its own, and Open MPI's come first
-    "JSM_NAMESPACE_RANK": "JSM_NAMESPACE_SIZE",
-    "FLUX_TASK_RANK": "FLUX_JOB_SIZE",
+# Where launchers say which rank a process is -> where the same launcher says how many there are. One that may run
+# inside another one's job comes before that one: inside `srun --pty bash` or an sbatch script the variables of Slurm
+# are 0 in every rank that mpirun starts there.
+RANKS = {
+    "RANK": "WORLD_SIZE",  # torchrun, deepspeed, accelerate, Kubeflow
+    "NODE_RANK": "WORLD_SIZE",  # Lightning's own launcher, if it is that one's
+    "HOROVOD_RANK": "HOROVOD_SIZE",  # horovodrun with Gloo
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",  # Open MPI
+    "MV2_COMM_WORLD_RANK": "MV2_COMM_WORLD_SIZE",  # MVAPICH2
+    "PMI_RANK": "PMI_SIZE",  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
+    "PMIX_RANK": "SLURM_STEP_NUM_TASKS",  # srun --mpi=pmix; PMIx has no size of its own, and Open MPI's come first
+    "JSM_NAMESPACE_RANK": "JSM_NAMESPACE_SIZE",  # jsrun of LSF
+    "PALS_RANKID": "WORLD_SIZE",  # PALS, with PBS
+    "FLUX_TASK_RANK": "FLUX_JOB_SIZE",  # Flux
+    "TF_CONFIG": "TF_CONFIG",  # TensorFlow: JSON
+    "LOCAL_RANK": "WORLD_SIZE",  # one started by hand on this machine
     "JAX_PROCESS_ID": "JAX_NUM_PROCESSES",
-    "SLURM_PROCID": "SLURM_STEP_NUM_TASKS",  # SLURM_NTASKS is there in an sbatch script, which is no rank
+    "JOB_COMPLETION_INDEX": "WORLD_SIZE",  # an indexed job of Kubernetes
+    "SLURM_PROCID": "SLURM_STEP_NUM_TASKS",  # Slurm's own tasks; an sbatch script has SLURM_NTASKS, and is no rank
 }
-RANKS_A_NODE = 65536  # more than there are; for launchers that number ranks by node
-
-
-class Option:
-    """A variable that users set to tell Seedbed something."""
-
-    def __init__(self, name: str, default: str, meaning: str) -> None:
-        self.name = name
-        self.default = default
-        self.meaning = meaning
+# Variables of ranks that bear on numbers and name no host, which TF_CONFIG does.
+OF_RANKS = {*RANKS, *RANKS.values(), "LOCAL_WORLD_SIZE", "SLURM_NTASKS"} - {"TF_CONFIG"}
 
 
 class Setting:
     """One thing that Seedbed sets: an environment variable, or a call made when a library is imported.
 
-    `strict`, `warn` and `off` hold the value in each mode; None: left alone (a variable: removed if it was ours).
+    `values` has its value in each mode; None: left alone (a variable: removed if it was ours), as always in mode off.
     `{seed}` and `{threads}` stand for this run's. `libraries` are the import names it is for; none: any Python.
     `legal` lists the user's other choices that keep the guarantee; `undone_by` says what breaks it.
     `since` is the first version of the library that knows it, if the images have one that does not.
@@ -63,9 +45,8 @@ class Setting:
         self,
         name: str,
         *libraries: str,
-        strict: str | None,
-        warn: str | None,
-        off: str | None = None,
+        strict: str,
+        warn: str | None = "as strict",
         legal: tuple[str, ...] = (),
         since: str = "",
         why: str,
@@ -74,7 +55,7 @@ class Setting:
     ) -> None:
         self.name = name
         self.libraries = libraries
-        self.values = {"strict": strict, "warn": warn, "off": off}
+        self.values = {"strict": strict, "warn": strict if warn == "as strict" else warn, "off": None}
         self.legal = legal
         self.since = since
         self.why = why
@@ -82,24 +63,24 @@ class Setting:
         self.undone_by = undone_by
 
 
-OPTIONS = (
-    Option("SEEDBED_SEED", str(DEFAULT_SEED), f"the seed, 0 to {LARGEST_SEED}"),
-    Option("SEEDBED_MODE", DEFAULT_MODE, "strict, warn or off"),
-    Option("SEEDBED_QUIET", "", "1: the entrypoint logs no line"),
-    Option("SEEDBED_RANK_OFFSET", "", "1: each rank of a distributed job adds its rank to the seed"),
-    Option("SEEDBED_AUDIT", "", "1: each Python process lists at exit what in your code does not repeat, and where"),
-    Option("SEEDBED_SAMPLERS", "", "packages whose own `random.Random()` is seeded, separated by commas"),
-    Option(
-        "SEEDBED_NAMERS", "", "packages that draw names and stay random, whichever generator they use; commas between"
+OPTIONS = {  # variables by which users tell Seedbed something: the default, and what it means
+    "SEEDBED_SEED": (str(DEFAULT_SEED), f"the seed, 0 to {LARGEST_SEED}"),
+    "SEEDBED_MODE": (DEFAULT_MODE, "strict, warn or off"),
+    "SEEDBED_QUIET": ("", "1: the entrypoint logs no line"),
+    "SEEDBED_RANK_OFFSET": ("", "1: each rank of a distributed job adds its rank to the seed"),
+    "SEEDBED_AUDIT": ("", "1: each Python process lists at exit what in your code does not repeat, and where"),
+    "SEEDBED_SAMPLERS": ("", "packages whose own `random.Random()` is seeded, separated by commas"),
+    "SEEDBED_NAMERS": (
+        "",
+        "packages that draw names and stay random, whichever generator they use; commas between",
     ),
-    Option("SEEDBED_FILL_UNINITIALIZED", "", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
-)
+    "SEEDBED_FILL_UNINITIALIZED": ("", "1: torch fills fresh memory with NaN, to find reads of it (slower)"),
+}
 
 VARIABLES = (
     Setting(
         "PYTHONHASHSEED",
         strict="{seed}",
-        warn="{seed}",
         why="order of sets of strings",
         evidence="Python docs, PYTHONHASHSEED: read once, before any Python code",
         undone_by="python -E or -I, which ignore it; PYTHONHASHSEED=random",
@@ -107,7 +88,6 @@ VARIABLES = (
     Setting(
         "OMP_NUM_THREADS",
         strict="{threads}",
-        warn="{threads}",
         why="sums on the CPU are split by thread, so their number changes the bits",
         evidence="pytorch #88718",
         undone_by="another number of CPUs, torch.set_num_threads",
@@ -115,7 +95,6 @@ VARIABLES = (
     Setting(
         "OMP_DYNAMIC",
         strict="FALSE",
-        warn="FALSE",
         why="OpenMP may otherwise change the number of threads while running",
         evidence="Intel oneMKL developer guide, Reproducibility Conditions",
         undone_by="OMP_DYNAMIC=TRUE",
@@ -123,7 +102,6 @@ VARIABLES = (
     Setting(
         "MKL_DYNAMIC",
         strict="FALSE",
-        warn="FALSE",
         why="MKL may otherwise change the number of threads while running",
         evidence="Intel oneMKL developer guide, Reproducibility Conditions",
         undone_by="MKL_DYNAMIC=TRUE",
@@ -132,7 +110,6 @@ VARIABLES = (
         "CUBLAS_WORKSPACE_CONFIG",
         *GPU,
         strict=":4096:8",
-        warn=":4096:8",
         legal=(":4096:8", ":16:8"),
         why="cuBLAS otherwise shares its workspace between streams; torch before 2.10 refuses to multiply matrices "
         "without it, and newer ones make a workspace for each stream, of this size",
@@ -143,7 +120,6 @@ VARIABLES = (
         "NCCL_ALGO",
         *GPU,
         strict="Ring",
-        warn="Ring",
         legal=("Ring", "CollnetDirect", "CollnetChain", "^NVLS"),
         why="the order in which gradients of several GPUs are summed must not depend on the topology found",
         evidence="Megatron-LM, deterministic training",
@@ -153,7 +129,6 @@ VARIABLES = (
         "NCCL_NVLS_ENABLE",
         *GPU,
         strict="0",
-        warn="0",
         why="NVSwitch sums inside the network, not in the same order each time",
         evidence="NVIDIA/nccl #1497; torch 2.14.1 excludes NVLS itself if NCCL_ALGO is not set: pytorch PR #156381",
         undone_by="NCCL_NVLS_ENABLE=1",
@@ -162,7 +137,6 @@ VARIABLES = (
         "TORCHINDUCTOR_DETERMINISTIC",
         "torch",
         strict="1",
-        warn="1",
         since="2.10",
         why="torch.compile otherwise picks kernels by timing them; torch's own switch for it holds in one thread only",
         evidence="torch 2.14.1 _inductor/config.py, utils/_config_module.py; pytorch PR #165950",
@@ -172,7 +146,6 @@ VARIABLES = (
         "TORCHINDUCTOR_SHAPE_PADDING",
         "torch",
         strict="0",
-        warn="0",
         why="torch.compile otherwise times padded against plain matrix products and keeps the faster",
         evidence="torch 2.7.1 and 2.14.1 _inductor/config.py; pytorch PR #163589",
         undone_by='torch.compile(mode="max-autotune"), torch._inductor.config.shape_padding = True',
@@ -181,7 +154,6 @@ VARIABLES = (
         "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK",
         "torch",
         strict="0",
-        warn="0",
         why="torch.compile otherwise tunes the block size of reductions on the device",
         evidence="torch 2.7.1 and 2.14.1 _inductor/config.py; pytorch PR #163589",
         undone_by='torch.compile(mode="max-autotune")',
@@ -190,7 +162,6 @@ VARIABLES = (
         "FLASH_ATTENTION_DETERMINISTIC",
         "torch",
         strict="1",
-        warn="1",
         why="the flash-attn package follows this variable and not torch's flag",
         evidence="transformers trainer_utils.py, enable_full_determinism",
         undone_by="calling it with deterministic=False",
@@ -217,7 +188,6 @@ VARIABLES = (
         "TF_NUM_INTRAOP_THREADS",
         "tensorflow",
         strict="{threads}",
-        warn="{threads}",
         why="TensorFlow has a thread pool of its own, which does not follow OMP_NUM_THREADS",
         evidence="TensorFlow core/common_runtime/process_util.cc",
         undone_by="tf.config.threading.set_intra_op_parallelism_threads",
@@ -235,7 +205,6 @@ VARIABLES = (
         "NPROC",
         "jax",
         strict="{threads}",
-        warn="{threads}",
         why="on a CPU, XLA has a thread pool of its own, which does not follow OMP_NUM_THREADS",
         evidence="jaxlib 0.5.3 xla/pjrt/utils.cc, DefaultThreadPoolSize",
         undone_by="another number",
@@ -247,7 +216,6 @@ CALLS = (
         "random.seed",
         "random",
         strict="{seed}",
-        warn="{seed}",
         why="Python's generator starts from the operating system's entropy; Keras 3 draws its seeds from it",
         evidence="CPython Lib/random.py; Keras seed_generator.py",
         undone_by="seeding it from the clock",
@@ -256,7 +224,6 @@ CALLS = (
         "random.Random()",
         "random",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="generators made without a seed by the user's code and by packages known to sample, random.seed() without "
         "one, and forked children, which CPython reseeds",
         evidence="CPython Lib/random.py, os.register_at_fork",
@@ -267,7 +234,6 @@ CALLS = (
         "numpy.random.seed",
         "numpy",
         strict="{seed}",
-        warn="{seed}",
         why="numpy's global generator starts from the operating system's entropy",
         evidence="numpy docs, Legacy random generation",
         undone_by="seeding it from the clock",
@@ -276,7 +242,6 @@ CALLS = (
         "numpy.random.default_rng()",
         "numpy",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="generators made without a seed do not follow numpy.random.seed",
         evidence="numpy/random/bit_generator.pyx, SeedSequence",
         undone_by="threads that race to make generators",
@@ -285,7 +250,6 @@ CALLS = (
         "torch.manual_seed",
         "torch",
         strict="{seed}",
-        warn="{seed}",
         why="seeds the CPU and, once it starts, every GPU",
         evidence="torch 2.7.1 and 2.14.1 random.py; CUDA's part waits in cuda._lazy_call",
         undone_by="torch.Generator() of your own, whose seed is a constant",
@@ -294,7 +258,6 @@ CALLS = (
         "torch.seed()",
         "torch",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="seeds every device from the operating system's entropy",
         evidence="torch 2.7.1 and 2.14.1 random.py",
         undone_by="torch.Generator().seed()",
@@ -312,7 +275,6 @@ CALLS = (
         "torch.backends.cudnn.deterministic",
         "torch",
         strict="True",
-        warn="True",
         why="cuDNN picks among deterministic convolutions only",
         evidence="torch 2.7.1 and 2.14.1 aten/src/ATen/Context.h",
         undone_by="setting it False",
@@ -321,7 +283,6 @@ CALLS = (
         "torch.backends.cudnn.benchmark",
         "torch",
         strict="False",
-        warn="False",
         why="timing decides which convolution is used, and timing varies",
         evidence="torch 2.7.1 and 2.14.1 aten/src/ATen/Context.h",
         undone_by="setting it True",
@@ -330,7 +291,6 @@ CALLS = (
         "torch.backends.mkldnn.deterministic",
         "torch",
         strict="True",
-        warn="True",
         why="oneDNN picks deterministic CPU kernels",
         evidence="torch 2.7.1 and 2.14.1 backends/mkldnn",
         undone_by="setting it False",
@@ -339,7 +299,6 @@ CALLS = (
         "torch.sqrt",
         "torch",
         strict="called once",
-        warn="called once",
         why="MKL chooses its vector kernels at the first call; if several threads make it, one may get an inexact one",
         evidence="pytorch #188792; MKL 2024.2 in torch 2.7.1 and 2.14.1, mkl_vml_serv_cpu_detect",
         undone_by="nothing",
@@ -348,7 +307,6 @@ CALLS = (
         "torch.utils.deterministic.fill_uninitialized_memory",
         "torch",
         strict="False",
-        warn="False",
         legal=("True",),
         why="deterministic mode would write NaN into all fresh memory: costly, and no use to a valid program",
         evidence="pytorch #109802; Megatron-LM PR #7093 (15 % down to 2 %)",
@@ -358,7 +316,6 @@ CALLS = (
         "tensorflow.random.set_seed",
         "tensorflow",
         strict="{seed}",
-        warn="{seed}",
         why="TensorFlow's global seed; op seeds then follow from it",
         evidence="TensorFlow framework/random_seed.py",
         undone_by="setting it None",
@@ -376,7 +333,6 @@ CALLS = (
         "tensorflow.random.get_global_generator",
         "tensorflow",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="TensorFlow refuses to make its global generator under op determinism unless one was set",
         evidence="TensorFlow stateful_random_ops.py",
         undone_by="tf.random.set_global_generator with an unseeded one",
@@ -385,7 +341,6 @@ CALLS = (
         "tensorflow.Graph.seed",
         "tensorflow",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="graphs of TensorFlow 1 do not follow tensorflow.random.set_seed",
         evidence="TensorFlow framework/random_seed.py, get_seed; tensorflow #9003",
         undone_by="graph.seed = None",
@@ -394,7 +349,6 @@ CALLS = (
         "multiprocessing.Process.start",
         "multiprocessing",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="spawned children must differ from one another and not from run to run",
         evidence="CPython Lib/multiprocessing/process.py",
         undone_by="threads that race to start them",
@@ -403,7 +357,6 @@ CALLS = (
         "multiprocessing.Pool",
         "multiprocessing",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="which worker runs which task is a race, so every task is seeded by its number; pools of threads, "
         "concurrent.futures, joblib, loky, multiprocess and billiard alike",
         evidence="CPython Lib/multiprocessing/pool.py, concurrent/futures; joblib _parallel_backends.py",
@@ -414,7 +367,6 @@ CALLS = (
         "subprocess.Popen",
         "subprocess",
         strict="derived from the seed",
-        warn="derived from the seed",
         why="equal programs that run at the same time would draw the same numbers: "
         "the second and later ones, and all that a worker starts, have seeds of their own",
         evidence="CPython Lib/subprocess.py",
@@ -423,20 +375,12 @@ CALLS = (
 )
 
 
-class Contrary:
-    """Why a variable breaks the promise of strict; `until` is the version of torch from which on it no longer does."""
+TIMED = ("picks kernels by timing them", "2.10")  # from then on TORCHINDUCTOR_DETERMINISTIC overrules or refuses
 
-    def __init__(self, why: str, until: str = "") -> None:
-        self.why = why
-        self.until = until
-
-
-TIMED = Contrary("picks kernels by timing them", until="2.10")  # then TORCHINDUCTOR_DETERMINISTIC overrules or refuses
-
-# Set by nobody in an image; each makes a promise of strict void where a user sets it.
+# Set by nobody in an image; each makes a promise of strict void where a user sets it: why, and before which torch.
 CONTRARY = {
-    "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS": Contrary("lets nondeterministic segment reductions pass"),
-    "TF_DISABLE_SCATTER_OP_DETERMINISM": Contrary("lets nondeterministic scatters pass"),
+    "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS": ("lets nondeterministic segment reductions pass", ""),
+    "TF_DISABLE_SCATTER_OP_DETERMINISM": ("lets nondeterministic scatters pass", ""),
     "TORCHINDUCTOR_MAX_AUTOTUNE": TIMED,
     "TORCHINDUCTOR_MAX_AUTOTUNE_GEMM": TIMED,
     "TORCHINDUCTOR_MAX_AUTOTUNE_POINTWISE": TIMED,

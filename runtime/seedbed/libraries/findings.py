@@ -45,9 +45,9 @@ def findings(loaded_at_start: bool) -> list[Finding]:
         *(finding(setting, variable(setting.name), variable_holds) for setting in variables),
         *(finding(setting, state.get(setting.name, "not set"), call_holds) for setting in calls),
         *(
-            Finding(name, "", os.environ[name], False, contrary.why)
-            for name, contrary in CONTRARY.items()
-            if name in os.environ and not (contrary.until and is_at_least("torch", contrary.until))
+            Finding(name, "", os.environ[name], False, why)
+            for name, (why, until) in CONTRARY.items()
+            if name in os.environ and not (until and is_at_least("torch", until))
         ),
     ]
 

@@ -8,7 +8,7 @@ from seedbed.observe.lines import Lines
 from seedbed.recording import record
 from seedbed.recording.record import Rank, Record, Step
 from seedbed.resume import judge
-from seedbed.settings import LAST_RANK_VARIABLES, RANK_VARIABLES
+from seedbed.settings import RANKS
 from seedbed.sweep import runs
 from seedbed.trace.run import Run as TracedRun
 
@@ -46,7 +46,7 @@ def test_the_world_size_is_the_one_that_the_launcher_of_the_rank_says(variables:
     assert (environment.one_of_ranks(variables) is None) == (size is None)
 
 
-@pytest.mark.parametrize("variable", [*RANK_VARIABLES, *LAST_RANK_VARIABLES])
+@pytest.mark.parametrize("variable", [name for name in RANKS if name not in ("NODE_RANK", "TF_CONFIG")])
 def test_each_variable_on_the_page_gives_the_seed_or_one_of_its_own(variable: str) -> None:
     assert f"`{variable}`" in PAGE.read_text()
     assert environment.rank_and_source({variable: "1"}) == (1, variable)

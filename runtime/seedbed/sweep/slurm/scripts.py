@@ -96,7 +96,7 @@ def line(options: argparse.Namespace, plan: Plan, threads: str, part: str) -> st
 
 def variables(options: argparse.Namespace, threads: str) -> dict[str, str]:
     """What decides numbers, whatever of this environment `sbatch` and a launcher hand on."""
-    found = {option.name: os.environ[option.name] for option in OPTIONS if option.name in os.environ}
+    found = {name: os.environ[name] for name in OPTIONS if name in os.environ}
     found |= {"OMP_NUM_THREADS": threads, "SEEDBED_SEED": str(environment.seed(found, 0)), "PYTHONIOENCODING": "utf-8"}
     return found if options.launcher else found | {"PATH": os.environ.get("PATH", os.defpath)}
 
