@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from seedbed.names import APART, NAMERS, SAMPLERS, Row  # noqa: E402
+from seedbed.names import APART, NAMERS, SAMPLERS  # noqa: E402
 from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
@@ -48,7 +48,7 @@ def quoted(value: str | None) -> str:
 
 def with_modules(hook: str) -> str:
     """The hook's source with the names of `APART` in its set: it has no time to import them."""
-    names = "\n".join(textwrap.wrap(" ".join(f'"{row.name}",' for row in APART), 116, break_on_hyphens=False))
+    names = "\n".join(textwrap.wrap(" ".join(f'"{name}",' for name in APART), 116, break_on_hyphens=False))
     pattern = r"(DRAW_NAMES_APART = {\n).*?(}\n)"
     return re.sub(
         pattern, lambda match: f"{match[1]}{textwrap.indent(names, '    ')}\n{match[2]}", hook, flags=re.DOTALL
@@ -74,8 +74,8 @@ def options_table() -> str:
     return markdown(["variable", "default", "meaning"], rows)
 
 
-def names_table(what: str, rows: tuple[Row, ...]) -> str:
-    return markdown([what, "draws", "evidence"], [[code(row.name), row.draws, row.evidence] for row in rows])
+def names_table(what: str, rows: dict[str, tuple[str, str]]) -> str:
+    return markdown([what, "draws", "evidence"], [[code(name), *row] for name, row in rows.items()])
 
 
 def settings_table(settings: tuple[Setting, ...]) -> str:

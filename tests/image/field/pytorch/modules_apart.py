@@ -20,9 +20,9 @@ def imported(name: str) -> object:
         return None
 
 
-wanted = sys.argv[1:] or [row.name for row in APART]
+wanted = sys.argv[1:] or list(APART)
 before = random.getstate()
-modules = {row.name: module for row in APART if row.name in wanted and (module := imported(row.name))}
+modules = {name: module for name in APART if name in wanted and (module := imported(name))}
 sharing = [name for name, module in modules.items() if any(shares(value) for value in vars(module).values())]
 functions = [
     name for name, module in modules.items() if module.__builtins__["__import__"]("random").random is random.random
