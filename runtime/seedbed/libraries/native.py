@@ -12,6 +12,7 @@ from types import ModuleType
 
 from seedbed import callers, lineage, process, terminal
 from seedbed.settings import LARGEST_SEED
+from seedbed.wrapping import after, around, before
 
 Reseed = Callable[[int], object]
 
@@ -28,23 +29,17 @@ def by_call(name: str, largest: int = LARGEST_SEED) -> Callable[[ModuleType], No
     """The library has a function that seeds its generator; it takes numbers from 0 to `largest`."""
 
     def configure(module: ModuleType) -> None:
-        with_seed = getattr(module, name)  # as the library has it
-        setattr(module, name, seed := noted(with_seed))
-        follow(module.__name__, lambda number: with_seed(number & largest), lambda: seed.chosen)
+        reseed, chosen = getattr(module, name), None  # as the library has it; what the user has given it last
+
+        def seed(reseed: Reseed, *arguments, **options):
+            nonlocal chosen
+            chosen = *arguments, *options.values()
+            return reseed(*arguments, **options)
+
+        around(module, name, seed)
+        follow(module.__name__, lambda number: reseed(number & largest), lambda: chosen)
 
     return configure
-
-
-def noted(with_seed: Reseed) -> Reseed:
-    """The function, which keeps the last seed that the user gave as its attribute `chosen`."""
-
-    @functools.wraps(with_seed)
-    def seed(*arguments, **options):
-        seed.chosen = *arguments, *options.values()
-        return with_seed(*arguments, **options)
-
-    seed.chosen = None
-    return seed
 
 
 def follow(library: str, reseed: Reseed, chosen: Callable[[], object] = lambda: None) -> None:
@@ -59,24 +54,21 @@ def by_keyword(keyword: str, *names: str, unseeded: object = None) -> Callable[[
     def configure(module: ModuleType) -> None:
         missing = process.stream(module.__name__)
         for name in names:
-            *path, last = name.split(".")
-            owner = functools.reduce(getattr, path, module)
-            setattr(owner, last, filled(getattr(owner, last), keyword, unseeded, missing))
+            fill(module, name, keyword, unseeded, missing)
 
     return configure
 
 
-def filled(call: Callable, keyword: str, unseeded: object, missing) -> Callable:
-    """The function, with the next number of the stream for the keyword that the caller left out."""
-    place = position(call, keyword)
+def fill(module: ModuleType, name: str, keyword: str, unseeded: object, missing: process.Stream) -> None:
+    """Have the function take the next number of the stream for the keyword, if the caller leaves it out."""
+    place = position(getattr(module, name), keyword)
 
-    @functools.wraps(call)
-    def seeded(*arguments, **options):
+    def seeded(call: Callable, *arguments, **options):
         if len(arguments) <= place and options.get(keyword, unseeded) == unseeded:
             options[keyword] = missing.getrandbits(31)
         return call(*arguments, **options)
 
-    return seeded
+    around(module, name, seeded)
 
 
 def position(call: Callable, keyword: str) -> int:
@@ -91,31 +83,23 @@ def position(call: Callable, keyword: str) -> int:
 def configure_polars(polars: ModuleType) -> None:
     """Its generator, and the order of rows: hash tables have a new key each time, unless order is asked for."""
     by_call("set_random_seed")(polars)
-    for owner, name in KEEP_ORDER:
-        keep_order(getattr(polars, owner), name, "maintain_order", True)
-    for owner in ("DataFrame", "LazyFrame"):
-        keep_order(getattr(polars, owner), "join", "maintain_order", "left_right")
+    for owner, defaults in KEEP_ORDER.items():
+        for name, value in defaults.items():
+            keep_order(getattr(polars, owner), name, value)
 
 
-KEEP_ORDER = (
-    ("DataFrame", "unique"),
-    ("DataFrame", "group_by"),
-    ("LazyFrame", "unique"),
-    ("LazyFrame", "group_by"),
-    ("Expr", "unique"),
-    ("Series", "unique"),
-)
+OF_TABLES = {"unique": True, "group_by": True, "join": "left_right"}
+KEEP_ORDER = {  # class -> what `maintain_order` is by default in its methods
+    **{"DataFrame": OF_TABLES, "LazyFrame": OF_TABLES},
+    **{"Expr": {"unique": True}, "Series": {"unique": True}},
+}
 
 
-def keep_order(owner: type, name: str, keyword: str, value: object) -> None:
-    """Change the default of a keyword that a method takes by name only."""
-    method = getattr(owner, name)
+def keep_order(owner: type, name: str, value: object) -> None:
+    def ordered(method: Callable, *arguments, **options):
+        return method(*arguments, **{"maintain_order": value} | options)
 
-    @functools.wraps(method)
-    def ordered(self, *arguments, **options):
-        return method(self, *arguments, **{keyword: value} | options)
-
-    setattr(owner, name, ordered)
+    around(owner, name, ordered)
 
 
 def configure_duckdb(duckdb: ModuleType) -> None:
@@ -125,7 +109,7 @@ def configure_duckdb(duckdb: ModuleType) -> None:
     of the frame that calls them, so no function that takes a query is wrapped.
     """
     missing = process.stream("duckdb")
-    connect, default, connection_type = duckdb.connect, duckdb.default_connection, duckdb.DuckDBPyConnection
+    default, connection_type = duckdb.default_connection, duckdb.DuckDBPyConnection
     seeded_at = None
 
     def seeded(connection):
@@ -139,14 +123,13 @@ def configure_duckdb(duckdb: ModuleType) -> None:
             seeded_at = here
             seeded(default())
 
-    @functools.wraps(connect)
-    def connect_seeded(database=":memory:", *arguments, **options):
+    def connect_seeded(connect, database=":memory:", *arguments, **options):
         connection = connect(database, *arguments, **options)
         return connection if database == ":default:" else seeded(connection)
 
+    around(duckdb, "connect", connect_seeded)
     for owner, name in ((connection_type, "cursor"), (connection_type, "duplicate"), (duckdb, "cursor")):
-        returning(owner, name, seeded)
-    duckdb.connect = connect_seeded
+        around(owner, name, lambda call, *arguments, **options: seeded(call(*arguments, **options)))
     shared = {name for name in vars(connection_type) if not name.startswith("_")} & vars(duckdb).keys()
     before_use(duckdb, shared - {"close", "cursor", "duplicate"} | {"default_connection"}, seed_default)
 
@@ -192,24 +175,12 @@ def thread_of_python() -> str:
     return current_thread().name
 
 
-def configure_pyarrow(compute: ModuleType) -> None:
-    by_keyword("initializer", "random", unseeded="system")(compute)
-
-
 def by_object(kind: str, seed: Callable[[object, int], object]) -> Callable[[ModuleType], None]:
     """Each object of a class has a generator, which starts from the clock or the system's entropy."""
 
     def configure(module: ModuleType) -> None:
         missing = process.stream(module.__name__)
-        owner = getattr(module, kind)
-        start = owner.__init__
-
-        @functools.wraps(start)
-        def start_seeded(self, *arguments, **options) -> None:
-            start(self, *arguments, **options)
-            seed(self, missing.getrandbits(31))
-
-        owner.__init__ = start_seeded
+        after(getattr(module, kind), "__init__", lambda _, made, *__, **___: seed(made, missing.getrandbits(31)))
 
     return configure
 
@@ -217,30 +188,24 @@ def by_object(kind: str, seed: Callable[[object, int], object]) -> Callable[[Mod
 def configure_ale(ale_py: ModuleType) -> None:
     """A game reads its seed when a ROM is loaded; -1 stands for the clock."""
     missing = process.stream("ale_py")
-    load = ale_py.ALEInterface.loadROM
 
-    @functools.wraps(load)
-    def load_seeded(self, *arguments, **options):
-        if self.getInt("random_seed") == -1:
-            self.setInt("random_seed", missing.getrandbits(31))
-        return load(self, *arguments, **options)
+    def seed(game, *_, **__) -> None:
+        if game.getInt("random_seed") == -1:
+            game.setInt("random_seed", missing.getrandbits(31))
 
-    ale_py.ALEInterface.loadROM = load_seeded
+    before(ale_py.ALEInterface, "loadROM", seed)
 
 
 def configure_qiskit(qiskit_aer: ModuleType) -> None:
     """Each run of a simulator that has no seed among its own options gets one."""
     missing = process.stream("qiskit_aer")
-    simulator = qiskit_aer.backends.aerbackend.AerBackend
-    run = simulator.run
 
-    @functools.wraps(run)
-    def run_seeded(self, *arguments, **options):
+    def run_seeded(run: Callable, self, *arguments, **options):
         if self.options.get("seed_simulator") is None:
             options.setdefault("seed_simulator", missing.getrandbits(31))
         return run(self, *arguments, **options)
 
-    simulator.run = run_seeded
+    around(qiskit_aer.backends.aerbackend.AerBackend, "run", run_seeded)
 
 
 def configure_rustworkx(rustworkx: ModuleType) -> None:
@@ -260,27 +225,13 @@ def takes(call: object, keyword: str) -> bool:
 def configure_sqlite3(sqlite3: ModuleType) -> None:
     """SQL's `random()`, in connections that the user's own code makes; `randomblob` makes names and stays random."""
     missing = process.stream("sqlite3")
-    connect = sqlite3.connect
 
-    @functools.wraps(connect)
-    def connect_seeded(*arguments, **options):
-        connection = connect(*arguments, **options)
-        if callers.is_users(sys._getframe(1).f_code.co_filename):
+    def seed(connection, *_, **__) -> None:
+        if callers.caller():
             connection.create_function("random", 0, lambda: missing.getrandbits(64) - 2**63)
-        return connection
 
-    sqlite3.connect = sqlite3.dbapi2.connect = connect_seeded
-
-
-def returning(owner: object, name: str, change: Callable) -> None:
-    """Have `change` applied to what a function returns."""
-    call = getattr(owner, name)
-
-    @functools.wraps(call)
-    def changed(*arguments, **options):
-        return change(call(*arguments, **options))
-
-    setattr(owner, name, changed)
+    after(sqlite3, "connect", seed)
+    sqlite3.dbapi2.connect = sqlite3.connect
 
 
 def before_use(module: ModuleType, names: set[str], first: Callable[[], None]) -> None:
@@ -306,14 +257,9 @@ SEEDED: dict[str, Callable[[ModuleType], None]] = {
     "nutpie": by_keyword("seed", "sample"),
     "onnxruntime": by_call("set_seed"),
     "polars": configure_polars,
-    "pyarrow.compute": configure_pyarrow,
+    "pyarrow.compute": by_keyword("initializer", "random", unseeded="system"),
     "qiskit_aer": configure_qiskit,
     "rustworkx": configure_rustworkx,
     "sentencepiece": by_call("set_random_generator_seed"),
     "sqlite3": configure_sqlite3,
 }
-
-
-def state(module: ModuleType) -> dict[str, str]:
-    """Nothing: no table has a row for each, and importing them all to ask would take a minute."""
-    return {}

@@ -29,8 +29,3 @@ def configure(runner: ModuleType) -> None:
                 process.forget_seeds_since(before)
 
     around(runner, "call_and_report", started_over)
-
-
-def state(runner: ModuleType) -> dict[str, str]:
-    """Nothing: the rows of the table are about libraries that compute."""
-    return {}
