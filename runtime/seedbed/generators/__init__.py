@@ -30,6 +30,8 @@ def restore(state: dict, own: dict[str, object]) -> None:
     check(state, own)
     for library in [name for name in libraries.LIBRARIES if name in state and not libraries.is_loaded(name)]:
         libraries.bring(library)
+    if "torch" in state:
+        libraries.check_torch(state["torch"])
     ours = sys.modules.get("seedbed.process") if "seedbed" in state else None
     if ours:
         streams.check(ours, state["seedbed"])
@@ -37,7 +39,7 @@ def restore(state: dict, own: dict[str, object]) -> None:
         if library in state:
             put_back(state[library])
     for name, generator in own.items():
-        named.KINDS[state[OWN][name]["kind"]][1](generator, state[OWN][name]["state"])
+        named.restore(generator, state[OWN][name])
     if ours:  # last: the others have noted what they were given
         streams.restore(ours, state["seedbed"])
 

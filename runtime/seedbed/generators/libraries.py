@@ -4,7 +4,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from seedbed.generators.named import KINDS, as_python
+
 LOADED = {"numpy": "numpy.random", "keras": "keras.src.random.seed_generator"}  # a library is there if this module is
+KERAS = (
+    "global_seed_generator"  # of Keras, that takes no seed; layers have theirs as variables, which come with the model
+)
 
 
 def is_loaded(library: str) -> bool:
@@ -21,26 +26,10 @@ def bring(library: str) -> None:
         raise ValueError(f"seedbed.restore: the state holds {library}'s generators, and {error}") from error
 
 
-def save_python() -> tuple:
-    return sys.modules["random"].getstate()
-
-
-def restore_python(state: tuple) -> None:
-    sys.modules["random"].setstate(as_python(state))
-
-
-def as_python(state) -> tuple:
-    """JSON and others make lists of tuples."""
-    version, numbers, gauss = state
-    return version, tuple(numbers), gauss
-
-
-def save_numpy() -> dict:
-    return plain(sys.modules["numpy"].random.get_state(legacy=False))
-
-
-def restore_numpy(state: dict) -> None:
-    sys.modules["numpy"].random.set_state(with_arrays(state))
+def as_one(module: str, kind: str) -> tuple[Callable[[], object], Callable]:
+    """Of a module whose functions are those of one generator of this kind."""
+    save, restore = KINDS[kind]
+    return lambda: save(sys.modules[module]), lambda state: restore(sys.modules[module], state)
 
 
 def save_torch() -> dict:
@@ -50,14 +39,18 @@ def save_torch() -> dict:
     return {"cpu": torch.get_rng_state(), "cuda": list(cuda)}
 
 
-def restore_torch(state: dict) -> None:
-    """Tensors may come on a GPU, by `map_location`; torch wants them on the CPU."""
-    torch = sys.modules["torch"]
-    gpus = torch.cuda.device_count() if state["cuda"] else 0
+def check_torch(state: dict) -> None:
+    """ValueError: fewer GPUs are here."""
+    gpus = sys.modules["torch"].cuda.device_count() if state["cuda"] else 0
     if gpus < len(state["cuda"]):
         raise ValueError(
             f"seedbed.restore: the state holds generators of {len(state['cuda'])} GPUs, and {gpus} are here"
         )
+
+
+def restore_torch(state: dict) -> None:
+    """Tensors may come on a GPU, by `map_location`; torch wants them on the CPU."""
+    torch = sys.modules["torch"]
     torch.set_rng_state(state["cpu"].cpu())
     for device, generator in enumerate(state["cuda"]):
         torch.cuda.set_rng_state(generator.cpu(), device)
@@ -74,7 +67,7 @@ def save_tensorflow() -> dict:
     return {
         "seed": context.global_seed(),
         "operations": None if source is None else source.getstate(),
-        "generator": ops.global_generator and save_tensorflow_generator(ops.global_generator),
+        "generator": ops.global_generator and KINDS["tensorflow"][0](ops.global_generator),
     }
 
 
@@ -89,7 +82,7 @@ def restore_tensorflow(state: dict) -> None:
         made = ops.Generator.from_state(state["generator"]["numbers"], state["generator"]["algorithm"])
         ops.set_global_generator(made)
     else:  # functions that were traced before hold on to it
-        restore_tensorflow_generator(ops.global_generator, state["generator"])
+        KINDS["tensorflow"][1](ops.global_generator, state["generator"])
 
 
 def tensorflow_modules() -> tuple:
@@ -99,58 +92,25 @@ def tensorflow_modules() -> tuple:
     return context, stateful_random_ops
 
 
-def save_tensorflow_generator(generator) -> dict:
-    return {"algorithm": int(generator.algorithm), "numbers": generator.state.numpy().tolist()}
-
-
-def restore_tensorflow_generator(generator, state: dict) -> None:
-    generator.state.assign(state["numbers"])
-
-
 def save_keras() -> list[int] | None:
-    """The generator of Keras that takes no seed; layers have theirs as variables, which come with the model."""
-    generator = keras_generator()
-    return generator and save_seed_generator(generator)
+    generator = global_state().get_global_attribute(KERAS)
+    return generator and KINDS["keras"][0](generator)
 
 
 def restore_keras(state: list[int] | None) -> None:
-    if state is not None:
-        restore_seed_generator(sys.modules[LOADED["keras"]].global_seed_generator(), state)
-    elif keras_generator():
-        import_module("keras.src.backend.common.global_state").set_global_attribute("global_seed_generator", None)
+    if state is None:
+        global_state().set_global_attribute(KERAS, None)
+    else:
+        KINDS["keras"][1](sys.modules[LOADED["keras"]].global_seed_generator(), state)
 
 
-def keras_generator():
-    return import_module("keras.src.backend.common.global_state").get_global_attribute("global_seed_generator")
-
-
-def save_seed_generator(generator) -> list[int]:
-    return import_module("keras").ops.convert_to_numpy(generator.state).tolist()
-
-
-def restore_seed_generator(generator, state: list[int]) -> None:
-    generator.state.assign(state)
-
-
-def plain(value: object) -> object:
-    """What numpy's states hold, without numpy's types."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    if hasattr(value, "dtype"):
-        return {"dtype": str(value.dtype), "numbers": value.tolist()} if value.ndim else value.item()
-    return value
-
-
-def with_arrays(value: object) -> object:
-    """`plain`, undone."""
-    if isinstance(value, dict) and value.keys() == {"dtype", "numbers"}:
-        return sys.modules["numpy"].array(value["numbers"], dtype=value["dtype"])
-    return {key: with_arrays(part) for key, part in value.items()} if isinstance(value, dict) else value
+def global_state():
+    return import_module("keras.src.backend.common.global_state")
 
 
 LIBRARIES: dict[str, tuple[Callable[[], object], Callable]] = {
-    "random": (save_python, restore_python),
-    "numpy": (save_numpy, restore_numpy),
+    "random": as_one("random", "random"),
+    "numpy": as_one("numpy.random", "numpy legacy"),
     "torch": (save_torch, restore_torch),
     "tensorflow": (save_tensorflow, restore_tensorflow),
     "keras": (save_keras, restore_keras),

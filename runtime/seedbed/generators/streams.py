@@ -1,6 +1,6 @@
 """Seedbed's own streams and counts, as a part of a state."""
 
-from seedbed.generators.libraries import as_python
+from seedbed.generators.named import as_python
 
 
 def save(process) -> dict:

@@ -104,6 +104,9 @@ REFUSED = {
     "state | {'own': {}}": "given to restore() and not to state(); give it to both",
     "state | {'own': state['own'] | {'more': 1}}": "more was given to state() and not to restore(); give it to both",
     "state | {'own': state['own'] | {'own': state['own']['bits']}}": "own: expected a generator of numpy, found random",
+    "state | {'own': state['own'] | {'bits': {'kind': 'numpy', 'state': {'bit_generator': 'MT19937'}}}}": (
+        "bits: expected a numpy generator that is a MT19937, found a PCG64"
+    ),
     "state | {'seedbed': state['seedbed'] | {'seed': 7}}": "seed 7, and this process has 42: set SEEDBED_SEED=7",
     "state | {'torch': {}}": "the state holds torch's generators, and No module named 'torch'",
 }
@@ -147,14 +150,15 @@ def test_gpus_that_are_not_here_are_named(output, install) -> None:
     install({"torch.py": TORCH})
     code = """
 import torch, seedbed
-state = seedbed.state()
+import random
+state, before = seedbed.state(), random.random()
 try: seedbed.restore(state)
-except ValueError as error: print(error)
+except ValueError as error: print(error, random.random() != before)
 state["torch"]["cuda"].pop(); seedbed.restore(state)
 torch.cuda.started = False; print(seedbed.state()["torch"]["cuda"])
 """
     assert output(code, SEEDBED_MODE="off").splitlines() == [
-        "seedbed.restore: the state holds generators of 2 GPUs, and 1 are here",
+        "seedbed.restore: the state holds generators of 2 GPUs, and 1 are here True",
         "cpu [1]",
         "cuda 0 [2]",
         "[]",
