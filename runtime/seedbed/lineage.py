@@ -11,7 +11,7 @@ VARIABLE = "SEEDBED_LINEAGE"  # what a parent hands to a child that it starts: u
 # "/x2" the second of equal programs that it started at the same time; "/ws2" and "/wf3" are workers of pools.
 path = os.environ.pop(VARIABLE, "")
 task = ""  # that of a process pool which this worker is at, whichever worker it is: where its pool was, and its name
-thread = None  # where each thread is, once a pool of threads has had a task: a threading.local of libraries/threads.py
+thread = None  # once a pool of threads has had a task: has the task of each thread, or None (libraries/threads.py)
 starts_worker = ""  # "w" while a pool starts one
 hash_seed = os.environ.get("PYTHONHASHSEED", "random")  # as Python found it
 _forks = 0
@@ -19,7 +19,8 @@ _forks = 0
 
 def place() -> str:
     """Where this process, or the task that it or this thread is at, stands in the tree of processes."""
-    return getattr(thread, "place", "") or task or path
+    at = _thread_task()
+    return at.place if at else task or path
 
 
 def common_place() -> str:
@@ -33,17 +34,22 @@ def is_program() -> bool:
     return path.rpartition("/")[2][:1] in ("x", "")
 
 
+def _thread_task():
+    return getattr(thread, "task", None)
+
+
 def _count_fork() -> None:
     global _forks
-    if getattr(thread, "place", ""):
-        thread.forks += 1
+    if at := _thread_task():
+        at.forks += 1
     else:
         _forks += 1
 
 
 def _become_child() -> None:
     global path, task, starts_worker, _forks
-    forks = thread.forks if getattr(thread, "place", "") else _forks
+    at = _thread_task()
+    forks = at.forks if at else _forks
     path, task, starts_worker, _forks = f"{place()}/{starts_worker}f{forks}", "", "", 0
     if thread is not None:
         thread.__dict__.clear()

@@ -17,12 +17,27 @@ root_seed = environment.seed(os.environ)
 
 _streams = {}  # name -> the stream of the process
 _libraries = {}  # name -> the Library
-_counts = {}
-_noted = {}  # library -> what the user seeded it with in this process or task: text, or what computes the text
-_inherited = {}  # library -> what the user had seeded it with where this process or task comes from
 _initial = {}  # library -> what the user seeded it with before the first task of a pool's worker
 _at_fork = {}
 _forks_beside_threads = False
+
+
+class State:
+    """What was counted and seeded: in this process, or in a task of a pool of threads."""
+
+    def __init__(self, inherited: dict[str, str]) -> None:
+        self.inherited = inherited  # library -> what the user had seeded it with where this comes from
+        self.noted = {}  # library -> what the user has seeded it with here: text, or what computes the text
+        self.counts = {}
+
+    def begin(self, inherited: dict[str, str]) -> None:
+        """What is forked or has a new task starts anew."""
+        self.inherited = inherited
+        self.noted.clear()
+        self.counts.clear()
+
+
+of_process = State({})
 
 
 class Library:
@@ -53,7 +68,7 @@ class Here:
     def __init__(self) -> None:
         self.place = lineage.place()
         self.choices = choices()
-        self.counts = _current(_counts, "counts")
+        self.counts = _state().counts
 
     def count(self, kind: str) -> int:
         """How many there were of a kind here, this one included."""
@@ -74,7 +89,7 @@ class Stream:
     def __getattr__(self, method: str):
         if not in_thread_task():
             return getattr(self.generator, method)
-        generators = lineage.thread.generators
+        generators = lineage.thread.task.generators
         if self not in generators:
             generators[self] = derived(self.name)
         return getattr(generators[self], method)
@@ -85,7 +100,7 @@ def seed(library: str = "") -> int:
     place = lineage.common_place()
     if not place:
         return root_seed
-    chosen = _current(_inherited, "inherited").get(library)
+    chosen = _state().inherited.get(library)
     return derived("process" if chosen is None else f"process {chosen}", place).getrandbits(32)
 
 
@@ -150,20 +165,16 @@ def note(library: str, chosen: object) -> None:
 
     A state is given as a function that computes its text, since most are never needed.
     """
-    _current(_noted, "noted")[library] = chosen
+    _state().noted[library] = chosen
 
 
 def choices() -> dict[str, str]:
     """What the user has seeded each library with, in this process or task, or else where it comes from."""
-    found = dict(_current(_inherited, "inherited"))
-    for library in _libraries:
-        if chosen := _chosen_here(library):
-            found[library] = chosen
-    return found
+    return _state().inherited | {library: chosen for library, chosen in chosen_seeds().items() if chosen}
 
 
 def _chosen_here(library: str) -> str:
-    noted = _current(_noted, "noted")
+    noted = _state().noted
     if callable(noted.get(library)):
         noted[library] = noted[library]()
     asked = None if in_thread_task() else _libraries[library].chosen()
@@ -172,7 +183,7 @@ def _chosen_here(library: str) -> str:
 
 def in_thread_task() -> bool:
     """Whether this thread is at a task of a pool of threads."""
-    return lineage.thread is not None and lineage.thread.place != ""
+    return lineage.thread is not None and lineage.thread.task is not None
 
 
 class OutsideThreadTask:
@@ -182,17 +193,17 @@ class OutsideThreadTask:
     """
 
     def __enter__(self) -> None:
-        self.state = lineage.thread.__dict__ if lineage.thread is not None else {}
-        self.before = dict(self.state)
-        self.state.clear()
+        self.task = lineage.thread.task if in_thread_task() else None
+        if self.task:
+            lineage.thread.task = None
 
     def __exit__(self, *_: object) -> None:
-        self.state.clear()
-        self.state.update(self.before)
+        if self.task:
+            lineage.thread.task = self.task
 
 
-def _current(of_process: dict, name: str) -> dict:
-    return getattr(lineage.thread, name) if in_thread_task() else of_process
+def _state() -> State:
+    return lineage.thread.task if in_thread_task() else of_process
 
 
 def begin(task: str, inherited: dict[str, str]) -> None:
@@ -203,9 +214,7 @@ def begin(task: str, inherited: dict[str, str]) -> None:
     if not lineage.task:
         _initial.update((library, chosen) for library in _libraries if (chosen := _chosen_here(library)))
     lineage.task = task
-    _counts.clear()
-    _noted.clear()
-    _inherit(merged(inherited, _initial))
+    of_process.begin(merged(inherited, _initial))
     for library in _libraries:
         _reseed(library)
     restart_streams()
@@ -218,9 +227,9 @@ def start_over(place: str = "") -> None:
     """
     lineage.task = place
     for library in _libraries:
-        if library not in _inherited and not _chosen_here(library):
+        if library not in of_process.inherited and not _chosen_here(library):
             _reseed(library)
-    _counts.clear()
+    of_process.counts.clear()
     restart_streams()
 
 
@@ -233,7 +242,7 @@ def forget_seeds_since(before: dict[str, str]) -> None:
     """Take back what the user has seeded since `chosen_seeds()` said `before`."""
     for library in _libraries:
         if _chosen_here(library) not in ("", before.get(library, "")):
-            _noted.pop(library, None)
+            of_process.noted.pop(library, None)
             _reseed(library)
 
 
@@ -250,14 +259,9 @@ def merged(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
     return {name: " ".join(part[name] for part in (first, second) if name in part) for name in both}
 
 
-def _inherit(chosen: dict[str, str]) -> None:
-    _inherited.clear()
-    _inherited.update(chosen)
-
-
 def count(kind: str) -> int:
     """How many there were of a kind, this one included, in this process or task."""
-    counts = _current(_counts, "counts")
+    counts = _state().counts
     counts[kind] = counts.get(kind, 0) + 1
     return counts[kind]
 
@@ -278,9 +282,7 @@ def _after_fork() -> None:
 
     Generators that the user has seeded stay copies of the parent's, as without Seedbed; the others are its own.
     """
-    _counts.clear()
-    _noted.clear()
-    _inherit(_at_fork)
+    of_process.begin(_at_fork)
     for library, entry in _libraries.items():
         entry.ours = entry.asked()
         entry.waits_for_ever |= _forks_beside_threads and entry.locked()

@@ -17,9 +17,9 @@ def save(process) -> dict:
         "seed": process.root_seed,
         "mode": process.mode,
         "streams": moved,
-        "counts": dict(process._counts),
+        "counts": dict(process.of_process.counts),
         "forks": process.lineage._forks,
-        "seeded": dict(process._noted),
+        "seeded": dict(process.of_process.noted),
     }
 
 
@@ -40,6 +40,6 @@ def restore(process, state: dict) -> None:
     for name, numbers in state["streams"].items():
         process._streams[name].generator.setstate(as_python(numbers))
     process.lineage._forks = state["forks"]
-    for kept, found in ((process._counts, state["counts"]), (process._noted, state["seeded"])):
-        kept.clear()
-        kept.update(found)
+    process.of_process.begin(process.of_process.inherited)
+    process.of_process.counts.update(state["counts"])
+    process.of_process.noted.update(state["seeded"])

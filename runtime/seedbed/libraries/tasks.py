@@ -44,18 +44,18 @@ class ThreadInitializer(Task):
         lineage.thread.initial = chosen
 
 
-class AtTask:
-    """While it is entered, this thread is at a task; then it is again where it was, also after an error."""
+class AtTask(process.State):
+    """While it is entered, this thread is at a task, with a state of its own; then it is again where it was, also after
+    an error."""
 
-    def __init__(self, name: str, inherited: dict[str, str]) -> None:
-        self.state = {"place": name, "inherited": inherited, "forks": 0, "counts": {}, "noted": {}, "generators": {}}
+    def __init__(self, place: str, inherited: dict[str, str]) -> None:
+        super().__init__(inherited)
+        self.place = place
+        self.forks = 0
+        self.generators = {}
 
     def __enter__(self) -> None:
-        state = lineage.thread.__dict__  # of this thread alone
-        self.before = dict(state)
-        state.update(self.state)
+        self.before, lineage.thread.task = lineage.thread.task, self
 
     def __exit__(self, *_: object) -> None:
-        state = lineage.thread.__dict__
-        state.clear()
-        state.update(self.before)
+        lineage.thread.task = self.before

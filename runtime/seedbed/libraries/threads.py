@@ -16,10 +16,9 @@ from seedbed import libraries, lineage, process
 
 
 class Thread(threading.local):
-    """What `seedbed.libraries.tasks` keeps for a thread while it is at a task. An empty place: it is at none."""
+    """What `seedbed.libraries.tasks` keeps for a thread."""
 
-    place = ""
-    forks = 0
+    task = None  # the one that it is at
     initial = None  # what the initializer of the thread's pool has seeded
 
 
@@ -55,7 +54,7 @@ def dispatch_random(random: ModuleType) -> None:
         """The generator of the task, None outside one."""
         if not process.in_thread_task():
             return drawn and drawn("random")
-        generators = lineage.thread.generators
+        generators = lineage.thread.task.generators
         if "random" not in generators:
             generators["random"] = plain(process.seed("random"))
         return generators["random"]
@@ -117,7 +116,7 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
         """The generator of the task, None outside one."""
         if not process.in_thread_task():
             return drawn and drawn("numpy")
-        generators = lineage.thread.generators
+        generators = lineage.thread.task.generators
         if "numpy" not in generators:
             generators["numpy"] = plain(numpy_random.MT19937(process.seed("numpy")))
         return generators["numpy"]
