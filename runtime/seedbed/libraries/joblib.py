@@ -47,10 +47,6 @@ def remember_where(backend: type) -> None:
 
 def send_numbered(kind: type[tasks.Task], send, self, func, callback=None):
     here = getattr(self, "_seedbed_here", None) or process.Here()
-    if kind is tasks.ThreadTask:
-        from seedbed.libraries import threads
-
-        threads.install()
     func.items = [(kind(call, f"j{here.count('joblib')}", here), *arguments) for call, *arguments in func.items]
     return send(self, func, callback)
 

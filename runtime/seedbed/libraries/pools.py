@@ -6,7 +6,7 @@ may race with them, as it does without a pool.
 
 from __future__ import annotations  # `tasks` may be half imported: see below
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from seedbed import process
@@ -38,17 +38,10 @@ def number_threads(thread_pool: type) -> None:
 
     def start_initialized(start, self, processes=None, initializer=None, initargs=()):
         if initializer is not None and processes != 1:
-            initializer = thread_initializer(initializer)
+            initializer = tasks.ThreadInitializer(initializer, f"i{process.count('initializer')}")
         start(self, processes, initializer, initargs)
 
     around(thread_pool, "__init__", start_initialized)
-
-
-def thread_initializer(function: Callable) -> tasks.ThreadInitializer:
-    from seedbed.libraries import threads
-
-    threads.install()
-    return tasks.ThreadInitializer(function, f"i{process.count('initializer')}")
 
 
 class TaskQueue:
@@ -101,23 +94,16 @@ def number_thread_executor(module: ModuleType) -> None:
 
     def submit_numbered(submit, self, fn, /, *args, **kwargs):
         if self._max_workers > 1:
-            from seedbed.libraries import threads
-
-            threads.install()
             fn = tasks.ThreadTask(fn, number_in(self, "t"))
         return submit(self, fn, *args, **kwargs)
 
-    around(executor, "submit", submit_numbered)
-    name_at_start(executor, "t")
-    initialize_at_a_place(executor)
-
-
-def initialize_at_a_place(executor: type) -> None:
     def start_initialized(start, self, *args, **kwargs):
         start(self, *args, **kwargs)
         if self._max_workers > 1 and getattr(self, "_initializer", None) is not None:
-            self._initializer = thread_initializer(self._initializer)
+            self._initializer = tasks.ThreadInitializer(self._initializer, f"i{process.count('initializer')}")
 
+    around(executor, "submit", submit_numbered)
+    name_at_start(executor, "t")
     around(executor, "__init__", start_initialized)
 
 

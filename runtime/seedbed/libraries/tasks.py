@@ -24,7 +24,13 @@ class Task:
 
 
 class ThreadTask(Task):
-    """The same in a worker thread, which has generators of its own for the task."""
+    """The same in a worker thread, which has generators of its own for the task, from the first of them on."""
+
+    def __init__(self, function: Callable, number: str, here: process.Here | None = None) -> None:
+        from seedbed.libraries import threads
+
+        threads.install()
+        super().__init__(function, number, here)
 
     def __call__(self, *arguments, **options):
         from seedbed.libraries.threads import current
@@ -34,7 +40,7 @@ class ThreadTask(Task):
             return current(self.function)(*map(current, arguments), **options)
 
 
-class ThreadInitializer(Task):
+class ThreadInitializer(ThreadTask):
     """What a pool of threads runs once in each of them; the seeds that it sets go into those of the thread's tasks."""
 
     def __call__(self, *arguments, **options):
