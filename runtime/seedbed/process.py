@@ -87,12 +87,8 @@ class Stream:
         self.generator = derived(self.name)
 
     def __getattr__(self, method: str):
-        if not in_thread_task():
-            return getattr(self.generator, method)
-        generators = lineage.thread.task.generators
-        if self not in generators:
-            generators[self] = derived(self.name)
-        return getattr(generators[self], method)
+        task = lineage.thread.task if in_thread_task() else None
+        return getattr(task.generator(self, lambda: derived(self.name)) if task else self.generator, method)
 
 
 def seed(library: str = "") -> int:

@@ -60,6 +60,12 @@ class AtTask(process.State):
         self.forks = 0
         self.generators = {}
 
+    def generator(self, purpose: object, make: Callable[[], object]):
+        """The task's own, made when it first draws for this purpose."""
+        if purpose not in self.generators:
+            self.generators[purpose] = make()
+        return self.generators[purpose]
+
     def __enter__(self) -> None:
         self.before, lineage.thread.task = lineage.thread.task, self
 

@@ -51,61 +51,24 @@ def dispatch_random(random: ModuleType) -> None:
     plain = type(shared)
 
     def own():
-        """The generator of the task, None outside one."""
-        if not process.in_thread_task():
-            return drawn and drawn("random")
-        generators = lineage.thread.task.generators
-        if "random" not in generators:
-            generators["random"] = plain(process.seed("random"))
-        return generators["random"]
+        return generator_of_task("random", lambda: plain(process.seed("random")))
 
-    class Dispatching(plain):
-        def random(self):
-            generator = own()
-            return plain.random(self) if generator is None else generator.random()
-
-        def getrandbits(self, k):
-            generator = own()
-            return plain.getrandbits(self, k) if generator is None else generator.getrandbits(k)
-
-        def seed(self, a=None, version=2):
-            generator = own()
-            if generator is None:
-                return plain.seed(self, a, version)
-            process.note("random", a)
-            return generator.seed(a, version)
-
-        def getstate(self):
-            generator = own()
-            return plain.getstate(self) if generator is None else generator.getstate()
-
-        def setstate(self, state):
-            generator = own()
-            if generator is None:
-                return plain.setstate(self, state)
-            process.note("random", lambda: process.digest(repr(state)))
-            return generator.setstate(state)
-
-        @property
-        def gauss_next(self):
-            """The second of each pair of numbers that `gauss` makes."""
-            generator = own()
-            return self.__dict__["gauss_next"] if generator is None else generator.gauss_next
-
-        @gauss_next.setter
-        def gauss_next(self, number):
-            generator = own()
-            if generator is None:
-                self.__dict__["gauss_next"] = number
-            else:
-                generator.gauss_next = number
-
-        def __reduce__(self):
-            return plain, (), self.getstate()
-
+    notes = {
+        "seed": lambda a=None, version=2: process.note("random", a),
+        "setstate": lambda state: process.note("random", lambda: process.digest(repr(state))),
+    }
+    methods = {
+        **{name: handed_on(plain, name, own) for name in ("random", "getrandbits", "getstate")},
+        **{name: handed_on(plain, name, own, note) for name, note in notes.items()},
+        "gauss_next": property(  # the second of each pair of numbers that `gauss` makes
+            lambda self: vars(own() or self)["gauss_next"],
+            lambda self, number: vars(own() or self).update(gauss_next=number),
+        ),
+        "__reduce__": lambda self: (plain, (), self.getstate()),
+    }
     old = [method for method in methods_of(shared) if is_of_class(method, plain)]
-    shared.__class__ = Dispatching
-    replace((method, getattr(shared, method.__name__)) for method in old if method.__name__ in vars(Dispatching))
+    shared.__class__ = type("Dispatching", (plain,), methods)
+    replace((method, getattr(shared, method.__name__)) for method in old if method.__name__ in methods)
 
 
 def dispatch_numpy(numpy_random: ModuleType) -> None:
@@ -113,30 +76,35 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
     shared, plain = numpy_random.mtrand._rand, numpy_random.RandomState
 
     def own():
-        """The generator of the task, None outside one."""
-        if not process.in_thread_task():
-            return drawn and drawn("numpy")
-        generators = lineage.thread.task.generators
-        if "numpy" not in generators:
-            generators["numpy"] = plain(numpy_random.MT19937(process.seed("numpy")))
-        return generators["numpy"]
-
-    def dispatching(name: str):
-        method = getattr(plain, name)
-
-        def call(self, *args, **kwargs):
-            generator = own()
-            return method(self, *args, **kwargs) if generator is None else getattr(generator, name)(*args, **kwargs)
-
-        call.__name__, call.__doc__ = name, method.__doc__
-        return call
+        return generator_of_task("numpy", lambda: plain(numpy_random.MT19937(process.seed("numpy"))))
 
     names = ["__reduce__", "__getstate__"] + [name for name in dir(plain) if not name.startswith("_")]
-    methods = {name: dispatching(name) for name in names if callable(getattr(plain, name))}
+    methods = {name: handed_on(plain, name, own) for name in names if callable(getattr(plain, name))}
     new = type("RandomState", (plain,), {**methods, "__module__": plain.__module__})(shared._bit_generator)
     plain.set_state(new, shared.get_state())
     old = [method for method in methods_of(shared) if method.__name__ in methods]
     replace([(shared, new), *((method, getattr(new, method.__name__)) for method in old)])
+
+
+def generator_of_task(library: str, make: Callable[[], object]):
+    """That of the task at which this thread is; None outside one."""
+    if process.in_thread_task():
+        return lineage.thread.task.generator(library, make)
+    return drawn and drawn(library)
+
+
+def handed_on(plain: type, name: str, own: Callable, note: Callable = lambda *_, **__: None) -> Callable:
+    """A method that calls that of the task's generator, after `note`, and outside a task that of the plain class."""
+
+    def call(self, *args, **kwargs):
+        generator = own()
+        if generator is None:
+            return getattr(plain, name)(self, *args, **kwargs)
+        note(*args, **kwargs)
+        return getattr(generator, name)(*args, **kwargs)
+
+    call.__name__, call.__doc__ = name, getattr(plain, name).__doc__
+    return call
 
 
 def methods_of(generator: object) -> list:
