@@ -125,14 +125,14 @@ until_gone() {
 }
 
 # A value that differs from the baked one is the user's own and stays; otherwise the mode's replaces it.
-setting() { # name, value in strict (the baked one), in warn, in off; empty: unset
+setting() { # name, value in strict (the baked one), in warn; empty, and in mode off: unset
     found=''
     eval "found=\${$1-}"
     [ "$found" = "$2" ] || return 0
     case $mode in
         strict) wanted=$2 ;;
         warn) wanted=$3 ;;
-        off) wanted=$4 ;;
+        off) wanted='' ;;
     esac
     if [ -n "$wanted" ]; then export "$1=$wanted"; else unset "$1"; fi
 }

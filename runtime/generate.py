@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from seedbed.names import APART, NAMERS, SAMPLERS  # noqa: E402
-from seedbed.settings import CALLS, DEFAULT_MODE, MODES, OPTIONS, VARIABLES, Setting  # noqa: E402
+from seedbed.settings import CALLS, DEFAULT_MODE, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
 HOOK = HERE / "seedbed" / "boot.py"
@@ -35,9 +35,9 @@ def main(arguments: list[str]) -> int:
 
 
 def shell_table() -> str:
-    """One call for each baked variable, for the entrypoint to define: its value in each mode, empty where unset."""
+    """One call for each baked variable, for the entrypoint to define: its values in strict and warn; empty: unset."""
     baked = (s for s in VARIABLES if "{" not in (s.values[DEFAULT_MODE] or ""))
-    calls = (f"setting {s.name} {' '.join(quoted(s.values[mode]) for mode in MODES)}\n" for s in baked)
+    calls = (f"setting {s.name} {' '.join(quoted(s.values[mode]) for mode in ('strict', 'warn'))}\n" for s in baked)
     header = "# shellcheck shell=sh\n# Written by runtime/generate.py from seedbed/settings.py: change that instead.\n"
     return header + "".join(calls)
 
