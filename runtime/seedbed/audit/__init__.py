@@ -85,9 +85,16 @@ def note_entropy(*_: object) -> None:
 
 def compiled_caller() -> str:
     """The library that has called the Python function which is running; known only where `seedbed.native` watches."""
-    from seedbed.native import caller, events
+    try:
+        import ctypes
 
-    library = caller.compiled_caller()
+        ask = ctypes.CDLL(None).seedbed_caller
+    except (ImportError, OSError, AttributeError):  # not preloaded
+        return "compiled code called here"
+    from seedbed.native import events
+
+    ask.restype = ctypes.c_char_p
+    library = os.fsdecode(ask())
     return events.library_name(library) if library else "compiled code called here"
 
 
