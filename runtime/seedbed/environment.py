@@ -38,18 +38,14 @@ def seed(environ: dict[str, str], number: int | None = None) -> int:
     found = environ.get("SEEDBED_SEED", str(DEFAULT_SEED))
     if not is_seed(found):
         raise ValueError(f"SEEDBED_SEED={found}: expected a whole number from 0 to {LARGEST_SEED}")
-    return (int(found) + rank_offset(environ, number)) % (LARGEST_SEED + 1)
+    offset = 0
+    if environ.get("SEEDBED_RANK_OFFSET") == "1":
+        offset = (rank(environ) or 0) if number is None else number
+    return (int(found) + offset) % (LARGEST_SEED + 1)
 
 
 def is_seed(text: str) -> bool:
     return is_number(text) and int(text) <= LARGEST_SEED
-
-
-def rank_offset(environ: dict[str, str], number: int | None = None) -> int:
-    """What this rank adds to the seed: 0 unless SEEDBED_RANK_OFFSET=1."""
-    if environ.get("SEEDBED_RANK_OFFSET") != "1":
-        return 0
-    return (rank(environ) or 0) if number is None else number
 
 
 def rank(environ: dict[str, str]) -> int | None:

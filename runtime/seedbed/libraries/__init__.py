@@ -33,20 +33,16 @@ def prepare(name: str) -> None:
 def ready(name: str, module: ModuleType, library: str) -> None:
     """Have the module that has just run configured by this module of ours, and told to whoever watches. Empty: none."""
     if library:
-        configure(library, module)
-    for watch in watchers:
-        watch(name, module)
+        from seedbed import process  # not before a library is imported
 
-
-def configure(library: str, module: ModuleType) -> None:
-    from seedbed import process  # not before a library is imported
-
-    with process.OutsideThreadTask():
-        import_module(f"seedbed.libraries.{library}").configure(module)
+        with process.OutsideThreadTask():
+            import_module(f"seedbed.libraries.{library}").configure(module)
     if library in REFUSING:
         from seedbed import remedy
 
         remedy.watch()
+    for watch in watchers:
+        watch(name, module)
 
 
 def hash_seed_is_fixed() -> bool:

@@ -9,15 +9,15 @@ from types import ModuleType
 
 from seedbed import lineage, process
 from seedbed.libraries import pools
+from seedbed.wrapping import around
 
 starting = threading.RLock()  # held while the environment holds the lineage of a child
 
 
 def configure(multiprocessing_process: ModuleType) -> None:
     """Children inherit the environment, so it holds the lineage while one starts."""
-    start = multiprocessing_process.BaseProcess.start
 
-    def start_with_lineage(self):
+    def start_with_lineage(start, self):
         with starting:
             lineage.starts_worker = "w" if is_worker(self) else ""
             os.environ[lineage.VARIABLE] = f"{lineage.place()}/{lineage.starts_worker}s{process.count('spawn')}"
@@ -27,8 +27,7 @@ def configure(multiprocessing_process: ModuleType) -> None:
                 lineage.starts_worker = ""
                 os.environ.pop(lineage.VARIABLE, None)
 
-    start_with_lineage.__doc__ = start.__doc__
-    multiprocessing_process.BaseProcess.start = start_with_lineage
+    around(multiprocessing_process.BaseProcess, "start", start_with_lineage)
 
 
 def is_worker(child: object) -> bool:
@@ -49,8 +48,8 @@ def state(multiprocessing_process: ModuleType) -> dict[str, str]:
     """What is in force, in the table's words."""
     from multiprocessing.pool import Pool
 
-    start = multiprocessing_process.BaseProcess.start
+    calls = {"Process.start": multiprocessing_process.BaseProcess.start, "Pool": Pool.__init__}
     return {
-        "multiprocessing.Process.start": "derived from the seed" if start.__module__ == __name__ else "random",
-        "multiprocessing.Pool": "derived from the seed" if hasattr(Pool.__init__, "__wrapped__") else "random",
+        f"multiprocessing.{name}": "derived from the seed" if hasattr(call, "__wrapped__") else "random"
+        for name, call in calls.items()
     }

@@ -1,13 +1,12 @@
 """torch: seeds, deterministic algorithms, cuDNN and oneDNN, without starting CUDA."""
 
 import _thread
-import functools
 import os
 import sys
 from types import ModuleType
 
 from seedbed import environment, process, terminal
-from seedbed.wrapping import around
+from seedbed.wrapping import after, around
 
 SECONDS_TO_SHUFFLE = 5  # one number
 
@@ -45,17 +44,14 @@ def is_locked(torch: ModuleType) -> bool:
 
 def note_restored_states(torch: ModuleType) -> None:
     """Note a state of the CPU's generator that the user saved before; the seed can be asked for, the state not."""
-    restore = getattr(torch, "set_rng_state", None)
-    if restore is None:
-        return
 
-    @functools.wraps(restore)
-    def set_rng_state(new_state):
-        restore(new_state)
+    def note(_: object, new_state) -> None:
         restored = new_state.clone()
         process.note("torch", lambda: process.digest(bytes(restored.tolist())))
 
-    torch.set_rng_state = torch.random.set_rng_state = set_rng_state
+    if hasattr(torch, "set_rng_state"):
+        after(torch, "set_rng_state", note)
+        torch.random.set_rng_state = torch.set_rng_state
 
 
 def choose_vector_kernels(torch: ModuleType) -> None:
