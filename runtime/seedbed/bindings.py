@@ -5,29 +5,17 @@ class it belongs to, is a set if nothing else is ever assigned to it.
 """
 
 import ast
+import functools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Bound = tuple[str, ast.AST]  # how ("value", "element" of it, "annotation"), and the expression
 
 SETS = {"set", "frozenset", "WeakSet", "Set", "FrozenSet", "AbstractSet", "MutableSet"}
 COMBINED = {"union", "difference", "intersection", "symmetric_difference", "copy"}
-NUMBERS = {
-    "int",
-    "float",
-    "len",
-    "ord",
-    "round",
-    "bool",
-    "sum",
-    "hash",
-    "item",
-    "count",
-    "index",
-    "numel",
-    "perf_counter",
-}
+NUMBERS = {"int", "float", "len", "ord", "round", "bool", "sum", "hash", "item", "count", "index", "numel"}
+NUMBERS |= {"perf_counter"}
 STRINGS = {"str", "repr", "chr", "hex", "bytes", "lower", "upper", "strip", "lstrip", "rstrip", "replace", "format"}
 STRINGS |= {"join", "title", "decode", "encode", "hexdigest", "digest", "group", "basename", "dirname", "removeprefix"}
 STRINGS |= {"removesuffix", "casefold", "readline", "as_posix", "fspath", "input", "isoformat", "strftime"}
@@ -40,6 +28,22 @@ BUILT = {"list", "tuple", "dict", "List", "Tuple", "Dict", "Sequence", "Iterable
 PASS_ON = {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "dict", "Counter", "deque", "keys"}
 
 PROPERTIES = {"property", "cached_property"}
+
+
+def asked_once(question: Callable[["Names", ast.AST], bool]) -> Callable[["Names", ast.AST], bool]:
+    """The answer is no while the same is being asked already: a name may be made from itself."""
+
+    @functools.wraps(question)
+    def ask(self: "Names", node: ast.AST) -> bool:
+        if (question, node) in self.asked:
+            return False
+        self.asked.add((question, node))
+        try:
+            return question(self, node)
+        finally:
+            self.asked.discard((question, node))
+
+    return ask
 
 
 class Names:
@@ -56,7 +60,7 @@ class Names:
         self.waited: list[ast.AST] = []  # sets of futures, as `wait` returns them
         self.scopes: dict[ast.AST, Scope] = {}
         self.module = tree
-        self.asked: set[tuple[str, ast.AST]] = set()  # questions under way: a name may be made from itself
+        self.asked: set[tuple[Callable, ast.AST]] = set()  # questions under way
         self.read(tree, tree)
 
     def read(self, node: ast.AST, scope: Scope) -> None:
@@ -127,53 +131,42 @@ class Names:
 
     def is_waited(self, node: ast.AST) -> bool:
         """Whether it is one of the sets that `wait` has returned."""
-        bound = self.of_name(node) if isinstance(node, ast.Name) else None
+        bound = self.of_name(node)
         return bound is not None and any(bound[1] is made for made in self.waited)
 
-    def of_name(self, name: ast.Name) -> Bound | None:
-        """What it was last bound to above, in its own scope or else in the module's."""
+    def of_name(self, name: ast.AST) -> Bound | None:
+        """What it was last bound to above, in its own scope or else in the module's; None: not known, or no name."""
+        if not isinstance(name, ast.Name):
+            return None
         own, all_of_module = self.bindings[self.scopes[name], name.id], self.bindings[self.module, name.id]
         above = [bound for line, bound in own if line <= name.lineno and not is_made_from(bound, name)]
         if own:
             return above[-1] if above else own[0][1]
         return all_of_module[-1][1] if all_of_module else None
 
-    def ask(self, question: str, node: ast.AST) -> bool:
-        """Whether the node `is_set`, or another of these methods' names; no, while that is being asked already."""
-        if (question, node) in self.asked:
-            return False
-        self.asked.add((question, node))
-        try:
-            return getattr(self, question)(node)
-        finally:
-            self.asked.discard((question, node))
-
+    @asked_once
     def is_set(self, node: ast.AST) -> bool:
         match node:
             case ast.Set() | ast.SetComp():
                 return True
-            case ast.Name():
-                return self.is_bound_to_set(self.of_name(node))
-            case ast.Attribute():
-                known = self.attributes.get(node.attr, ())
-                return bool(known) and all(self.is_bound_to_set(bound) for bound in known)
+            case ast.Name() | ast.Attribute():
+                known = self.bounds(node)
+                return bool(known) and all(map(self.is_bound_to_set, known))
             case ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.Sub() | ast.BitXor()):
-                return any(self.ask("is_set", side) or calls(side, {"keys"}) for side in (node.left, node.right))
+                return any(self.is_set(side) or calls(side, {"keys"}) for side in (node.left, node.right))
             case ast.IfExp():
-                return self.ask("is_set", node.body) or self.ask("is_set", node.orelse)
+                return self.is_set(node.body) or self.is_set(node.orelse)
             case ast.BoolOp():
-                return any(self.ask("is_set", value) for value in node.values)
+                return any(self.is_set(value) for value in node.values)
             case ast.NamedExpr():
-                return self.ask("is_set", node.value)
+                return self.is_set(node.value)
             case ast.Subscript():
                 return self.holds_sets(node.value)
             case ast.Call():
                 return self.gives_set(node)
         return False
 
-    def is_bound_to_set(self, bound: Bound | None) -> bool:
-        if bound is None:
-            return False
+    def is_bound_to_set(self, bound: Bound) -> bool:
         match bound:
             case "element", ast.Call(func=ast.Attribute(attr="values", value=holder)):
                 return self.holds_sets(holder)
@@ -181,7 +174,7 @@ class Names:
                 return False
             case "returned", function:
                 return self.returns_set(function)
-        return is_set_annotation(bound[1]) if bound[0] == "annotation" else self.ask("is_set", bound[1])
+        return is_set_annotation(bound[1]) if bound[0] == "annotation" else self.is_set(bound[1])
 
     def holds_sets(self, container: ast.AST) -> bool:
         """Whether it is a dictionary of sets, by what it is made of or by its annotation, or a list annotated so."""
@@ -189,9 +182,9 @@ class Names:
             return True
         for how, node in self.bounds(container):
             if isinstance(node, ast.Dict) and node.values:
-                return all(self.ask("is_set", value) for value in node.values)
+                return all(self.is_set(value) for value in node.values)
             if isinstance(node, ast.DictComp):
-                return self.ask("is_set", node.value)
+                return self.is_set(node.value)
             if how == "annotation" and isinstance(node, ast.Subscript):
                 inner = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
                 return is_set_annotation(inner)
@@ -203,19 +196,19 @@ class Names:
         """What a name or an attribute is bound to; empty if that is not known."""
         if isinstance(node, ast.Attribute):
             return self.attributes.get(node.attr, [])
-        return [bound for bound in [self.of_name(node)] if bound] if isinstance(node, ast.Name) else []
+        return [bound] if (bound := self.of_name(node)) else []
 
     def is_fixed_inside(self, container: ast.AST) -> bool:
         """Whether the sets that it holds are of strings and numbers."""
         added, bounds = self.added_inside.get(last_name(container), []), self.bounds(container)
-        if not bounds or not all(self.ask("is_scalar", element) for element in added):
+        if not bounds or not all(self.is_scalar(element) for element in added):
             return False
         for how, node in bounds:
             values = node.values if isinstance(node, ast.Dict) else [getattr(node, "value", None)]
             if how == "annotation":
                 fixed = self.is_bound_to_fixed((how, node), bool(added))
             elif isinstance(node, ast.Dict | ast.DictComp):
-                fixed = all((is_empty(value) and bool(added)) or self.ask("is_fixed", value) for value in values)
+                fixed = all((is_empty(value) and bool(added)) or self.is_fixed(value) for value in values)
             else:
                 fixed = bool(added) and calls(node, {"defaultdict", "dict"})
             if not fixed:
@@ -229,39 +222,38 @@ class Names:
         if isinstance(call.func, ast.Attribute):
             receiver = call.func.value
             if name == "setdefault":
-                return bool(call.args[1:]) and self.ask("is_set", call.args[1])
-            return name in COMBINED and (last_name(receiver) in SETS or self.ask("is_set", receiver))
+                return bool(call.args[1:]) and self.is_set(call.args[1])
+            return name in COMBINED and (last_name(receiver) in SETS or self.is_set(receiver))
         function = self.functions.get(name)
         return function is not None and self.returns_set(function)
 
     def returns_set(self, function: ast.FunctionDef) -> bool:
         returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
-        by_value = bool(returned) and all(self.ask("is_set", value) for value in returned)
+        by_value = bool(returned) and all(self.is_set(value) for value in returned)
         return by_value or (function.returns is not None and is_set_annotation(function.returns))
 
+    @asked_once
     def is_fixed(self, node: ast.AST) -> bool:
         """Whether what it yields are strings and numbers, whose order in a set is the same in every run."""
         match node:
             case ast.Constant():
                 return isinstance(node.value, str | bytes)
             case ast.Set() | ast.List() | ast.Tuple():
-                return all(self.ask("is_scalar", element) for element in node.elts)
+                return all(self.is_scalar(element) for element in node.elts)
             case ast.SetComp() | ast.ListComp() | ast.GeneratorExp():
-                return self.ask("is_scalar", node.elt)
+                return self.is_scalar(node.elt)
             case ast.Dict():
-                return all(key is not None and self.ask("is_scalar", key) for key in node.keys)
+                return all(key is not None and self.is_scalar(key) for key in node.keys)
             case ast.Name() | ast.Attribute():
                 return self.is_fixed_name(node)
-            case ast.Subscript(value=ast.Name() | ast.Attribute()) if self.holds_sets(node.value):
-                return self.is_fixed_inside(node.value)
-            case ast.Subscript(value=ast.Name() | ast.Attribute()):
-                return self.is_fixed_name(node.value)
+            case ast.Subscript(value=ast.Name() | ast.Attribute() as holder):
+                return self.is_fixed_inside(holder) if self.holds_sets(holder) else self.is_fixed_name(holder)
             case ast.BinOp(op=ast.Sub() | ast.BitAnd()):
-                return self.ask("is_fixed", node.left)
+                return self.is_fixed(node.left)
             case ast.BinOp(op=ast.BitOr() | ast.BitXor() | ast.Add()):
-                return self.ask("is_fixed", node.left) and self.ask("is_fixed", node.right)
+                return self.is_fixed(node.left) and self.is_fixed(node.right)
             case ast.IfExp():
-                return self.ask("is_fixed", node.body) and self.ask("is_fixed", node.orelse)
+                return self.is_fixed(node.body) and self.is_fixed(node.orelse)
             case ast.Call():
                 return self.yields_fixed(node)
         return False
@@ -270,17 +262,15 @@ class Names:
         name = last_name(node)
         if isinstance(node, ast.Attribute) and name in STRING_ATTRIBUTES:
             return True
-        bounds = [self.of_name(node)] if isinstance(node, ast.Name) else self.attributes.get(name, [])
-        added = self.added.get(name, [])
-        if not bounds or None in bounds or not all(self.ask("is_scalar", element) for element in added):
-            return False
-        return all(self.is_bound_to_fixed(bound, bool(added)) for bound in bounds)
+        bounds, added = self.bounds(node), self.added.get(name, [])
+        fixed = all(self.is_bound_to_fixed(bound, bool(added)) for bound in bounds)
+        return bool(bounds) and fixed and all(map(self.is_scalar, added))
 
     def is_bound_to_fixed(self, bound: Bound, filled: bool) -> bool:
         how, node = bound
         if how == "returned":
             returned = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value]
-            return bool(returned) and all(self.ask("is_fixed", value) for value in returned)
+            return bool(returned) and all(self.is_fixed(value) for value in returned)
         if how == "element" and calls(node, {"values"}) and isinstance(node.func, ast.Attribute):
             return self.holds_sets(node.func.value) and self.is_fixed_inside(node.func.value)
         if how == "annotation":
@@ -288,7 +278,7 @@ class Names:
             return bool(names & SCALARS) and names <= SCALARS | SETS | BUILT
         if calls(node, {"set"}) and not node.args:
             return filled
-        return how == "value" and self.ask("is_fixed", node)
+        return how == "value" and self.is_fixed(node)
 
     def yields_fixed(self, call: ast.Call) -> bool:
         name = last_name(call.func)
@@ -298,11 +288,12 @@ class Names:
             return last_name(call.args[0]) in SCALARS
         of = call.args or ([call.func.value] if isinstance(call.func, ast.Attribute) else [])
         if name in PASS_ON | self.set_classes:
-            return all(self.ask("is_fixed", argument) for argument in of[:1])
+            return all(self.is_fixed(argument) for argument in of[:1])
         if name in COMBINED and isinstance(call.func, ast.Attribute):
-            return all(self.ask("is_fixed", part) for part in (call.func.value, *call.args))
+            return all(self.is_fixed(part) for part in (call.func.value, *call.args))
         return False
 
+    @asked_once
     def is_scalar(self, node: ast.AST) -> bool:
         """Whether it is a string or a number, or a tuple of them."""
         match node:
@@ -311,28 +302,24 @@ class Names:
             case ast.JoinedStr() | ast.Compare():
                 return True
             case ast.Tuple():
-                return all(self.ask("is_scalar", element) for element in node.elts)
+                return all(self.is_scalar(element) for element in node.elts)
             case ast.UnaryOp():
-                return self.ask("is_scalar", node.operand)
+                return self.is_scalar(node.operand)
             case ast.BinOp():
-                return self.ask("is_scalar", node.left) and (
-                    isinstance(node.op, ast.Mod) or self.ask("is_scalar", node.right)
-                )
+                return self.is_scalar(node.left) and (isinstance(node.op, ast.Mod) or self.is_scalar(node.right))
             case ast.Attribute():
                 return node.attr in STRING_ATTRIBUTES
             case ast.Call():
                 return last_name(node.func) in NUMBERS | STRINGS
             case ast.Name():
-                return self.is_bound_to_scalar(self.of_name(node))
+                return any(map(self.is_bound_to_scalar, self.bounds(node)))
         return False
 
-    def is_bound_to_scalar(self, bound: Bound | None) -> bool:
-        if bound is None:
-            return False
+    def is_bound_to_scalar(self, bound: Bound) -> bool:
         how, node = bound
         if how == "annotation":
             return last_name(node) in SCALARS
-        return self.ask("is_fixed" if how == "element" else "is_scalar", node)
+        return (self.is_fixed if how == "element" else self.is_scalar)(node)
 
 
 def bindings(node: ast.AST) -> Iterator[tuple[ast.expr, Bound]]:
@@ -340,11 +327,9 @@ def bindings(node: ast.AST) -> Iterator[tuple[ast.expr, Bound]]:
     match node:
         case ast.Assign():
             yield from ((target, ("value", node.value)) for target in node.targets)
-        case ast.AnnAssign():
-            value = (
-                ("value", node.value) if node.value and not is_empty(node.value) else ("annotation", node.annotation)
-            )
-            yield node.target, value
+        case ast.AnnAssign(value=value):
+            says_more = value is not None and not is_empty(value)
+            yield node.target, ("value", value) if says_more else ("annotation", node.annotation)
         case ast.NamedExpr():
             yield node.target, ("value", node.value)
         case ast.For() | ast.AsyncFor() | ast.comprehension():

@@ -62,7 +62,9 @@ class Lint:
                 yield node.lineno, ADDRESS
             if calls(node, BY_ARRIVAL) and not self.is_put_in_order(node):
                 yield node.lineno, ARRIVAL
-            if isinstance(node, ast.With | ast.AsyncWith) and any(map(self.is_lock, node.items)):
+            if isinstance(node, ast.With | ast.AsyncWith) and any(
+                self.is_lock(item.context_expr) for item in node.items
+            ):
                 yield from self.sums(node, node.body)
             if isinstance(node, ast.Try) and any(map(self.releases, node.finalbody)):
                 yield from self.sums(node, node.body)
@@ -97,12 +99,12 @@ class Lint:
     def is_alone(self, node: ast.expr) -> bool:
         """Whether the same scope asks if that set holds one element: `if len(devices) == 1`."""
         asked = f"len({ast.unparse(node)})"
-        compared = [
-            found for found in self.nodes if isinstance(found, ast.Compare) and ast.unparse(found.left) == asked
-        ]
-        same_scope = [found for found in compared if self.names.scopes[found] is self.names.scopes[node]]
         return any(
-            isinstance(side, ast.Constant) and side.value == 1 for found in same_scope for side in found.comparators
+            isinstance(found, ast.Compare)
+            and ast.unparse(found.left) == asked
+            and "1" in map(ast.unparse, found.comparators)
+            and self.names.scopes[found] is self.names.scopes[node]
+            for found in self.nodes
         )
 
     def is_put_in_order(self, node: ast.AST, no_order: set[str] = NO_ORDER) -> bool:
@@ -206,8 +208,7 @@ class Lint:
         sorted_one = call.args[0] if len(call.args) == 1 else None
         if calls(sorted_one, {"keys", "items"}) and isinstance(sorted_one.func, ast.Attribute):
             sorted_one = sorted_one.func.value
-        bound = self.names.of_name(sorted_one) if isinstance(sorted_one, ast.Name) else None
-        match bound:
+        match self.names.of_name(sorted_one):
             case "value", ast.Dict(keys=keys):
                 return any(map(self.is_address_taken, keys))
             case "value", ast.DictComp(key=key):
@@ -217,30 +218,26 @@ class Lint:
     def seeded_from(self, call: ast.Call) -> str | None:
         """What another number in every run is part of this seed; None: nothing, or only if there is no other."""
         given = [*call.args, *(word.value for word in call.keywords)]
-        bounds = [self.names.of_name(node) for node in given if isinstance(node, ast.Name)]
+        bounds = map(self.names.of_name, given)
         given += [bound[1] for bound in bounds if bound and bound[0] == "value"]
-        inner = [node for value in given if not is_choice(value) for node in ast.walk(value)]
+        known = [value for value in given if not isinstance(value, ast.BoolOp | ast.IfExp)]  # `seed or time.time()`
+        inner = [node for value in known for node in ast.walk(value)]
         if any(calls(node, CLOCKS) for node in inner):
             return CLOCK
         entropy = any(calls(node, ENTROPIES) for node in inner)
         device = any(isinstance(node, ast.Constant) and str(node.value).startswith("/dev/") for node in inner)
         return ENTROPY if entropy or device else None
 
-    def is_lock(self, item: ast.withitem) -> bool:
-        return self.names_lock(item.context_expr)
-
-    def names_lock(self, held: ast.expr) -> bool:
+    def is_lock(self, held: ast.expr) -> bool:
         """By its name, `self.lock` or `total.get_lock()`, or by what it was bound to."""
         name = last_name(held.func if isinstance(held, ast.Call) else held).lower()
-        bound = self.names.of_name(held) if isinstance(held, ast.Name) else None
+        bound = self.names.of_name(held)
         made = last_name(bound[1].func).lower() if bound and isinstance(bound[1], ast.Call) else ""
         return any(word in f"{name} {made}" for word in LOCKS)
 
     def releases(self, line: ast.stmt) -> bool:
         """`lock.release()`."""
-        return (
-            isinstance(line, ast.Expr) and is_call_of(line.value, "release") and self.names_lock(line.value.func.value)
-        )
+        return isinstance(line, ast.Expr) and is_call_of(line.value, "release") and self.is_lock(line.value.func.value)
 
     def sums(self, held: ast.stmt, body: list[ast.stmt]) -> Iterator[Finding]:
         """The lines in it that add up something that may be no whole number, or append to what nobody sorts."""
@@ -316,11 +313,6 @@ def flat(statement: ast.stmt) -> Iterator[ast.stmt]:
         elif isinstance(inner, ast.ExceptHandler):
             for line in inner.body:
                 yield from flat(line)
-
-
-def is_choice(node: ast.AST) -> bool:
-    """`seed or time.time()`: not known which."""
-    return isinstance(node, ast.BoolOp | ast.IfExp)
 
 
 def is_whole(node: ast.AST) -> bool:
