@@ -7,7 +7,6 @@ starts itself, and the generators of torch and TensorFlow, which are not Python'
 import functools
 import sys
 import threading
-from collections.abc import Callable
 from itertools import count
 from types import ModuleType
 from weakref import WeakKeyDictionary
@@ -62,38 +61,25 @@ def watch_frameworks() -> None:
 
 
 def watch_functions(owner: ModuleType | type, names: list[str], library: str) -> None:
-    for name in names:
-        if hasattr(owner, name):
-            setattr(owner, name, watched(getattr(owner, name), library))
-
-
-def watched(function: Callable, library: str) -> Callable:
-    @functools.wraps(function)
-    def watched(*args, **kwargs):
-        generator = kwargs.get("generator")
+    def note(*_: object, generator: object = None, **__: object) -> None:
         if generator is None:
             drawn(library)
         else:
-            note_race(f"a generator of {library}", _drawn_own.setdefault(generator, {}))
-        return function(*args, **kwargs)
+            drawn_own(generator, library)
 
-    return watched
+    for name in filter(functools.partial(hasattr, owner), names):
+        before(owner, name, note)
 
 
 def watch_random(random: ModuleType) -> None:
     """Generators of the user's own tell of each draw; not those left random, which draw names."""
+
+    def note(generator: object, *_: object) -> None:
+        if generator is not random._inst and LEFT not in generator.__dict__:
+            drawn_own(generator, "random")
+
     for name in ("random", "getrandbits"):  # all others draw by these
-        setattr(random.Random, name, telling_unless_shared(getattr(random.Random, name), random._inst))
-
-
-def telling_unless_shared(method: Callable, shared: object) -> Callable:
-    @functools.wraps(method)
-    def draw(self, *args):
-        if self is not shared and LEFT not in self.__dict__:
-            note_race("a generator of random", _drawn_own.setdefault(self, {}))
-        return method(self, *args)
-
-    return draw
+        before(random.Random, name, note)
 
 
 def watch_numpy(numpy_random: ModuleType) -> None:
@@ -118,22 +104,21 @@ def telling(plain: type) -> type:
         def __subclasscheck__(cls, subclass: type) -> bool:
             return issubclass(subclass, plain)
 
-    def tell(method: Callable) -> Callable:
-        @functools.wraps(method)
-        def draw(self, *args, **kwargs):
-            note_race("a generator of numpy", _drawn_own.setdefault(self, {}))
-            return method(self, *args, **kwargs)
-
-        return draw
-
-    names = [name for name in dir(plain) if not name.startswith("_") and callable(getattr(plain, name))]
-    methods = {name: tell(getattr(plain, name)) for name in names}
-    return Telling(plain.__name__, (plain,), {**methods, "__module__": plain.__module__})
+    made = Telling(plain.__name__, (plain,), {"__module__": plain.__module__})
+    for name in dir(plain):
+        if not name.startswith("_") and callable(getattr(plain, name)):
+            before(made, name, lambda generator, *_, **__: drawn_own(generator, "numpy"))
+    return made
 
 
 def drawn(library: str) -> None:
     """This thread draws from the global generator of a library."""
     note_race(f"the generator of {library}", _drawn.setdefault(library, {}))
+
+
+def drawn_own(generator: object, library: str) -> None:
+    """The same from a generator of the user's own."""
+    note_race(f"a generator of {library}", _drawn_own.setdefault(generator, {}))
 
 
 def note_race(generator: str, all_draws: dict[threading.Thread, "Draws"]) -> None:

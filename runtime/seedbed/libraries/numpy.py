@@ -7,7 +7,7 @@ looked up at each call; it is not documented, so it is tried out before it is re
 from types import ModuleType
 
 from seedbed import process, terminal
-from seedbed.wrapping import around
+from seedbed.wrapping import after, before
 
 missing = process.stream("numpy")
 
@@ -31,22 +31,13 @@ def is_locked(numpy_random: ModuleType) -> bool:
 def note_seeds(numpy_random: ModuleType) -> None:
     """Note what the user gives to the global generator: a seed, or a state that was saved before."""
 
-    def seed(with_seed, seed=None):
-        process.note("numpy", seed)
-        with_seed(seed)
-
-    around(numpy_random, "seed", seed)
-    if hasattr(numpy_random, "set_state"):
-        note_restored_states(numpy_random)
-
-
-def note_restored_states(numpy_random: ModuleType) -> None:
-    def set_state(_, state):
-        numpy_random.mtrand._rand.set_state(state)
+    def note_restored(*_: object) -> None:
         restored = numpy_random.get_state()
         process.note("numpy", lambda: process.digest(f"{restored[1].tolist()} {restored[2:]}"))
 
-    around(numpy_random, "set_state", set_state)
+    before(numpy_random, "seed", lambda seed=None: process.note("numpy", seed))
+    if hasattr(numpy_random, "set_state"):
+        after(numpy_random, "set_state", note_restored)
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:

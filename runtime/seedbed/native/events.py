@@ -12,7 +12,14 @@ from seedbed.environment import is_number
 FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
 THREAD = ("Thread ", "Current thread ")
 HASH_KEYS = ("16 bytes, flags 4", "64 bytes, flags 0")  # of Rust's own HashMap, and of its package ahash
-IDLE = ("threading", "queue", "selectors", "socket", "subprocess", "concurrent/futures/thread")
+WAITING = (
+    "/threading.py",
+    "/queue.py",
+    "/selectors.py",
+    "/socket.py",
+    "/subprocess.py",
+    "/concurrent/futures/thread.py",
+)
 SQL_RANDOM = re.compile(r"\brandom(?:blob)?\s*\(\s*\w*\s*\)", re.IGNORECASE)
 IMPORTING = "<frozen importlib"
 
@@ -189,12 +196,8 @@ def stacks(text: str) -> list[list[Frame]]:
 
 def chosen(found: list[list[Frame]]) -> list[Frame]:
     """The thread that the library works for: one that does not just wait for others."""
-    busy = [frames for frames in found if not is_idle(frames[0])]
+    busy = [frames for frames in found if not frames[0].file.endswith(WAITING)]
     return next(iter(busy or found), [])
-
-
-def is_idle(frame: Frame) -> bool:
-    return any(frame.file.endswith(f"/{module}.py") for module in IDLE)
 
 
 def is_harmless(event: Event) -> bool:
