@@ -64,7 +64,7 @@ def reason(lines: list[str]) -> str | None:
         if FATAL.fullmatch(line):
             where = next((inner.strip() for inner in lines[number:] if inner.startswith("  File ")), "")
             found.append(f"{line} ({where})" if where else line)
-        elif (begin := TRACEBACK.fullmatch(line)) and not lines[number - 1].startswith(NO_REASON):
+        elif (begin := TRACEBACK.fullmatch(line)) and not lines[max(number - 1, 0)].startswith(NO_REASON):
             found.append(exception_line(lines[number + 1 :], begin[1]))
     named = [line for line in found if line]
     of_torchrun = any(OF_TORCHRUN in line for line in lines)

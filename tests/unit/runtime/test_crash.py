@@ -88,6 +88,17 @@ def test_the_reason_comes_first_whatever_was_said_after_it(tmp_path: Path, text:
     assert len(crash.last_words(tmp_path / "errors.txt", 3).splitlines()) == 3
 
 
+def test_a_traceback_in_the_first_line_is_the_reason_whatever_the_last_line_is(tmp_path: Path) -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "x.py", line 2',
+        "ValueError: no split",
+        "Exception ignored in: x",
+    )
+    (tmp_path / "errors.txt").write_text("\n".join(lines))
+    assert crash.last_words(tmp_path / "errors.txt") == "ValueError: no split"
+
+
 def test_where_nothing_is_on_standard_error_the_last_words_are_what_was_printed(tmp_path: Path) -> None:
     (tmp_path / "errors.txt").touch()
     assert crash.last_words(tmp_path / "errors.txt", 1, ["step 1", "no such split", ""]) == "no such split"
