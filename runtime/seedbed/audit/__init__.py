@@ -99,11 +99,16 @@ def compiled_caller() -> str:
 
 
 def note_seed(seed: object = None) -> None:
-    """No seed at all, or one that is the time of day (in s, ms, µs or ns)."""
+    """No seed at all, or one that is the time of day."""
     if seed is None:
         note(f"generator {THANKS_TO_SEEDBED}")
-    elif isinstance(seed, int | float) and any(abs(seed / unit - time.time()) < DAY for unit in (1, 1e3, 1e6, 1e9)):
+    elif isinstance(seed, int | float) and is_time(seed):
         note_with_package(lint.CLOCK)
+
+
+def is_time(seed: float) -> bool:
+    """Whether it is the time of day in one of these units a second; a whole number may be larger than any float."""
+    return any(abs(seed - int(time.time() * unit)) < DAY * unit for unit in (1, 10**3, 10**6, 10**9))
 
 
 def note_left(what: str) -> None:

@@ -118,7 +118,12 @@ def drawn(library: str) -> None:
 
 def drawn_own(generator: object, library: str) -> None:
     """The same from a generator of the user's own."""
-    note_race(f"a generator of {library}", _drawn_own.setdefault(generator, {}))
+    try:
+        draws = _drawn_own.setdefault(generator, {})
+    except TypeError:  # C's own, which cannot be remembered: torch.default_generator
+        drawn(library)
+    else:
+        note_race(f"a generator of {library}", draws)
 
 
 def note_race(generator: str, all_draws: dict[threading.Thread, "Draws"]) -> None:

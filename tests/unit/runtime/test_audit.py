@@ -56,6 +56,12 @@ def test_watching_changes_no_number(output) -> None:
     assert output(code) == output(code, SEEDBED_AUDIT="1")
 
 
+def test_a_seed_larger_than_any_float_is_no_time(run) -> None:
+    done = run("import random\nrandom.seed(10**400)\nrandom.seed(float('inf'))", SEEDBED_AUDIT="1")
+    assert done.returncode == 0, done.stderr
+    assert places(done.stderr) == []
+
+
 def test_numpys_generators_are_watched(run) -> None:
     pytest.importorskip("numpy")
     code = """

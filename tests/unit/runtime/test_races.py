@@ -161,6 +161,8 @@ class nn: functional = Flags()
 class Generator:
     def initial_seed(self): return 1
     def manual_seed(self, seed): return self
+class OfC: __slots__ = ()
+default_generator = OfC()
 """,
     "torch/utils/__init__.py": "class deterministic: pass",
     "torch/utils/data/__init__.py": "",
@@ -170,7 +172,12 @@ class Generator:
 
 @pytest.mark.parametrize(
     ("arguments", "lines"),
-    [("2", 1), ("2, generator=torch.Generator().manual_seed(1)", 0), ("2, generator=shared", 1)],
+    [
+        ("2", 1),
+        ("2, generator=torch.Generator().manual_seed(1)", 0),
+        ("2, generator=shared", 1),
+        ("2, generator=torch.default_generator", 1),
+    ],
 )
 def test_torchs_generator_is_shared_by_the_tasks_of_a_pool(run, install, arguments: str, lines: int) -> None:
     install(TORCH)
