@@ -176,10 +176,10 @@ available_cpus() {
     cpus=$(nproc)
     cgroup=/sys/fs/cgroup
     if [ -r $cgroup/cpu.max ]; then
-        read -r quota period <$cgroup/cpu.max
+        read -r quota period <$cgroup/cpu.max || true # another file may lie over it, an empty one
     elif [ -r $cgroup/cpu/cpu.cfs_quota_us ]; then
-        read -r quota <$cgroup/cpu/cpu.cfs_quota_us
-        read -r period <$cgroup/cpu/cpu.cfs_period_us
+        read -r quota <$cgroup/cpu/cpu.cfs_quota_us || true
+        read -r period <$cgroup/cpu/cpu.cfs_period_us || true
     fi
     if [ "${quota:-max}" != max ] && [ "$quota" -gt 0 ]; then
         allowed=$(((quota + period - 1) / period))

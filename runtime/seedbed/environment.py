@@ -202,10 +202,10 @@ def quota_cpus() -> int | None:
     """The control group's quota in whole CPUs, rounded up; None where there is none."""
     try:
         quota, period = read_words(f"{CGROUP}/cpu.max")
-    except OSError:
+    except (OSError, ValueError):  # there is none, or another file lies over it
         try:
             (quota,), (period,) = (read_words(f"{CGROUP}/cpu/cpu.cfs_{word}_us") for word in ("quota", "period"))
-        except OSError:
+        except (OSError, ValueError):
             return None
     return None if quota in ("max", "-1") else -(-int(quota) // int(period))
 

@@ -89,6 +89,7 @@ def test_ranks_on_one_machine_share_its_threads(monkeypatch: pytest.MonkeyPatch)
     [
         ({}, None),
         ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": ""}, None),
         ({"cpu.max": "200000 100000\n"}, 2),
         ({"cpu.max": "150000 100000\n"}, 2),
         ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
