@@ -32,12 +32,18 @@ def note_seeds(numpy_random: ModuleType) -> None:
     """Note what the user gives to the global generator: a seed, or a state that was saved before."""
 
     def note_restored(*_: object) -> None:
-        restored = numpy_random.get_state()
-        process.note("numpy", lambda: process.digest(f"{restored[1].tolist()} {restored[2:]}"))
+        restored = numpy_random.get_state(legacy=False)
+        process.note("numpy", lambda: process.digest(text(restored)))
 
     before(numpy_random, "seed", lambda seed=None: process.note("numpy", seed))
     if hasattr(numpy_random, "set_state"):
         after(numpy_random, "set_state", note_restored)
+
+
+def text(state: dict | list) -> str:
+    """The numbers of a state, of whichever bit generator, whatever numpy's print options are."""
+    numbers = state.tolist() if hasattr(state, "tolist") else state
+    return " ".join(map(text, numbers.values())) if isinstance(numbers, dict) else str(numbers)
 
 
 def derive_missing_seeds(bit_generator: ModuleType) -> None:
@@ -60,8 +66,9 @@ def derived_bits(bits: int) -> int:
 
 def state(numpy_random: ModuleType) -> dict[str, str]:
     """What is in force, in the table's words; the seed is there until 624 numbers have been drawn."""
+    found = numpy_random.get_state(legacy=False)
     derived = numpy_random.bit_generator.randbits.__module__ == __name__
     return {
-        "numpy.random.seed": str(numpy_random.get_state()[1][0]),
+        "numpy.random.seed": str(found["state"]["key"][0]) if found["bit_generator"] == "MT19937" else "random",
         "numpy.random.default_rng()": "derived from the seed" if derived else "random",
     }

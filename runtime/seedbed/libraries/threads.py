@@ -81,7 +81,7 @@ def dispatch_numpy(numpy_random: ModuleType) -> None:
     names = ["__reduce__", "__getstate__"] + [name for name in dir(plain) if not name.startswith("_")]
     methods = {name: handed_on(plain, name, own) for name in names if callable(getattr(plain, name))}
     new = type("RandomState", (plain,), {**methods, "__module__": plain.__module__})(shared._bit_generator)
-    plain.set_state(new, shared.get_state())
+    plain.set_state(new, shared.get_state(legacy=False))
     old = [method for method in methods_of(shared) if method.__name__ in methods]
     replace([(shared, new), *((method, getattr(new, method.__name__)) for method in old)])
 

@@ -77,6 +77,12 @@ np.random.default_rng(1); np.random.seed(1)
     ]
 
 
+def test_another_bit_generator_of_numpys_is_reported_like_any_other(run) -> None:
+    pytest.importorskip("numpy")
+    done = run("import numpy.random as r\nr.set_bit_generator(r.PCG64(1))", SEEDBED_AUDIT="1")
+    assert done.stderr.startswith("seedbed: audit: places to look at: none"), done.stderr
+
+
 def test_a_package_that_takes_its_seed_from_the_clock_is_named_with_the_users_line(run, install, tmp_path) -> None:
     install({"site-packages/sampler.py": "import random, time\ndef sample(): return random.Random(time.time_ns())\n"})
     code = "import sys; sys.path.append('site-packages')\nimport sampler\n\nsampler.sample()\n"

@@ -41,9 +41,15 @@ def test_children_draw_numbers_of_their_own(output) -> None:
     assert drawn != output(code, SEEDBED_SEED="7")
 
 
-@pytest.mark.parametrize(
-    "seed", ["numpy.random.seed(1)", "numpy.random.set_state(numpy.random.RandomState(1).get_state())"]
+ANOTHER = "numpy.random.set_bit_generator(numpy.random.PCG64(1)); "
+SEEDS = (
+    "numpy.random.seed(1)",
+    "numpy.random.set_state(numpy.random.RandomState(1).get_state())",
+    f"{ANOTHER}numpy.random.set_state(numpy.random.get_state(legacy=False))",
 )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_the_user_has_seeded_is_copied_as_it_is_without_seedbed(output, seed: str) -> None:
     def drawn(**variables: str) -> list[str]:
         return [line.split()[0] for line in output(CHILDREN.format(seed=seed), **variables).splitlines()]
