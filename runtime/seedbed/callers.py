@@ -32,7 +32,9 @@ def maker() -> str:
     while frame:
         file = source(frame)
         if file and not file.startswith(SEEDBED) and file != module.__file__:
-            return name_of(frame, file)
+            if is_package(file):
+                return str(frame.f_globals.get("__name__", ""))
+            return PYTHON if is_python(file) else USER
         frame = frame.f_back
     return USER
 
@@ -43,12 +45,6 @@ def source(frame) -> str:
     if not file.startswith("<") or file.startswith("<frozen"):
         return file
     return frame.f_globals.get("__file__") or ("" if "generated" in file else file)
-
-
-def name_of(frame, file: str) -> str:
-    if is_package(file):
-        return str(frame.f_globals.get("__name__", ""))
-    return PYTHON if is_python(file) else USER
 
 
 def is_users(file: str) -> bool:

@@ -107,7 +107,11 @@ def is_identifier(name: str, what: object = None, stop: object = None, *_: objec
         return True
     if name in ("randrange", "randint"):
         start, end = (0, what) if stop is None else (what, stop)
-        return isinstance(start, int) and isinstance(end, int) and end - start + (name == "randint") >= 1 << 64
+        return (
+            isinstance(start, int)
+            and isinstance(end, int)
+            and end - start + (name == "randint") >= 1 << IDENTIFIER_BITS
+        )
     if name == "getrandbits":
         return isinstance(what, int) and what >= IDENTIFIER_BITS
     return isinstance(what, str | list | tuple) and len(what) <= LONGEST_ALPHABET and has_alphabet(what)
@@ -117,11 +121,8 @@ def has_alphabet(population: str | list | tuple) -> bool:
     """Whether all digits, all letters, or many of both are in it: the letters of DNA and proteins are no alphabet."""
     if not all(isinstance(character, str) and len(character) == 1 for character in population):
         return False
-    if len({character for character in population if character.isascii() and character.isalnum()}) >= (
-        IDENTIFIER_CHARACTERS
-    ):
-        return True
-    return any(alphabet.issubset(population) for alphabet in ALPHABETS)
+    characters = {character for character in population if character.isascii() and character.isalnum()}
+    return len(characters) >= IDENTIFIER_CHARACTERS or any(map(characters.issuperset, ALPHABETS))
 
 
 def reseed_forked_children(random: ModuleType, reseed: Callable[[str], None]) -> None:
