@@ -1,29 +1,23 @@
-"""Writes what is made from the tables in seedbed/settings.py and seedbed/names.py.
-
-That is settings.sh, the tables in docs/ and the set of modules in seedbed/boot.py.
+"""Writes what is made from the tables in seedbed/settings.py: settings.sh, and the tables in docs/determinism.md.
 
 `python runtime/generate.py` writes them; with `--check` it writes nothing and ends with 1 where one is stale.
 """
 
 import re
 import sys
-import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from seedbed.names import APART, NAMERS, SAMPLERS  # noqa: E402
 from seedbed.settings import CALLS, DEFAULT_MODE, OPTIONS, VARIABLES, Setting  # noqa: E402
 
 SHELL = HERE / "settings.sh"
-HOOK = HERE / "seedbed" / "boot.py"
-PAGES = [HERE.parent / "docs" / name for name in ("determinism.md", "libraries.md")]
+PAGE = HERE.parent / "docs" / "determinism.md"
 
 
 def main(arguments: list[str]) -> int:
-    wanted = {SHELL: shell_table(), HOOK: with_modules(HOOK.read_text())}
-    wanted |= {page: filled(page.read_text()) for page in PAGES}
+    wanted = {SHELL: shell_table(), PAGE: filled(PAGE.read_text())}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         print(f"{path.relative_to(HERE.parent)} is stale: run python runtime/generate.py", file=sys.stderr)
@@ -46,24 +40,12 @@ def quoted(value: str | None) -> str:
     return f"'{value or ''}'"
 
 
-def with_modules(hook: str) -> str:
-    """The hook's source with the names of `APART` in its set: it has no time to import them."""
-    names = "\n".join(textwrap.wrap(" ".join(f'"{name}",' for name in APART), 116, break_on_hyphens=False))
-    pattern = r"(DRAW_NAMES_APART = {\n).*?(}\n)"
-    return re.sub(
-        pattern, lambda match: f"{match[1]}{textwrap.indent(names, '    ')}\n{match[2]}", hook, flags=re.DOTALL
-    )
-
-
 def filled(page: str) -> str:
     """The page with the text between each pair of `<!-- table: NAME -->` and `<!-- end -->` written anew."""
     tables = {
         "options": options_table(),
         "variables": settings_table(VARIABLES),
         "calls": settings_table(CALLS),
-        "apart": names_table("module", APART),
-        "namers": names_table("package", NAMERS),
-        "samplers": names_table("package", SAMPLERS),
     }
     pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
     return pattern.sub(lambda match: match[1] + tables[match[2]] + match[3], page)
@@ -72,10 +54,6 @@ def filled(page: str) -> str:
 def options_table() -> str:
     rows = [[code(name), code(default), meaning] for name, (default, meaning) in OPTIONS.items()]
     return markdown(["variable", "default", "meaning"], rows)
-
-
-def names_table(what: str, rows: dict[str, tuple[str, str]]) -> str:
-    return markdown([what, "draws", "evidence"], [[code(name), *row] for name, row in rows.items()])
 
 
 def settings_table(settings: tuple[Setting, ...]) -> str:

@@ -39,7 +39,7 @@ WAITED_FOR = {  # the module waited for -> the one in seedbed.libraries that con
     "keras": "",  # nothing to set: only watched
     "_pytest.runner": "pytest",
 }
-# Modules that get a `random` of their own. Written by runtime/generate.py from seedbed/names.py: change that instead.
+# Modules that get a `random` of their own; docs/libraries.md says what each draws.
 # fmt: off
 DRAW_NAMES_APART = {
     "IPython.core.tips", "IPython.utils.path", "aiohttp.connector", "altair.utils.server", "anthropic._base_client",

@@ -2,11 +2,16 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from seedbed import names
+from seedbed.boot import DRAW_NAMES_APART
 
-TABLES = (names.APART, names.NAMERS, names.SAMPLERS)
+from tests import pages
+
+PAGE = Path(__file__).parents[3] / "docs" / "libraries.md"
+TABLES = list(zip((DRAW_NAMES_APART, names.NAMERS, names.SAMPLERS), pages.tables(PAGE.read_text())[1:], strict=True))
 
 SAMPLES = {
     "numbers": "random.Random().random()",
@@ -189,12 +194,12 @@ def test_audit_names_the_generators_left_random(with_package) -> None:
     assert "SEEDBED_SAMPLERS" not in with_package("wandb", "import wandb; wandb.draw()", SEEDBED_AUDIT="1").stderr
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_each_table_is_sorted_and_every_row_says_what_is_drawn_and_on_what_evidence(table) -> None:
-    assert list(table) == sorted(table)
-    for draws, evidence in table.values():
-        assert draws and evidence
+@pytest.mark.parametrize("known, rows", TABLES)
+def test_what_is_known_is_on_the_page_in_order_with_what_it_draws_and_evidence(known, rows) -> None:
+    on_page = [name.strip("`") for name, _, _ in rows]
+    assert on_page == sorted(known)
+    assert all(draws and evidence for _, draws, evidence in rows)
 
 
 def test_no_package_makes_both() -> None:
-    assert not names.NAMERS.keys() & names.SAMPLERS.keys()
+    assert not names.NAMERS & names.SAMPLERS

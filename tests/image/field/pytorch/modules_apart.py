@@ -5,7 +5,7 @@ import json
 import random
 import sys
 
-from seedbed.names import APART
+from seedbed.boot import DRAW_NAMES_APART
 
 
 def shares(value: object) -> bool:
@@ -20,9 +20,9 @@ def imported(name: str) -> object:
         return None
 
 
-wanted = sys.argv[1:] or list(APART)
+wanted = sys.argv[1:] or DRAW_NAMES_APART
 before = random.getstate()
-modules = {name: module for name in APART if name in wanted and (module := imported(name))}
+modules = {name: module for name in sorted(DRAW_NAMES_APART) if name in wanted and (module := imported(name))}
 sharing = [name for name, module in modules.items() if any(shares(value) for value in vars(module).values())]
 functions = [
     name for name, module in modules.items() if module.__builtins__["__import__"]("random").random is random.random
