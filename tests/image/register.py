@@ -4,17 +4,17 @@
 ends with 1 if one does not do what its row says. The runtime is that of this tree, whichever the image holds.
 """
 
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder import paths
 from builder.catalog import models
 from builder.image import tags
+from tests import pages
 
 PAGE = paths.ROOT / "docs" / "libraries.md"
 SCRIPTS = Path(__file__).parent / "field" / "pytorch" / "register"
@@ -28,11 +28,6 @@ NEEDED = {  # by the scripts, beyond the library itself
 
 CALLED, FOLLOWS, CONSTANT, NEVER = "on import", "follows", "constant", "differs"
 RESULTS = {CALLED: "repeats", FOLLOWS: "repeats", CONSTANT: "the same under every seed", NEVER: "**differs**"}
-LINE = re.compile(
-    r"\| `(?P<module>\w+)` \| (?:(?P<package>\S+) )?(?P<version>[0-9]\S*) \| (?P<generator>.+?) "
-    r"\| (?:(?P<how>on import|follows|constant): )?(?P<by>.+?) \| (?P<result>.+) \|"
-)
-
 Draw = Callable[..., str]  # what a row's script prints, with these variables
 
 
@@ -49,13 +44,16 @@ class Row:
     result: str
 
 
-def read(page: str) -> list[Row]:
-    """The rows of the page's table; a package that has the name of its module is not named."""
-    found = [match.groupdict() for match in map(LINE.fullmatch, page.splitlines()) if match]
-    return [Row(**row | {"package": row["package"] or row["module"], "how": row["how"] or NEVER}) for row in found]
+def read(page: str) -> Iterator[Row]:
+    """The rows of the page's first table; a package that has the name of its module is not named."""
+    for module, tried, generator, seeded, result in pages.tables(page)[0]:
+        package, _, version = tried.rpartition(" ")
+        how, _, by = seeded.partition(": ")
+        how, by = (how, by) if how in RESULTS else (NEVER, seeded)
+        yield Row(module.strip("`"), package or module.strip("`"), version, generator, how, by, result)
 
 
-REGISTER = read(PAGE.read_text())
+REGISTER = tuple(read(PAGE.read_text()))
 
 
 def script(row: Row) -> Path:
