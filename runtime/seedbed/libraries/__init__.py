@@ -9,9 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 from seedbed import environment, lineage, terminal
-
-NUMERIC = ("numpy", "torch", "tensorflow", "jax")
-REFUSING = ("torch", "tensorflow", "jax")  # whose operations mode strict may refuse
+from seedbed.settings import GPU
 
 watchers = []  # each is called with the name and the module when a library that is waited for is ready
 _said = False
@@ -20,7 +18,7 @@ _said = False
 def prepare(name: str) -> None:
     """Set what the library will read from the environment, and say once what comes too late to be set."""
     global _said
-    if name not in NUMERIC:
+    if name not in ("numpy", *GPU):
         return
     environment.adjust(os.environ, environment.mode(os.environ), (name,))
     if not _said and not hash_seed_is_fixed():
@@ -37,7 +35,7 @@ def ready(name: str, module: ModuleType, library: str) -> None:
 
         with process.OutsideThreadTask():
             import_module(f"seedbed.libraries.{library}").configure(module)
-    if library in REFUSING:
+    if library in GPU:  # mode strict may refuse their operations
         from seedbed import remedy
 
         remedy.watch()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from seedbed import callers, lineage, names, process
+from seedbed.wrapping import before
 
 LEFT = "_seedbed_left_random"  # in the `__dict__` of a generator
 CAN_DRAW_IDENTIFIERS = ("choice", "choices", "sample", "getrandbits", "randbytes", "randrange", "randint")
@@ -35,7 +36,7 @@ def derive_missing_seeds(random: ModuleType) -> None:
 
     SystemRandom has a `seed` of its own. What the user gives to the global generator is noted.
     """
-    with_seed, restore = random.Random.seed, random.Random.setstate
+    with_seed = random.Random.seed
     missing = process.stream("random.Random")
 
     def seed(self, a=None, version=2):
@@ -50,13 +51,13 @@ def derive_missing_seeds(random: ModuleType) -> None:
         elif self is not random._inst:
             forget_first_draw(self)
 
-    def setstate(self, state):
-        if self is random._inst:
+    def note_restored(generator, state) -> None:
+        if generator is random._inst:
             process.note("random", lambda: process.digest(repr(state)))
-        restore(self, state)
 
-    seed.__doc__, setstate.__doc__ = with_seed.__doc__, restore.__doc__
-    random.Random.seed, random.Random.setstate = seed, setstate
+    seed.__doc__ = with_seed.__doc__
+    random.Random.seed = seed
+    before(random.Random, "setstate", note_restored)
     random.seed, random.setstate = random._inst.seed, random._inst.setstate
 
 
