@@ -35,13 +35,13 @@ def asked_once(question: Callable[["Names", ast.AST], bool]) -> Callable[["Names
 
     @functools.wraps(question)
     def ask(self: "Names", node: ast.AST) -> bool:
-        if (question, node) in self.asked:
+        if (question, node) in self.pending:
             return False
-        self.asked.add((question, node))
+        self.pending.add((question, node))
         try:
             return question(self, node)
         finally:
-            self.asked.discard((question, node))
+            self.pending.discard((question, node))
 
     return ask
 
@@ -60,7 +60,7 @@ class Names:
         self.waited: list[ast.AST] = []  # sets of futures, as `wait` returns them
         self.scopes: dict[ast.AST, Scope] = {}
         self.module = tree
-        self.asked: set[tuple[Callable, ast.AST]] = set()  # questions under way
+        self.pending: set[tuple[Callable, ast.AST]] = set()  # questions that are not answered yet
         self.read(tree, tree)
 
     def read(self, node: ast.AST, scope: Scope) -> None:

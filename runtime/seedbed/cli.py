@@ -51,10 +51,10 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """For these arguments: of the other commands it knows the names alone."""
     top = Parser(prog="seedbed", description="Runs that repeat, bit for bit.")
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
-    asked = next((word for word in arguments if not word.startswith("-")), "")
+    command = next((word for word in arguments if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name == asked:
+        if name == command:
             module = import_module(f"seedbed.commands.{name}")
             module.arguments(verb)
             verb.epilog, verb.formatter_class = module.EXAMPLE, argparse.RawDescriptionHelpFormatter

@@ -45,11 +45,11 @@ def last_words(file: Path, count: int = 1, printed: Iterable[str] = ()) -> str:
     The reason is the last exception that is not one of Python's own end: lines often follow it that say less.
     """
     lines = with_words(files.tail(file).splitlines())
-    said = lines[-count:] or with_words(printed)[-count:]
+    words = lines[-count:] or with_words(printed)[-count:]
     why = reason(lines)
-    if why and why not in said:
-        said = [why, *said[len(said) - count + 1 :]] if count > 1 else [why]
-    return "\n".join(said) or "nothing"
+    if why and why not in words:
+        words = [why, *words[len(words) - count + 1 :]] if count > 1 else [why]
+    return "\n".join(words) or "nothing"
 
 
 def with_words(lines: Iterable[str]) -> list[str]:

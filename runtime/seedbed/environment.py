@@ -121,13 +121,13 @@ def tensorflow_place(config: str) -> tuple[int | None, int | None]:
 def check(environ: dict[str, str]) -> None:
     """ValueError, in the entrypoint's words: it contradicts the mode, or is no seed or mode at all."""
     seed(environ)
-    asked = mode(environ)
+    wanted = mode(environ)
     workspace, hash_seed = environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8"), environ.get("PYTHONHASHSEED", "random")
-    if asked != "off" and workspace not in (":4096:8", ":16:8"):
+    if wanted != "off" and workspace not in (":4096:8", ":16:8"):
         raise ValueError(f"CUBLAS_WORKSPACE_CONFIG={workspace}: expected :4096:8 or :16:8, or SEEDBED_MODE=off")
-    if not is_seed(hash_seed) and (asked == "strict" or hash_seed != "random"):
+    if not is_seed(hash_seed) and (wanted == "strict" or hash_seed != "random"):
         raise ValueError(
-            f"PYTHONHASHSEED={hash_seed}: expected a whole number from 0 to {LARGEST_SEED} in mode {asked}"
+            f"PYTHONHASHSEED={hash_seed}: expected a whole number from 0 to {LARGEST_SEED} in mode {wanted}"
         )
 
 
@@ -175,9 +175,9 @@ def our_words(environ: dict[str, str]) -> tuple[dict[str, str], ...]:
 
 def threads(environ: dict[str, str]) -> int:
     """The user's OMP_NUM_THREADS, otherwise this process's share of the CPUs."""
-    asked = environ.get("OMP_NUM_THREADS", "")
-    if is_number(asked) and int(asked) != available_cpus():
-        return int(asked)
+    chosen = environ.get("OMP_NUM_THREADS", "")
+    if is_number(chosen) and int(chosen) != available_cpus():
+        return int(chosen)
     return share_of_cpus(environ)
 
 

@@ -108,16 +108,16 @@ def end_programs(key: bytes) -> None:
     """SIGTERM, so that they can save what they want to and end their own workers; SIGKILL for those that stay."""
     known: set[int] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        told: set[int] = set()
+        signalled: set[int] = set()
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             known = alive(key, known)
             if not known:
                 return
-            for process in known - told:
+            for process in known - signalled:
                 with suppress(OSError):
                     os.kill(process, number)
-            told |= known
+            signalled |= known
             time.sleep(0.02)
 
 

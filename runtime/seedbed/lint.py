@@ -98,10 +98,10 @@ class Lint:
 
     def is_alone(self, node: ast.expr) -> bool:
         """Whether the same scope asks if that set holds one element: `if len(devices) == 1`."""
-        asked = f"len({ast.unparse(node)})"
+        length = f"len({ast.unparse(node)})"
         return any(
             isinstance(found, ast.Compare)
-            and ast.unparse(found.left) == asked
+            and ast.unparse(found.left) == length
             and "1" in map(ast.unparse, found.comparators)
             and self.names.scopes[found] is self.names.scopes[node]
             for found in self.nodes

@@ -48,17 +48,17 @@ class Library:
     """
 
     def __init__(
-        self, reseed: Callable[[int], object], asked: Callable[[], object], locked: Callable[[], bool]
+        self, reseed: Callable[[int], object], current: Callable[[], object], locked: Callable[[], bool]
     ) -> None:
         self.reseed = reseed
-        self.asked = asked
-        self.ours = asked()
+        self.current = current
+        self.ours = current()
         self.locked = locked
         self.waits_for_ever = False
 
     def chosen(self) -> object:
         """The seed if it is the user's; None if it is ours."""
-        found = self.asked()
+        found = self.current()
         return None if found == self.ours else found
 
 
@@ -146,14 +146,14 @@ def digest(state: str | bytes) -> str:
 def follow(
     library: str,
     reseed: Callable[[int], object],
-    asked: Callable[[], object] = lambda: None,
+    current: Callable[[], object] = lambda: None,
     locked: Callable[[], bool] = lambda: False,
 ) -> None:
     """Have a global generator seeded for every forked child and every task of a pool.
 
-    `asked` returns its seed, if it can be asked for it; `locked`, whether a thread that the child lacks holds it.
+    `current` returns its seed, if it can be asked for it; `locked`, whether a thread that the child lacks holds it.
     """
-    _libraries[library] = Library(reseed, asked, locked)
+    _libraries[library] = Library(reseed, current, locked)
 
 
 def note(library: str, chosen: object) -> None:
@@ -173,8 +173,8 @@ def _chosen_here(library: str) -> str:
     noted = _state().noted
     if callable(noted.get(library)):
         noted[library] = noted[library]()
-    asked = None if in_thread_task() else _libraries[library].chosen()
-    return " ".join(str(chosen) for chosen in (noted.get(library), asked) if chosen is not None)
+    found = None if in_thread_task() else _libraries[library].chosen()
+    return " ".join(str(chosen) for chosen in (noted.get(library), found) if chosen is not None)
 
 
 def in_thread_task() -> bool:
@@ -246,7 +246,7 @@ def _reseed(library: str) -> None:
     entry = _libraries[library]
     if not entry.waits_for_ever:
         entry.reseed(seed(library))
-        entry.ours = entry.asked()
+        entry.ours = entry.current()
 
 
 def merged(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
@@ -280,7 +280,7 @@ def _after_fork() -> None:
     """
     of_process.begin(_at_fork)
     for library, entry in _libraries.items():
-        entry.ours = entry.asked()
+        entry.ours = entry.current()
         entry.waits_for_ever |= _forks_beside_threads and entry.locked()
         if library not in _at_fork:
             _reseed(library)

@@ -95,10 +95,10 @@ def advice(error: BaseException) -> str | None:
         if isinstance(found, NOT_OURS):
             continue
         text = str(found)
-        for pattern, said in CAUSES:
+        for pattern, remedy in CAUSES:
             if match := re.search(pattern, text):
                 named = match[1].strip() if match.re.groups else operation(found) or "an operation"
-                return said.format(named)
+                return remedy.format(named)
     return None
 
 

@@ -39,7 +39,7 @@ def report(watch: preload.Watch, native: Path, collected: Path) -> None:
     """What every Python and every library of the command has left behind."""
     found = list(events.lines(collected))
     places = places_of(found)
-    places += [(row.file, row.line, row.said, 1) for row in events.rows([native])]
+    places += [(row.file, row.line, row.description, 1) for row in events.rows([native])]
     undone = list(dict.fromkeys(what for line in found for what in line["undone"]))
     unwatched = [f"native generators are not watched: {watch.reason}"] if watch.reason else []
     rows = notes.rows(places)

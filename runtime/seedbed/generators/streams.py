@@ -8,7 +8,7 @@ def save(process) -> dict:
     if process.in_thread_task():
         raise ValueError("seedbed.state: called in a task of a pool of threads; call it in the main thread")
     process.choices()  # what was noted to be computed later is text from here on
-    moved = {
+    drawn = {
         name: stream.generator.getstate()
         for name, stream in process._streams.items()
         if stream.generator.getstate() != process.derived(name).getstate()
@@ -16,7 +16,7 @@ def save(process) -> dict:
     return {
         "seed": process.root_seed,
         "mode": process.mode,
-        "streams": moved,
+        "streams": drawn,
         "counts": dict(process.of_process.counts),
         "forks": process.lineage._forks,
         "seeded": dict(process.of_process.noted),

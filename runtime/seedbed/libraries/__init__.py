@@ -12,17 +12,17 @@ from seedbed import environment, lineage, terminal
 from seedbed.settings import GPU
 
 watchers = []  # each is called with the name and the module when a library that is waited for is ready
-_said = False
+_warned = False
 
 
 def prepare(name: str) -> None:
     """Set what the library will read from the environment, and say once what comes too late to be set."""
-    global _said
+    global _warned
     if name not in ("numpy", *GPU):
         return
     environment.adjust(os.environ, environment.mode(os.environ), (name,))
-    if not _said and not hash_seed_is_fixed():
-        _said = True
+    if not _warned and not hash_seed_is_fixed():
+        _warned = True
         terminal.log(
             "Python started without PYTHONHASHSEED (or with -E or -I, which ignore it): sets of strings vary in order"
         )

@@ -45,7 +45,6 @@ os.register_at_fork(after_in_child=_forget_lock)
 
 
 def state(multiprocessing_process: ModuleType) -> dict[str, str]:
-    """What is in force, in the table's words."""
     from multiprocessing.pool import Pool
 
     calls = {"Process.start": multiprocessing_process.BaseProcess.start, "Pool": Pool.__init__}

@@ -98,6 +98,5 @@ def with_path(path: str, others: tuple, options: dict) -> tuple[tuple, dict]:
 
 
 def state(subprocess: ModuleType) -> dict[str, str]:
-    """What is in force, in the table's words."""
     told_apart = hasattr(subprocess.Popen.__init__, "__wrapped__")
     return {"subprocess.Popen": "derived from the seed" if told_apart else "random"}

@@ -144,7 +144,6 @@ def derived_seeds(parameters: object) -> dict[str, int | bool]:
 
 
 def state(tensorflow: ModuleType) -> dict[str, str]:
-    """What is in force, in the table's words."""
     from tensorflow.python.eager import context
     from tensorflow.python.framework import config, ops
 

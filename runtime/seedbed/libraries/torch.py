@@ -114,7 +114,6 @@ def keep_signals_from_workers() -> None:
 
 
 def state(torch: ModuleType) -> dict[str, str]:
-    """What is in force, in the table's words."""
     algorithms = ("False", "True, warn_only=True", "True")[torch.get_deterministic_debug_mode()]
     return {
         "torch.manual_seed": str(torch.initial_seed()),

@@ -120,10 +120,10 @@ class Row:
     processes: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}  {self.said}" if self.line else f"{self.file}  {self.said}"
+        return f"{self.file}:{self.line}  {self.description}" if self.line else f"{self.file}  {self.description}"
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         times = f"{self.times} times  " if self.times > 1 else ""
         return f"{times}{self.what}" + (f" (in {self.processes} processes)" if self.processes > 1 else "")
 

@@ -79,8 +79,8 @@ def build(compiler: str, private: Path) -> Watch:
         [compiler, *FLAGS, "-o", library, SOURCE, "-ldl"], env=environ, capture_output=True, text=True, check=False
     )
     if made.returncode:
-        said = next((line for line in made.stderr.splitlines() if line.strip()), f"exit status {made.returncode}")
-        return Watch(reason=f"{compiler} fails: {said.rpartition('error: ')[2]}")
+        message = next((line for line in made.stderr.splitlines() if line.strip()), f"exit status {made.returncode}")
+        return Watch(reason=f"{compiler} fails: {message.rpartition('error: ')[2]}")
     if loads(str(library), private):
         return Watch(str(library))
     copy = in_memory(library.read_bytes())
