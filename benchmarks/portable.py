@@ -40,7 +40,7 @@ def main() -> None:
     known = json.loads(KNOWN.read_text())
     for library in filter(importlib.util.find_spec, LIBRARIES):
         version = f"{library} {importlib.metadata.version(library)}"
-        for profile in ({}, {name: value for name, (value, _) in PORTABLE.items()}):
+        for profile in ({}, PORTABLE):
             here = probed(library, [], profile)
             processors = known.setdefault(version, {}).setdefault(settings(profile), {})
             for processor, there in processors.items():

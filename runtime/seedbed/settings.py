@@ -389,18 +389,18 @@ CONTRARY = {
     "TORCHINDUCTOR_MULTI_KERNEL": TIMED,
 }
 
-# What `seedbed run --portable` sets, and what happens otherwise: it takes away what follows the machine, where it can.
+# What `seedbed run --portable` sets to take away what follows the machine; beside each, what happens otherwise.
 PORTABLE = {
-    "OMP_NUM_THREADS": ("1", "sums are split by thread"),
-    "ATEN_CPU_CAPABILITY": ("avx2", "torch's own kernels sum in as many lanes as the processor has"),
-    "ONEDNN_MAX_CPU_ISA": ("AVX2", "oneDNN takes the widest kernels that the processor has"),
-    "MKL_CBWR": ("COMPATIBLE", "MKL takes other code on each maker's processors"),
+    "OMP_NUM_THREADS": "1",  # sums are split by thread
+    "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels sum in as many lanes as the processor has
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # oneDNN takes the widest kernels that the processor has
+    "MKL_CBWR": "COMPATIBLE",  # MKL takes other code on each maker's processors
     # Not in Intel's manual, but MKL 2024.2, which is in torch 2.7.1 and 2.14.1, reads it. 1: the kernels for SSE2; only
     # they use neither rsqrtps nor rcpps.
-    "MKL_VML_DEBUG_CPU_TYPE": ("1", "MKL's square roots start from a guess that differs from maker to maker"),
+    "MKL_VML_DEBUG_CPU_TYPE": "1",  # MKL's square roots start from a guess that differs from maker to maker
     # By itself it is on only where the processor has AVX512-VNNI or the like (TensorFlow core/util/port.cc).
-    "TF_ENABLE_ONEDNN_OPTS": ("1", "TensorFlow takes Eigen on older processors, which splits sums by cache sizes"),
-    "OPENBLAS_CORETYPE": ("Haswell", "numpy's OpenBLAS has other kernels for each kind of processor"),
-    "NPY_DISABLE_CPU_FEATURES": ("X86_V4,AVX512_ICL,AVX512_SPR", "numpy's own functions use AVX-512 if it is there"),
-    "NVIDIA_TF32_OVERRIDE": ("0", "GPUs since Ampere may round the inputs of products to 10 bits"),
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow takes Eigen on older processors, which splits sums by cache sizes
+    "OPENBLAS_CORETYPE": "Haswell",  # numpy's OpenBLAS has other kernels for each kind of processor
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",  # numpy's own functions use AVX-512 if it is there
+    "NVIDIA_TF32_OVERRIDE": "0",  # GPUs since Ampere may round the inputs of products to 10 bits
 }

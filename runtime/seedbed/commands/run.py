@@ -35,7 +35,8 @@ def command(options: argparse.Namespace) -> int:
         return on_kubernetes.training(options, command)
     try:
         on_kubernetes.refuse_alone(options)
-        environ = common.environment_for(dict(os.environ) | portable(options), options.seed, options.mode)
+        wanted = {**os.environ, **(PORTABLE if options.portable else {})}
+        environ = common.environment_for(wanted, options.seed, options.mode)
     except ValueError as error:
         return common.wrong(str(error))
     program = shutil.which(command[0])
@@ -68,10 +69,6 @@ def announce(environ: dict[str, str]) -> None:
     if ended and time.strftime("%Y-%m-%d", time.gmtime()) > ended:
         image += f" (end of life since {ended})"
     terminal.log(f"{line}{image}")
-
-
-def portable(options: argparse.Namespace) -> dict[str, str]:
-    return {name: value for name, (value, _) in PORTABLE.items()} if options.portable else {}
 
 
 def run_watched(options: argparse.Namespace, program: str, command: list[str], environ: dict[str, str]) -> int:
