@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 MIB = 1 << 20
+TAIL = 16 * MIB
 DOCUMENT = 64 * MIB  # more than any JSON document of ours has
 PARTIAL = ".seedbed-{0}.partial"
 DAY = 86400  # seconds
@@ -44,12 +45,12 @@ def read(path: Path, most: int = DOCUMENT) -> bytes:
             raise ValueError(f"{path}: {error.strerror}") from error
 
 
-def tail(path: Path, most: int = 16 * MIB) -> str:
-    """The last that it holds, as text; empty if it cannot be read."""
+def tail(path: Path) -> str:
+    """The last that it holds, as text, `TAIL` bytes at most; empty if it cannot be read."""
     try:
         with opened(path, sys.maxsize) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-            return file.read(most).decode(errors="replace")
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+            return file.read(TAIL).decode(errors="replace")
     except (OSError, ValueError):
         return ""
 

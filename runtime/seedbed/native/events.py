@@ -26,36 +26,41 @@ IMPORTING = "<frozen importlib"
 
 @dataclass(frozen=True)
 class Known:
-    """Entropy that reaches no result: a library (the start of its file's name), how, where from, and for what."""
+    """Entropy that reaches no result: a library (the start of its file's name), how, and where from."""
 
     library: str
-    purpose: str
     how: str = ""
     among: str = ""  # in the file or function of what the user's line called
 
 
-NAMES, KEYS = "names and identifiers", "cryptography"
 KNOWN = (
-    *(Known(name, KEYS) for name in ("libcrypto", "libssl", "libgnutls", "libgcrypt", "libnettle", "libsodium")),
-    *(Known(name, KEYS) for name in ("libkrb5", "ssh", "gpg", "openssl", "curl", "libcurl", "git")),
-    *(Known(name, NAMES) for name in ("libuuid", "libglib", "libgio", "libsystemd", "libdbus", "mktemp", "libapr")),
-    *(Known(name, NAMES) for name in ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix")),
-    *(Known(name, NAMES) for name in ("libprrte", "libfabric", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
-    *(Known(name, "where memory lies") for name in ("libjemalloc", "libmimalloc", "libtcmalloc")),
-    Known("mawk", "the first seed of rand(), drawn at every start, whether or not the script calls it", how="srand"),
-    Known("libc10", "the first seed of the default generator, which Seedbed replaces", among=IMPORTING),
-    Known("libc10", "the first seed of a GPU's generator, which Seedbed replaces", among="_lazy_init"),
-    Known("libtorch", "names of shared memory", among="/torch/storage.py"),
-    Known("libtorch", "names of shared memory", among="/torch/multiprocessing/"),
-    Known("libtorch", NAMES, among="/torch/distributed/"),
-    Known("libshm", "names of shared memory"),
-    Known("torch_shm_manager", "names of shared memory"),
+    # for cryptography
+    *map(Known, ("libcrypto", "libssl", "libgnutls", "libgcrypt", "libnettle", "libsodium", "libkrb5")),
+    *map(Known, ("ssh", "gpg", "openssl", "curl", "libcurl", "git")),
+    # for names and identifiers
+    *map(Known, ("libuuid", "libglib", "libgio", "libsystemd", "libdbus", "mktemp", "libapr")),
+    *map(Known, ("libcuda", "libnvidia", "libnccl", "libcufile", "libmpi", "libpmix", "libprrte")),
+    *map(Known, ("libfabric", "libucs", "libuct", "libucp", "libibverbs", "libzmq")),
+    # for where memory lies
+    *map(Known, ("libjemalloc", "libmimalloc", "libtcmalloc")),
+    # for the first seed of rand(), drawn at every start, whether or not the script calls it
+    Known("mawk", how="srand"),
+    # for the first seed of the default generator, and of a GPU's, which Seedbed replaces
+    Known("libc10", among=IMPORTING),
+    Known("libc10", among="_lazy_init"),
+    # for names, of shared memory and others
+    *(
+        Known("libtorch", among=place)
+        for place in ("/torch/storage.py", "/torch/multiprocessing/", "/torch/distributed/")
+    ),
+    *map(Known, ("libshm", "torch_shm_manager")),
     # tsl/platform/random.cc: numbers of steps and devices. Operations follow tf.random.set_seed or what
     # libraries/tensorflow.py fills in, or raise in strict.
-    Known("libtensorflow", NAMES),
-    Known("libarrow", "its memory allocator, and TLS", among=IMPORTING),
+    Known("libtensorflow"),
+    # for its memory allocator, and TLS
+    Known("libarrow", among=IMPORTING),
     # include/LightGBM/utils/random.h: a generator draws a seed as it is made, and gets the parameter's before its use.
-    Known("lib_lightgbm", "first seeds of generators, which its parameter seed replaces"),
+    Known("lib_lightgbm"),
 )
 ONLY_HASHES = (  # packages whose results do not follow the order of their hash maps
     *("tokenizers", "pydantic_core", "orjson", "rpds", "safetensors", "hf_xet", "hf_transfer", "tiktoken", "jiter"),
