@@ -13,7 +13,7 @@ from types import ModuleType
 
 from seedbed import environment, process
 from seedbed.libraries import tasks
-from seedbed.wrapping import around
+from seedbed.wrapping import around, before
 
 
 def configure(backends: ModuleType) -> None:
@@ -32,17 +32,13 @@ def configure(backends: ModuleType) -> None:
 
 def number_backend(backend: type, kind: type[tasks.Task]) -> None:
     if hasattr(backend, "configure"):
-        remember_where(backend)
+        before(backend, "configure", remember_where)
     for name in {"submit", "apply_async"} & set(dir(backend)):  # the one, or the other until 1.4
         around(backend, name, functools.partial(send_numbered, kind))
 
 
-def remember_where(backend: type) -> None:
-    def configure_here(make_ready, self, *args, **kwargs):
-        self._seedbed_here = process.Here()
-        return make_ready(self, *args, **kwargs)
-
-    around(backend, "configure", configure_here)
+def remember_where(backend, *_: object, **__: object) -> None:
+    backend._seedbed_here = process.Here()
 
 
 def send_numbered(kind: type[tasks.Task], send, self, func, callback=None):

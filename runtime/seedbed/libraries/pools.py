@@ -11,7 +11,7 @@ from types import ModuleType
 
 from seedbed import process
 from seedbed.libraries import tasks  # its names are looked up late: unpickling a task may be what imports us
-from seedbed.wrapping import around
+from seedbed.wrapping import after, around, before
 
 
 def configure(module: ModuleType) -> None:
@@ -97,24 +97,22 @@ def number_thread_executor(module: ModuleType) -> None:
             fn = tasks.ThreadTask(fn, number_in(self, "t"))
         return submit(self, fn, *args, **kwargs)
 
-    def start_initialized(start, self, *args, **kwargs):
-        start(self, *args, **kwargs)
+    def divide_initializer(_: None, self, *__: object, **___: object) -> None:
         if self._max_workers > 1 and getattr(self, "_initializer", None) is not None:
             self._initializer = tasks.ThreadInitializer(self._initializer, f"i{process.count('initializer')}")
 
     around(executor, "submit", submit_numbered)
     name_at_start(executor, "t")
-    around(executor, "__init__", start_initialized)
+    after(executor, "__init__", divide_initializer)
 
 
 def name_at_start(pool: type, letter: str) -> None:
     """Each pool has a number in the order in which they are made, not in that of their first tasks."""
 
-    def start_named(start, self, *args, **kwargs):
+    def name(self, *_: object, **__: object) -> None:
         self._seedbed_name = f"{letter}{process.count(letter)}"
-        start(self, *args, **kwargs)
 
-    around(pool, "__init__", start_named)
+    before(pool, "__init__", name)
 
 
 def number_in(pool: object, letter: str) -> str:
