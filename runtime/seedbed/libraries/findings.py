@@ -10,6 +10,7 @@ from importlib import import_module, metadata
 from seedbed import environment, libraries, lineage, process
 from seedbed.settings import CALLS, CONTRARY, VARIABLES, Setting
 
+OFF = ("", "0", "false")  # values of a variable by which it asks for nothing
 STATES = {  # a library in the table -> the module of it whose state is read
     "random": "random",
     "multiprocessing": "multiprocessing.process",
@@ -47,7 +48,7 @@ def findings(loaded_at_start: bool) -> list[Finding]:
         *(
             Finding(name, "", os.environ[name], False, why)
             for name, (why, until) in CONTRARY.items()
-            if name in os.environ and not (until and is_at_least("torch", until))
+            if os.environ.get(name, "").lower() not in OFF and not (until and is_at_least("torch", until))
         ),
     ]
 

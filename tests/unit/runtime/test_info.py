@@ -72,6 +72,7 @@ def test_values_of_the_users_own_that_keep_the_promise_are_fine(info, install, t
         "NCCL_ALGO": "CollnetDirect",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "5",
+        "TF_DISABLE_SCATTER_OP_DETERMINISM": "0",
         "XLA_FLAGS": "--mine --xla_gpu_deterministic_ops=true",
     }
     assert info(PYTHONPATH=str(tmp_path), **theirs).returncode == 0
