@@ -108,14 +108,14 @@ def fill_seeds() -> None:
 
     Under op determinism TensorFlow refuses most of them without a seed, but not fractional_avg_pool (ops/nn_ops.py).
     """
-    filled: dict[Callable, Callable] = {}
     for name, module in list(sys.modules.items()):
         if name.startswith("tensorflow.") and name.endswith(HOLDERS):
             for function in SEED_IS_RANDOM:
                 if call := vars(module).get(function):
-                    setattr(module, function, filled.get(call) or filled.setdefault(call, with_seed(call)))
+                    setattr(module, function, with_seed(call))
 
 
+@functools.cache  # several modules hold the same function
 def with_seed(call: Callable) -> Callable:
     """The function, called with a seed if it is called with none or with 0; the user's own stays."""
     signature = inspect.signature(call)
