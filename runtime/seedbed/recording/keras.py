@@ -131,23 +131,14 @@ def note_epoch(number: int, logs: dict | None) -> None:
 
 def end_step(thread: str) -> None:
     with writer.lock:
-        writer.step(Told(steps.pop(thread, {})), thread)
+        seen = steps.pop(thread, {})
+        writer.step(lambda: seen, thread)
 
 
 def end_open_steps() -> None:
     for thread in sorted(steps):
         if "loss" in steps[thread]:
             end_step(thread)
-
-
-class Told(dict):
-    """A step that is known."""
-
-    def ready(self) -> bool:
-        return True
-
-    def told(self) -> dict:
-        return self
 
 
 def note_model(model: keras.Model) -> None:

@@ -99,7 +99,7 @@ class Step:
     def ready(self) -> bool:
         return self.copied is None or self.copied.query() or len(writer.waiting) > LATEST
 
-    def told(self) -> dict:
+    def line(self) -> dict:
         if self.copied:
             self.copied.synchronize()
         numbers = iter(self.numbers.tolist())
@@ -131,13 +131,16 @@ def end_step() -> None:
     ended, here.step = here.step, Step()
     name = thread_name()
     open_steps.pop(name, None)
-    ended.fetch()
-    writer.step(ended, name)
+    write(ended, name)
 
 
 def end_open_steps() -> None:
     """Those that no optimizer has ended, in the main thread and in threads that may be gone by now."""
     for name, step in sorted(open_steps.items()):
-        step.fetch()
-        writer.step(step, name)
+        write(step, name)
     open_steps.clear()
+
+
+def write(step: Step, thread: str) -> None:
+    step.fetch()
+    writer.step(step.line, thread, step.ready)

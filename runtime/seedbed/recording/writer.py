@@ -11,22 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Protocol
 
 from seedbed import lineage, process, terminal
 from seedbed.observe.harmless import harmless
 from seedbed.observe.lines import Lines, first_new
 from seedbed.recording import facts
 
-
-class Step(Protocol):
-    """What was seen of one step."""
-
-    def ready(self) -> bool:
-        """Whether it can be told without waiting for a GPU."""
-
-    def told(self) -> dict:
-        """Its line, without the number."""
+Waiting = tuple[str, int, Callable[[], dict], Callable[[], bool]]  # a step: thread, number, `line` and `ready`
 
 
 class Writer:
@@ -47,14 +38,17 @@ class Writer:
             self.lines.close()
         self.lines = None
         self.steps: Counter[str] = Counter()  # by thread
-        self.waiting: deque[tuple[str, int, Step]] = deque()
+        self.waiting: deque[Waiting] = deque()
 
-    def step(self, step: Step, thread: str = "") -> None:
-        """Number it, and write it as soon as it can be told. `thread`: see `thread_name`."""
+    def step(self, line: Callable[[], dict], thread: str = "", ready: Callable[[], bool] = lambda: True) -> None:
+        """Number a step, and write its line as soon as that is `ready` without waiting for a GPU.
+
+        `thread`: see `thread_name`.
+        """
         with self.lock:
             self.steps[thread] += 1
-            self.waiting.append((thread, self.steps[thread], step))
-            while self.waiting and self.waiting[0][-1].ready():
+            self.waiting.append((thread, self.steps[thread], line, ready))
+            while self.waiting and self.waiting[0][-1]():
                 self.write_next()
 
     def epoch(self, number: int, metrics: dict[str, float], thread: str = "") -> None:
@@ -75,8 +69,8 @@ class Writer:
                 self.begin()
 
     def write_next(self) -> None:
-        thread, number, step = self.waiting.popleft()
-        self.file().write({"step": number, **in_thread(thread), **step.told()})
+        thread, number, line, _ = self.waiting.popleft()
+        self.file().write({"step": number, **in_thread(thread), **line()})
 
     def file(self) -> Lines:
         if self.lines is None:

@@ -12,16 +12,10 @@ from seedbed.observe.lines import Lines
 from seedbed.recording import facts, launch, record
 
 LIBRARY = """
-from seedbed.observe.fingerprint import Fingerprint
-from seedbed.recording.writer import writer
-
-class Step:
-    def __init__(self, loss, ready=True): self.loss, self.is_ready = loss, ready
-    def ready(self): return self.is_ready
-    def told(self): return {"loss": [float(self.loss).hex()]}
+from seedbed.recording.writer import thread_name, writer
 
 def train(*losses, ready=True):
-    for loss in losses: writer.step(Step(loss, ready))
+    for loss in losses: writer.step(lambda loss=loss: {"loss": [float(loss).hex()]}, thread_name(), lambda: ready)
 """  # in the place of torch: the tests have none
 
 
@@ -29,8 +23,8 @@ def train(*losses, ready=True):
 def recorded(run, install, tmp_path: Path):
     """The record of a script that trains with that library."""
 
-    def recorded(code: str, library: str = LIBRARY, **variables: str) -> record.Record:
-        install({"library.py": library})
+    def recorded(code: str, **variables: str) -> record.Record:
+        install({"library.py": LIBRARY})
         folder = tmp_path / "record"
         done = run(code, SEEDBED_RECORD=str(folder), **variables)
         assert done.returncode == 0, done.stderr
@@ -259,10 +253,7 @@ for thread in threads: thread.join()
 
 
 def test_threads_that_train_share_one_file_and_count_their_own_steps(recorded) -> None:
-    threaded = LIBRARY.replace("import writer", "import thread_name, writer").replace(
-        "ready))", "ready), thread_name())"
-    )
-    found = recorded(THREADS, library=threaded)
+    found = recorded(THREADS)
     assert [path.name for path in found.path.iterdir()] == ["rank0.jsonl"]
     assert losses(found) == [[float(number)] * 200 for number in range(5)]
     assert [[step.number for step in rank.steps] for rank in found.ranks] == [[*range(1, 201)]] * 5

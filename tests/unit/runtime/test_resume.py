@@ -18,13 +18,9 @@ from seedbed.resume import inside
 
 inside.stop_if_asked()
 
-class Line(dict):
-    def ready(self): return True
-    def told(self): return self
-
 def record(before, batch, loss, after):
     states = {f"state {name}": str(state) for name, state in (inside.all_generators() | before).items()}
-    writer.step(Line({"data": str(batch), "loss": [loss.hex()], "parameters": str(after), **states}))
+    writer.step(lambda: {"data": str(batch), "loss": [loss.hex()], "parameters": str(after), **states})
 
 leave = os.environ.get("LEAVE", "").split(",")
 saved_in = Path(os.environ.get("SAVED_IN", "."), "checkpoint.pickle")

@@ -138,10 +138,9 @@ def test_a_seed_that_changes_nothing_is_told(verify) -> None:
 TRAINING = """
 import os, random
 from seedbed.recording.writer import writer
-class Step(dict):
-    def ready(self): return True
-    def told(self): return self
-def step(**kinds): writer.step(Step({k: [float(v).hex()] if k == "loss" else str(v) for k, v in kinds.items()}))
+def step(**kinds):
+    line = {kind: [float(value).hex()] if kind == "loss" else str(value) for kind, value in kinds.items()}
+    writer.step(lambda: line)
 noise = random.SystemRandom().random
 print(noise())
 """  # steps as torch or Keras would take them
