@@ -1,6 +1,8 @@
 """SEEDBED_RECORD=<folder>: each training process writes down there what it does, step by step, as bits.
 
-`record` reads what was written, `launch` runs a command and has it recorded; the rest works inside the process.
+SEEDBED_RECORD_STATES=1 adds the state that each step began with, SEEDBED_RECORD_STOP=<step>:<signal> ends the process
+after a step; both are the work of `seedbed.resume`. `record` reads what was written, `launch` runs a command and has it
+recorded; the rest works inside the process.
 """
 
 import os
@@ -9,6 +11,7 @@ from types import ModuleType
 
 from seedbed import libraries
 
+FOLDER, STATES, STOP = "SEEDBED_RECORD", "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
 WATCHED = ("torch", "keras")
 
 
@@ -20,5 +23,5 @@ def start() -> None:
 def watch(name: str, module: ModuleType) -> None:
     if name in WATCHED and (name != "keras" or module.backend.backend() == "tensorflow"):
         import_module(f"seedbed.recording.{name}").watch(module)
-        if "SEEDBED_RECORD_STATES" in os.environ or "SEEDBED_RECORD_STOP" in os.environ:
+        if STATES in os.environ or STOP in os.environ:
             import_module("seedbed.resume.inside").start(name, module)

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import seedbed
-from seedbed import callers, disclosure, environment, files, image, process
+from seedbed import callers, disclosure, environment, files, image, process, recording
 from seedbed.native.variables import without
 
 HARDWARE = ("cpu", "gpus", "driver", "threads", "ranks")  # with other hardware no equal bits are promised
@@ -24,14 +24,8 @@ INSTRUCTION_SETS = (
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
 OWN = {
-    "SEEDBED_RECORD",
-    "SEEDBED_RECORD_STATES",
-    "SEEDBED_RECORD_STOP",
-    "SEEDBED_TRACE",
-    "SEEDBED_QUIET",
-    "SEEDBED_IMAGE",
-    "SEEDBED_AUDIT_FILE",
-    disclosure.KEY,
+    *(recording.FOLDER, recording.STATES, recording.STOP, disclosure.KEY),
+    *("SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE"),
 }
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),

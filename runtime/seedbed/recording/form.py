@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from seedbed.settings import LARGEST_SEED, MODES
 
 LARGEST = 1 << 63
+STATE = "state "  # what a step began with, if that was asked for: the beginning of such keys
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def checked(line: object, place: str) -> dict:
     if not isinstance(line, dict):
         raise ValueError(f"{place}: expected a JSON object")
     check(line, LINE, place)
-    check({key: value for key, value in line.items() if key.startswith("state ")}, {}, place, TEXT)
+    check({key: value for key, value in line.items() if key.startswith(STATE)}, {}, place, TEXT)
     for one, other in TOGETHER.items():
         if one in line and other not in line:
             raise ValueError(f"{place}: expected {other} beside {one}")

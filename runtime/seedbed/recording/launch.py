@@ -6,7 +6,7 @@ import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
-from seedbed import crash, disclosure, environment, files, signals, terminal
+from seedbed import crash, disclosure, environment, files, recording, signals, terminal
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.observe.launch import AS_BY_HAND, ERRORS, NATIVE, start
 from seedbed.observe.lines import Lines
@@ -83,7 +83,7 @@ def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Line
     with open(os.devnull if echo else folder / ERRORS, "wb" if echo else "xb") as errors:  # noqa: PTH123 - either is a path
         process = start(
             command,
-            {**HELPFUL, **environ, "SEEDBED_RECORD": str(folder.resolve()), **AS_BY_HAND},
+            {**HELPFUL, **environ, recording.FOLDER: str(folder.resolve()), **AS_BY_HAND},
             stdin=None if echo else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if echo else errors,

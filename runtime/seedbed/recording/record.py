@@ -11,7 +11,6 @@ from seedbed.observe import lines
 from seedbed.recording import form
 
 KINDS = ("initial", "data", "loss", "gradients", "parameters")  # in the order in which a difference is blamed
-STATE = "state "  # such keys of a step are there only if asked for (see seedbed.resume.inside)
 FROM_LAUNCHER = ("command", "folder", "started", "data")
 
 
@@ -149,7 +148,7 @@ def step_of(line: dict) -> Step:
     values = {kind: " ".join(line["loss"]) if kind == "loss" else line[kind] for kind in KINDS if kind in line}
     losses = tuple(float.fromhex(loss) for loss in line.get("loss", ()))
     norm = float.fromhex(line["norm"]) if "norm" in line else None
-    states = {key.removeprefix(STATE): text for key, text in line.items() if key.startswith(STATE)}
+    states = {key.removeprefix(form.STATE): text for key, text in line.items() if key.startswith(form.STATE)}
     return Step(line["step"], values, losses, norm, states)
 
 

@@ -1,7 +1,7 @@
-"""In the training's process: what state each step began with, and the end after a given step.
+"""In the training's process: the state that each step began with, and the end after a given step.
 
-SEEDBED_RECORD_STATES=1 adds a fingerprint of every generator, the optimizer and the model to each step of a record.
-SEEDBED_RECORD_STOP=<step>:<signal> sends this process the signal as soon as that step is over.
+The first is a fingerprint of every generator, the optimizer and the model; for the second this process sends itself a
+signal as soon as the step is over.
 """
 
 import hashlib
@@ -9,44 +9,36 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from types import FrameType, ModuleType
 
-from seedbed import callers, process
+from seedbed import callers, process, recording, wrapping
 from seedbed.generators import libraries, named
-from seedbed.recording import writer as recording
+from seedbed.recording.writer import writer
 
-STATES, STOP = "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
-PREFIX = "state "  # of the keys in a step's line
 GLOBAL = {"random": "python", "numpy": "numpy", "tensorflow": "tensorflow", "keras": "keras"}
 
 
 def start(name: str, module: ModuleType) -> None:
     """Watch a library that trains, and the number of its steps."""
-    if os.environ.get(STATES) == "1":
+    if os.environ.get(recording.STATES) == "1":
         import_module(f"seedbed.resume.{name}").watch(module)
     stop_if_asked()
 
 
 def stop_if_asked() -> None:
-    if os.environ.get(STOP):
-        stop_after(*map(int, os.environ[STOP].split(":")))
+    if asked := os.environ.get(recording.STOP):
+        wrapping.after(writer, "step", partial(stop_after, *map(int, asked.split(":"))))
 
 
-def stop_after(step: int, signal: int) -> None:
+def stop_after(step: int, signal: int, *_: object) -> None:
     """Only the first training process of rank 0 stops, with all its steps written; the others end as they may."""
-    writer = recording.writer
-    count = writer.step
-
-    def counted(*arguments) -> None:
-        count(*arguments)
-        with writer.lock:
-            if writer.steps[""] == step and writer.file().path.name == f"rank{first_rank()}.jsonl":
-                while writer.waiting:
-                    writer.write_next()
-                os.kill(os.getpid(), signal)
-
-    writer.step = counted
+    with writer.lock:
+        if writer.steps[""] == step and writer.file().path.name == f"rank{first_rank()}.jsonl":
+            while writer.waiting:
+                writer.write_next()
+            os.kill(os.getpid(), signal)
 
 
 def first_rank() -> int:

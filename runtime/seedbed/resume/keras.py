@@ -18,12 +18,10 @@ from seedbed.observe.harmless import harmless
 from seedbed.observe.keras import subscribe
 from seedbed.observe.tensorflow import hand_out, here
 from seedbed.recording import keras as steps
+from seedbed.recording.form import STATE
 from seedbed.recording.writer import thread_name, writer
 from seedbed.resume import inside
-from seedbed.resume.inside import PREFIX
 
-WEIGHTS, OPTIMIZER, RATE = f"{PREFIX}weights", f"{PREFIX}optimizer", f"{PREFIX}rate"
-STATISTICS, LAYERS, BATCH = f"{PREFIX}statistics", f"{PREFIX}layers", f"{PREFIX}batch"
 OF_LAYER = "seed_generator_state"  # Keras 3: the variable of a layer's generator
 
 
@@ -55,26 +53,19 @@ def states(weights: list, models: list, optimizer: keras.optimizers.Optimizer) -
     others = [variable for model in models for variable in model.non_trainable_variables]
     rate = optimizer._get_current_learning_rate
     kinds = {
-        WEIGHTS: weights,
-        OPTIMIZER: [variable for variable in optimizer.variables if not is_rate(variable)],
-        STATISTICS: [variable for variable in others if variable.name != OF_LAYER],
-        LAYERS: [variable for variable in others if variable.name == OF_LAYER],
+        "weights": weights,
+        "optimizer": [variable for variable in optimizer.variables if variable.name != "learning_rate"],
+        "statistics": [variable for variable in others if variable.name != OF_LAYER],
+        "layers": [variable for variable in others if variable.name == OF_LAYER],
     }
     prints = {name: functools.partial(fingerprint, variables) for name, variables in kinds.items()}
-    return {**prints, RATE: lambda: as_integer(tf.convert_to_tensor(rate()))}
-
-
-def is_rate(variable: keras.Variable) -> bool:
-    return variable.name == "learning_rate"
+    return {**prints, "rate": lambda: as_integer(tf.convert_to_tensor(rate()))}
 
 
 def note_states(thread: str, numbers: dict[str, int]) -> None:
     with writer.lock:
-        line = steps.steps[thread]
-        for name, number in numbers.items():
-            line[name] = Fingerprint().text([number])
-        for name, text in inside.all_generators().items():
-            line[f"{PREFIX}{name}"] = text
+        found = {name: Fingerprint().text([number]) for name, number in numbers.items()} | inside.all_generators()
+        steps.steps[thread] |= {STATE + name: text for name, text in found.items()}
 
 
 def users_models() -> list[keras.Model]:
@@ -89,4 +80,4 @@ def see_batch(batch: object) -> None:
 
 def note_batch(numbers: list[int]) -> None:
     with writer.lock:
-        steps.steps[steps.GRAPH][BATCH] = Fingerprint().text(numbers)
+        steps.steps[steps.GRAPH][STATE + "batch"] = Fingerprint().text(numbers)

@@ -7,7 +7,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import compare, crash, environment
+from seedbed import compare, crash, environment, recording
 from seedbed.crash import Unfit
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
@@ -16,7 +16,6 @@ from seedbed.resume import copies, judge
 from seedbed.resume.judge import Finding
 
 FOLDER = "{folder}"  # in the command: where this run and its resumption write
-STATES, STOP = "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def places_of(plan: Plan, steps: int) -> tuple[int, ...]:
 def cut_off(plan: Plan, whole: Record, at: int, log: Callable[[str], None]) -> Finding:
     with workplace(plan) as (here, out):
         before = copies.stamps(out)
-        cut = run(plan, f"cut-{at}", plan.command, here, out, {STOP: f"{at}:{plan.signal}"})
+        cut = run(plan, f"cut-{at}", plan.command, here, out, {recording.STOP: f"{at}:{plan.signal}"})
         log(f"run cut off after step {at}")
         written = copies.written(before, copies.stamps(out))
         if finding := judge.before_resuming(whole, cut, at, written):
@@ -86,7 +85,7 @@ def cut_off(plan: Plan, whole: Record, at: int, log: Callable[[str], None]) -> F
 def run(plan: Plan, name: str, command: list[str], here: Path, out: Path, more: dict[str, str] | None = None) -> Record:
     """The record of one run in its folder."""
     words = [of_place(word, here, out) for word in command]
-    environ = {**plan.environ, "PWD": str(here), STATES: "1", **(more or {})}
+    environ = {**plan.environ, "PWD": str(here), recording.STATES: "1", **(more or {})}
     with chdir(here):
         return launch.run(words, plan.records / name, environ, native=plan.native)
 

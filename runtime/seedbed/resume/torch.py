@@ -6,7 +6,7 @@ step. What is loaded but not trained on (skipped batches, a validation before) i
 
 from collections.abc import Iterator
 from types import ModuleType
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch.optim.optimizer import Optimizer
@@ -17,14 +17,12 @@ from seedbed.observe.harmless import harmless
 from seedbed.observe.tensors import add, add_leaf, leaves, sample
 from seedbed.observe.torch import parameters, subscribe
 from seedbed.recording import torch as recording
+from seedbed.recording.form import STATE
 from seedbed.resume import inside
-from seedbed.resume.inside import PREFIX
 
-scalers: WeakSet = WeakSet()
 NOT_STATE = ("params", "lr", "initial_lr")  # of a group of parameters
-BATCH, INPUTS = f"{PREFIX}batch", f"{PREFIX}inputs"
-RATE, SCALER = f"{PREFIX}rate", f"{PREFIX}scaler"
-OPTIMIZER, WEIGHTS, STATISTICS = f"{PREFIX}optimizer", f"{PREFIX}weights", f"{PREFIX}statistics"
+scalers: WeakSet = WeakSet()
+called: WeakKeyDictionary[recording.Step, set[int]] = WeakKeyDictionary()  # the models of each step
 
 
 def watch(torch: ModuleType) -> None:
@@ -33,22 +31,25 @@ def watch(torch: ModuleType) -> None:
     wrapping.after(torch.amp.grad_scaler.GradScaler, "__init__", lambda _, scaler, *__, **___: scalers.add(scaler))
 
 
+def state(name: str) -> Fingerprint:
+    """Of one kind of state, in the step at hand."""
+    return recording.here.step.fingerprint(STATE + name)
+
+
 def note_batch(batch: object, _: object) -> None:
-    step = recording.here.step
-    step.fingerprints[BATCH] = Fingerprint()
+    recording.here.step.fingerprints[STATE + "batch"] = last = Fingerprint()
     for part in leaves(batch):
-        add_leaf(step.fingerprint(BATCH), sample(part))
+        add_leaf(last, sample(part))
 
 
 def note_call(model: torch.nn.Module, inputs: tuple) -> None:
-    step = recording.here.step
-    note_generators(step)
-    called = step.__dict__.setdefault("called", set())
-    if id(model) not in called:
-        called.add(id(model))
-        add(step.fingerprint(WEIGHTS), list(model.parameters()))
-        add(step.fingerprint(STATISTICS), list(saved_buffers(model)))
-    add(step.fingerprint(INPUTS), inputs)
+    note_generators()
+    models = called.setdefault(recording.here.step, set())
+    if id(model) not in models:
+        models.add(id(model))
+        add(state("weights"), list(model.parameters()))
+        add(state("statistics"), list(saved_buffers(model)))
+    add(state("inputs"), inputs)
 
 
 def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:
@@ -60,21 +61,19 @@ def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def note_optimizer(optimizer: Optimizer) -> None:
-    step = recording.here.step
-    note_generators(step)
-    if WEIGHTS not in step.fingerprints:  # no module was called
-        add(step.fingerprint(WEIGHTS), parameters(optimizer))
+    note_generators()
+    if STATE + "weights" not in recording.here.step.fingerprints:  # no module was called
+        add(state("weights"), parameters(optimizer))
     for group in optimizer.param_groups:
-        add(step.fingerprint(RATE), group["lr"])
-        add(step.fingerprint(OPTIMIZER), {key: group[key] for key in group if key not in NOT_STATE})
-        add(step.fingerprint(OPTIMIZER), [optimizer.state.get(parameter) for parameter in group["params"]])
+        add(state("rate"), group["lr"])
+        add(state("optimizer"), {key: group[key] for key in group if key not in NOT_STATE})
+        add(state("optimizer"), [optimizer.state.get(parameter) for parameter in group["params"]])
     for scaler in scalers:
-        add(step.fingerprint(SCALER), [getattr(scaler, name, None) for name in ("_scale", "_growth_tracker")])
+        add(state("scaler"), [getattr(scaler, name, None) for name in ("_scale", "_growth_tracker")])
 
 
-def note_generators(step: recording.Step) -> None:
+def note_generators() -> None:
     """Once a step, at its beginning."""
-    if not step.__dict__.get("noted"):
-        step.noted = True
+    if STATE + "torch" not in recording.here.step.fingerprints:
         for name, found in inside.all_generators().items():
-            step.fingerprint(f"{PREFIX}{name}").add(found)
+            state(name).add(found)
