@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from seedbed import lineage, process, terminal
+from seedbed import lineage, process, recording, terminal
 from seedbed.observe.harmless import harmless
 from seedbed.observe.lines import Lines, first_new
 from seedbed.recording import facts
@@ -74,7 +74,7 @@ class Writer:
 
     def file(self) -> Lines:
         if self.lines is None:
-            self.lines = new_file(Path(os.environ["SEEDBED_RECORD"]), rank := process.rank() or 0)
+            self.lines = new_file(Path(os.environ[recording.FOLDER]), rank := process.rank() or 0)
             extra = {name: value for describe in self.described for name, value in describe().items()}
             self.lines.write({"run": {**facts.of_process(), "rank": rank, **extra}})
             if lineage.path and "multiprocessing.util" in sys.modules:  # its children end without atexit
@@ -96,7 +96,7 @@ class Nowhere(Lines):
     """In the place of a file that cannot be made: the training goes on."""
 
     def __init__(self) -> None:
-        self.descriptor = -1
+        self.path, self.descriptor = Path(os.devnull), -1
 
     def write(self, line: dict) -> None:
         pass

@@ -251,6 +251,11 @@ def test_a_training_is_cut_off_right_after_its_step(run, tmp_path: Path) -> None
     assert json.loads(lines[-1])["step"] == 7
 
 
+def test_a_training_whose_record_has_no_place_goes_on(run) -> None:
+    done = run(TRAINING, SEEDBED_RECORD="/proc/no/such/place", SEEDBED_RECORD_STOP="7:9")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_copy_of_the_working_folder_leads_where_it_led(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     (folder / "inner").mkdir(parents=True)
