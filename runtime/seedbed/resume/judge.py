@@ -1,14 +1,13 @@
 """Compares a resumed training with one that was never interrupted, and says what was not restored."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedbed import crash
-from seedbed.compare import WORLD_SIZE, Difference, first_difference, position
+from seedbed.compare import WORLD_SIZE, Difference, difference_of, first_difference, position
 from seedbed.recording import launch
-from seedbed.recording.record import KINDS, Rank, Record, Step
+from seedbed.recording.record import Rank, Record, Step
 
 Outcome = Literal["equal", "differs", "restarted", "crashed", "unrepeatable", "not stopped", "no checkpoint"]
 WRONG_USE = ("not stopped", "no checkpoint")
@@ -125,15 +124,32 @@ def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> 
     after = steps_done(whole.steps, again.steps, at)
     if not after:
         return Finding(at, "restarted", after=0, written=written)
-    difference = difference_of(whole, again, after)
+    whole, again = comparable(whole, 0, after + 1), comparable(again, after, after + 1)
+    difference = first_of_ranks(whole, again)
     expected, found = steps_of(whole, difference), steps_of(again, difference)
-    difference = difference or of_statistics(expected, found, after)
-    since, states = differing_states(expected, found, after)
+    difference = difference or of_statistics(expected, found)
+    since, states = differing_states(expected, found)
     outcome: Outcome = "differs" if difference else "equal"
     if since is None or since > (difference.step if difference else after + 1):
         since, states = None, ()  # what differs only later follows from the difference, or from something else
-    data = order_of_data(expected, found, after, difference.step) if difference and difference.kind == "data" else ""
+    data = order_of_data(expected, found, difference.step) if difference and difference.kind == "data" else ""
     return Finding(at, outcome, after, difference, states, data, since, len(found), written=written)
+
+
+def comparable(record: Record, done: int, first: int) -> Record:
+    """With its steps numbered as those of the whole training, of which `done` came before, and without initial values.
+
+    What the `first` step after resuming has loaded counts only as far as it trains on it: batches that it skips are
+    none of its own, nor is a validation that is not repeated.
+    """
+
+    def step_of(step: Step) -> Step:
+        number, values = step.number + done, {kind: text for kind, text in step.values.items() if kind != "initial"}
+        if number == first and (data := trained_on(step)):
+            values["data"] = data
+        return replace(step, number=number, values=values)
+
+    return replace(record, ranks=tuple(replace(rank, steps=tuple(map(step_of, rank.steps))) for rank in record.ranks))
 
 
 def steps_of(record: Record, difference: Difference | None) -> tuple[Step, ...]:
@@ -166,36 +182,20 @@ def agreement(a: Step, b: Step) -> int:
     )
 
 
-def difference_of(whole: Record, again: Record, after: int) -> Difference | None:
-    """The first, by the steps of the whole training, of all ranks."""
+def first_of_ranks(whole: Record, again: Record) -> Difference | None:
+    """The first, of all ranks."""
     others = {(rank.rank, rank.thread): rank for rank in whole.ranks}
-    found = []
-    for rank in again.ranks:
-        if (rank.rank, rank.thread) in others and (difference := of_rank(others[rank.rank, rank.thread], rank, after)):
-            found.append(difference)
-    return min(found, key=position, default=None)
+    pairs = ((others.get((rank.rank, rank.thread)), rank) for rank in again.ranks)
+    found = (difference_of(other, rank) for other, rank in pairs if other)
+    return min(filter(None, found), key=position, default=None)
 
 
-def of_rank(whole: Rank, again: Rank, after: int) -> Difference | None:
-    expected = {step.number: step for step in whole.steps}
-    for step in again.steps:
-        if (other := expected.get(step.number + after)) is None:
-            continue
-        for kind, x, y in compared(other, step):
-            if x != y:
-                return Difference(kind, (x or "none", y or "none"), other.number, whole.rank, whole.thread)
-    ends = (whole.steps[-1].number, again.steps[-1].number + after if again.steps else after)
-    if ends[0] == ends[1]:
-        return None
-    return Difference("steps", (str(ends[0]), str(ends[1])), min(ends) + 1, whole.rank, whole.thread)
-
-
-def of_statistics(whole: tuple[Step, ...], found: tuple[Step, ...], after: int) -> Difference | None:
+def of_statistics(whole: tuple[Step, ...], found: tuple[Step, ...]) -> Difference | None:
     """They are a part of the trained model, although no number of the training may follow from them."""
     expected = {step.number: step for step in whole}
     for step in found:
-        if (other := expected.get(step.number + after)) and not same_state(other, step, STATISTICS):
-            return Difference(STATISTICS, (other.states[STATISTICS], step.states[STATISTICS]), other.number)
+        if (other := expected.get(step.number)) and not same_state(other, step, STATISTICS):
+            return Difference(STATISTICS, (other.states[STATISTICS], step.states[STATISTICS]), step.number)
     return None
 
 
@@ -204,35 +204,21 @@ def same_state(a: Step, b: Step, name: str) -> bool:
     return name not in a.states or name not in b.states or a.states[name] == b.states[name]
 
 
-def compared(whole: Step, again: Step) -> Iterable[tuple[str, str | None, str | None]]:
-    """Each kind with both values. What the first step after resuming has loaded counts only as far as it trains on it:
-    batches that it skips are none of its own, nor is a validation that is not repeated."""
-    for kind in KINDS:
-        if kind == "initial":
-            continue
-        values = whole.values.get(kind), again.values.get(kind)
-        if kind == "data" and again.number == 1:
-            values = trained_on(whole), trained_on(again)
-        yield kind, *values
-
-
-def differing_states(
-    whole: tuple[Step, ...], found: tuple[Step, ...], after: int
-) -> tuple[int | None, tuple[str, ...]]:
+def differing_states(whole: tuple[Step, ...], found: tuple[Step, ...]) -> tuple[int | None, tuple[str, ...]]:
     """The first step that begins with any other state, and which states these are."""
     expected = {step.number: step for step in whole}
     for step in found:
-        other = expected.get(step.number + after, step)
+        other = expected.get(step.number, step)
         if names := [name for name in step.states if name not in DATA and not same_state(other, step, name)]:
             order = list(STATES)
-            return other.number, tuple(sorted(names, key=lambda name: order.index(name) if name in order else 99))
+            return step.number, tuple(sorted(names, key=lambda name: order.index(name) if name in order else 99))
     return None, ()
 
 
-def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], after: int, number: int) -> str:
-    """What is wrong with it at a step of the whole training, in words; empty if the step has its own batch."""
+def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], number: int) -> str:
+    """What is wrong with it at this step, in words; empty if the step has its own batch."""
     expected = {step.number: batch_of(step) for step in whole}
-    step = next((step for step in again if step.number + after == number), None)
+    step = next((step for step in again if step.number == number), None)
     if step is None or batch_of(step) in (None, expected.get(number)):
         return ""
     places = [place for place, batch in expected.items() if batch == batch_of(step)]

@@ -281,11 +281,11 @@ def test_a_folder_that_is_too_large_to_copy_is_refused_with_what_helps(tmp_path:
         copies.copy(tmp_path / "work", tmp_path / "copy")
 
 
-def steps(*weights: str, **states: list[str]) -> tuple[Step, ...]:
+def steps(*weights: str, first: int = 1, **states: list[str]) -> tuple[Step, ...]:
     rows = zip(weights, *states.values(), strict=True)
     return tuple(
         Step(number, {"loss": weight}, states={"weights": weight, **dict(zip(states, others, strict=True))})
-        for number, (weight, *others) in enumerate(rows, start=1)
+        for number, (weight, *others) in enumerate(rows, start=first)
     )
 
 
@@ -306,11 +306,12 @@ def test_how_many_steps_the_resumed_run_found_done(whole, again, done: int) -> N
 
 def test_skipped_batches_are_counted() -> None:
     whole = steps("a", "b", "c", "d", batch=["1", "2", "3", "4"])
-    assert judge.order_of_data(whole, steps("b", batch=["4"]), 1, 2) == (
+    skipping, another, right = (steps("b", first=2, batch=[batch]) for batch in "492")
+    assert judge.order_of_data(whole, skipping, 2) == (
         "the order of the data: step 2 has the batch of step 4: 2 skipped"
     )
-    assert "never had (shuffled anew?)" in judge.order_of_data(whole, steps("b", batch=["9"]), 1, 2)
-    assert judge.order_of_data(whole, steps("b", batch=["2"]), 1, 2) == ""
+    assert "never had (shuffled anew?)" in judge.order_of_data(whole, another, 2)
+    assert judge.order_of_data(whole, right, 2) == ""
 
 
 def test_a_resumed_run_that_stops_early_differs() -> None:
