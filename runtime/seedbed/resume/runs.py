@@ -45,23 +45,23 @@ def resume(plan: Plan, log: Callable[[str], None]) -> Report:
     log(f"run without interruption ({compare.summary(whole)})")
     if whole.status:
         raise Unfit(f"the command {crash.ending(whole.status)} and said: {launch.last_words(whole.path)}")
-    places = plan.at or places_of(plan, len(whole.steps))
-    check(whole, places)
-    return Report(whole, tuple(cut_off(plan, whole, at, log) for at in places))
+    return Report(whole, tuple(cut_off(plan, whole, at, log) for at in places_of(plan, whole)))
 
 
-def check(whole: Record, places: tuple[int, ...]) -> None:
+def places_of(plan: Plan, whole: Record) -> tuple[int, ...]:
+    """Those asked for; else one in the middle third of the training, and one in the last.
+
+    ValueError: the training never goes on after one of them, or has too few steps.
+    """
     steps = whole.steps[-1].number if whole.steps else 0
     if not steps:
         raise ValueError("the command took no training step with torch or Keras: there is nothing to cut off")
-    if max(places) >= steps:
+    if plan.at and (last := max(plan.at)) >= steps:
         raise ValueError(
-            f"the training has {steps} steps, and never goes on after step {max(places)}: name an earlier one with --at"
+            f"the training has {steps} steps, and never goes on after step {last}: name an earlier one with --at"
         )
-
-
-def places_of(plan: Plan, steps: int) -> tuple[int, ...]:
-    """One in the middle third of the training, and one in the last."""
+    if plan.at:
+        return plan.at
     if steps < 3:
         raise ValueError(f"the training has {steps} steps, too few to cut it off: let it train for longer")
     draw = random.Random(f"resume {environment.seed(plan.environ)}").randrange

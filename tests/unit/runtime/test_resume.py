@@ -141,8 +141,9 @@ def test_a_step_that_is_never_reached_is_wrong_use(resume) -> None:
     assert "the training has 24 steps, and never goes on after step 24: name an earlier one" in done.stderr
 
 
-def test_a_command_that_trains_nothing_is_wrong_use(resume, tmp_path: Path) -> None:
-    done = resume("--", "python", "-c", "print(1)")
+@pytest.mark.parametrize("places", [(), ("--at", "10")])
+def test_a_command_that_trains_nothing_is_wrong_use(seedbed, places: tuple[str, ...]) -> None:
+    done = seedbed("resume", *places, "--", "python", "-c", "print(1)")
     assert done.returncode == 2
     assert "the command took no training step with torch or Keras" in done.stderr
 
