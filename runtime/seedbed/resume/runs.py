@@ -1,6 +1,7 @@
 """The runs: one without interruption, and for each place one that is cut off and one that resumes it."""
 
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
@@ -15,6 +16,7 @@ from seedbed.recording.record import Record
 from seedbed.resume import copies, judge
 from seedbed.resume.judge import Finding
 
+IN_NAME = r"[\w.~+@%-]"  # of a file
 FOLDER = "{folder}"  # in the command: where this run and its resumption write
 
 
@@ -84,18 +86,19 @@ def cut_off(plan: Plan, whole: Record, at: int, log: Callable[[str], None]) -> F
 
 def run(plan: Plan, name: str, command: list[str], here: Path, out: Path, more: dict[str, str] | None = None) -> Record:
     """The record of one run in its folder."""
-    words = [of_place(word, here, out) for word in command]
+    words = [in_copy(word, Path.cwd(), here).replace(FOLDER, str(out)) for word in command]
     environ = {**plan.environ, "PWD": str(here), recording.STATES: "1", **(more or {})}
     with chdir(here):
         return launch.run(words, plan.records / name, environ, native=plan.native)
 
 
-def of_place(word: str, here: Path, out: Path) -> str:
-    """A word of the command, with paths into the working folder as paths into its copy."""
-    cwd = str(Path.cwd())
-    if word == cwd or f"{cwd}/" in word:
-        word = word.replace(cwd, str(here), 1)
-    return word.replace(FOLDER, str(out))
+def in_copy(word: str, folder: Path, copy: Path) -> str:
+    """A word of the command, with paths into the working folder as paths into its copy.
+
+    That begins a path, also behind the letter of an option (-o/work/out); inside of a path it means another folder.
+    """
+    path = rf"(?:(?<=^-\w)|(?<!{IN_NAME})(?<!/)){re.escape(str(folder))}(?!{IN_NAME})"
+    return re.sub(path, lambda _: str(copy), word)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from seedbed.compare import Difference
 from seedbed.recording.record import Rank, Record, Step
-from seedbed.resume import copies, judge
+from seedbed.resume import copies, judge, runs
 
 TRAINING = """
 import os, pickle, random, signal, sys
@@ -180,6 +180,22 @@ def test_a_folder_that_the_command_names_is_each_runs_own(resume, tmp_path: Path
     done = resume("--", "sh", "-c", "SAVED_IN={folder} exec python train.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["train.py"]
+
+
+@pytest.mark.parametrize(
+    ("word", "there"),
+    [
+        ("/work", "/copy"),
+        ("--out=/work/out", "--out=/copy/out"),
+        ("-o/work/out", "-o/copy/out"),
+        ("cd /work; cp /work/a /work/b", "cd /copy; cp /copy/a /copy/b"),
+        ("/data/work/a", "/data/work/a"),  # control: another folder, whose path has the same name in it
+        ("/work2/a:/work/b", "/work2/a:/copy/b"),
+        ("work/a", "work/a"),
+    ],
+)
+def test_a_path_into_the_working_folder_is_one_into_its_copy(word: str, there: str) -> None:
+    assert runs.in_copy(word, Path("/work"), Path("/copy")) == there
 
 
 def test_another_command_may_resume_it(resume) -> None:
