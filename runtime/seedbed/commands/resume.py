@@ -83,13 +83,18 @@ def command(options: argparse.Namespace) -> int:
 
 
 def after_verify(
-    command: list[str], environ: dict[str, str], folder: Path, native: "Watch", said: str, as_json: bool
+    command: list[str],
+    environ: dict[str, str],
+    scratch: Path,
+    records: Path,
+    native: "Watch",
+    said: str,
+    as_json: bool,
 ) -> tuple[str, int]:
     """What `verify --resume` says, after what `verify` has said, and the exit status. Errors: see `runs.resume`."""
     from seedbed.resume import runs
 
     words = [word.replace(RUN, "resume") for word in command]
-    scratch, records = folder.absolute(), folder.absolute() / "resume"
     plan = runs.Plan(words, words, environ, scratch, records, (), signal.SIGKILL, native)
     document, status = tried(plan, as_json, terminal.log)
     if as_json:

@@ -62,7 +62,10 @@ def command(options: argparse.Namespace) -> int:
                 if options.resume and not status:
                     from seedbed.commands import resume
 
-                    said, status = resume.after_verify(command, environ(None), plan.folder, native, said, options.json)
+                    scratch, records = Path(temporary).resolve(), plan.folder.absolute() / "resume"
+                    said, status = resume.after_verify(
+                        command, environ(None), scratch, records, native, said, options.json
+                    )
         except Unfit as unfit:
             return common.wrong(f"verify: {unfit}", 1)
         terminal.show(said)

@@ -233,8 +233,15 @@ def test_the_places_follow_from_the_seed(resume) -> None:
     assert chosen[0] == chosen[1] == [10, 20]
 
 
-@pytest.mark.parametrize(("leave", "verdict"), [("", "EQUAL: every step"), ("speed", "DIFFERS. Cut off")])
-def test_verify_resumes_what_it_has_found_equal(seedbed, tmp_path: Path, leave: str, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("leave", "keep", "verdict"),
+    [
+        ("", (), "EQUAL: every step"),
+        ("speed", (), "DIFFERS. Cut off"),
+        ("", ("--keep", "kept"), "EQUAL: every step"),  # within the working folder, which is copied elsewhere
+    ],
+)
+def test_verify_resumes_what_it_has_found_equal(seedbed, tmp_path: Path, leave: str, keep: tuple, verdict: str) -> None:
     """Its own runs share the working folder, so that a script that resumes must be told to begin anew."""
     (tmp_path / "train.py").write_text(TRAINING)
     command = (
@@ -243,7 +250,7 @@ def test_verify_resumes_what_it_has_found_equal(seedbed, tmp_path: Path, leave: 
         "test {run} = resume || rm -f checkpoint.pickle; python train.py; s=$?; "
         "test {run} = resume || rm -f checkpoint.pickle; exit $s",
     )
-    done = seedbed("verify", "-n", "2", "--no-other-seed", "--resume", "--", *command, LEAVE=leave)
+    done = seedbed("verify", "-n", "2", "--no-other-seed", "--resume", *keep, "--", *command, LEAVE=leave)
     assert "EQUAL: 2 runs" in done.stdout
     assert verdict in done.stdout
     assert done.returncode == (1 if leave else 0)
