@@ -240,13 +240,12 @@ def curves(a: Record, b: Record, verdict: Verdict) -> str:
     """The losses of both at a dozen steps, the first and the last and the first that differs among them."""
     if not (a.steps and b.steps):
         return printed_around(a, b, verdict)
-    pairs = list(zip_longest(a.steps, b.steps))
-    marked = verdict.difference.step - 1 if verdict.difference and verdict.difference.step else 0
-    chosen = {round(row * (len(pairs) - 1) / (ROWS - 1)) for row in range(ROWS)} | {marked} & set(range(len(pairs)))
-    rows = [
-        (str(index + 1), shown(pairs[index][0]), shown(pairs[index][1]), apart(*pairs[index]))
-        for index in sorted(chosen)
-    ]
+    x, y = ({step.number: step for step in record.steps} for record in (a, b))
+    numbers = sorted(x.keys() | y.keys())
+    chosen = {numbers[round(row * (len(numbers) - 1) / (ROWS - 1))] for row in range(ROWS)}
+    chosen |= {verdict.difference.step} & set(numbers) if verdict.difference else set()
+    pairs = [(number, x.get(number), y.get(number)) for number in sorted(chosen)]
+    rows = [(str(number), shown(one), shown(other), apart(one, other)) for number, one, other in pairs]
     return table([("step", "loss A", "loss B", "difference"), *rows])
 
 
@@ -291,4 +290,4 @@ def as_json(a: Record, b: Record, verdict: Verdict) -> str:
     facts = [{"name": name, "a": x, "b": y} for name, x, y in changed_facts(a.facts, b.facts)]
     losses = [[step.loss.hex() if step.loss is not None else None for step in record.steps] for record in (a, b)]
     document = {"verdict": asdict(verdict), "facts": facts, "losses": {"a": losses[0], "b": losses[1]}}
-    return json.dumps(document, indent=2, allow_nan=True)
+    return json.dumps(document, indent=2)

@@ -161,6 +161,13 @@ def test_the_page_has_the_environment_the_curves_and_the_verdict(seedbed, make: 
     assert any(line.startswith("the same: ") and "threads" in line for line in lines)
 
 
+def test_steps_keep_their_numbers_where_a_line_was_lost(make: Make) -> None:
+    a, b = make(STEPS[1:]), make(changed(2, loss=["0x1.8p+0"]))
+    rows = [line.split() for line in compare.as_text(a, b, compare.judge([a, b])).splitlines()]
+    assert ["1", "-", "2"] in rows
+    assert ["2", "1", "1.5", "0.33"] in rows
+
+
 def test_programs_can_read_it(seedbed, make: Make) -> None:
     a, b = make(), make(changed(2, data="x"), seed=7)
     document = json.loads(seedbed("compare", a.path, b.path, "--json").stdout)
