@@ -212,13 +212,11 @@ def verdict_text(plan: Plan, report: Report) -> str:
 def crash_text(plan: Plan, report: Report) -> str:
     """Each run that failed, with its last words; whether the runs agree up to there; what helps, if that is known."""
     failed = [(number, record) for number, record in enumerate(report.records, start=1) if record.status]
-    lines = []
-    for number, record in failed:
-        words = launch.last_words(record.path, crash.SAID_LAST)
-        lines += [f"CRASHED: run {number} {crash.ending(record.status)} and said:", textwrap.indent(words, "  ")]
+    lines, words = [], [launch.last_words(record.path, crash.SAID_LAST) for _, record in failed]
+    for (number, record), said in zip(failed, words, strict=True):
+        lines += [f"CRASHED: run {number} {crash.ending(record.status)} and said:", textwrap.indent(said, "  ")]
     lines.append(compare.before_the_crash(report.verdict))
-    said = "\n".join(launch.last_words(record.path, crash.SAID_LAST) for _, record in failed)
-    if remedy := crash.remedy(said, plan.parallel):
+    if remedy := crash.remedy("\n".join(words), plan.parallel):
         lines.append(f"{remedy[0].upper()}{remedy[1:]}.")
     return "\n".join(lines)
 
