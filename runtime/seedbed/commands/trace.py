@@ -33,15 +33,18 @@ def command(options: argparse.Namespace) -> int:
     from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
+    from seedbed.trace.run import Tracer
 
     try:
         with (
             common.errors("trace"),
             leftovers.Ended(),
-            search.scratch(options.keep) as folder,
+            leftovers.temporary("seedbed-trace-") as temporary,
             preload.watch() as native,
         ):
-            tracer = search.Tracer(command, environ, folder, terminal.log, native)
+            if options.keep and options.keep.exists() and any(options.keep.iterdir()):
+                raise ValueError(f"--keep {options.keep}: expected a new or empty folder for the journals")
+            tracer = Tracer(command, environ, options.keep or Path(temporary), terminal.log, native)
             finding = search.search(tracer, options.n)
             trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
             terminal.show((report.as_json if options.json else report.as_text)(finding, trials))

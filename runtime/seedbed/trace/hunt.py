@@ -2,13 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedbed.environment import is_number
 from seedbed.trace import cause, difference
 from seedbed.trace.changes import CHANGES, Change
-from seedbed.trace.run import Plan, Run
-from seedbed.trace.search import Finding, Tracer
+from seedbed.trace.run import Plan, Run, Tracer
+from seedbed.trace.search import Finding
 
 TIMES = 3  # runs that have to be equal before a change is said to help
 NOTHING = Change("nothing changed", "nothing")
@@ -43,12 +43,14 @@ FIRST = {  # what to try first, by the kind of the cause
 
 def hunt(tracer: Tracer, finding: Finding) -> list[Trial]:
     """One change after the other, until one helps. Empty: the runs differ so seldom that no change can be judged."""
-    hunter = Hunter(tracer, limit=PATIENCE * max(run.seconds for run in finding.runs) + 60)
-    if not finding.detailed and hunter.equal_without_a_change():  # detailed: they have differed twice already
-        return []
+    tracer = replace(tracer, limit=PATIENCE * max(run.seconds for run in finding.runs) + 60)
+    if not finding.detailed:  # else they have differed twice already
+        tracer.log(f"up to {TIMES} runs without a change, to see whether they differ each time")
+        if try_out(tracer, "")[0]:
+            return []
     trials: list[Trial] = []
     for name in in_order(finding):
-        trials.append(hunter.trial(name))
+        trials.append(trial(tracer, name))
         if trials[-1].helps:
             break
     return trials
@@ -74,47 +76,37 @@ def events(runs: list[Run], *kinds: str) -> Iterator[dict]:
     return (event for run in runs for process in run.processes.values() for event in process.events(*kinds))
 
 
-class Hunter:
-    """Tries changes, each run no longer than the limit in seconds."""
+def trial(tracer: Tracer, name: str) -> Trial:
+    tracer.log(f"with {CHANGES[name].does}")
+    equal, said, runs = try_out(tracer, name)
+    if not equal:
+        return Trial(name, False, said)
+    places = sorted({event["acted"] for event in events(runs, "acted")})
+    return Trial(name, True, said, narrowed(tracer, name, places))
 
-    def __init__(self, tracer: Tracer, limit: float) -> None:
-        self.tracer = tracer
-        self.limit = limit
 
-    def equal_without_a_change(self) -> bool:
-        self.tracer.log(f"up to {TIMES} runs without a change, to see whether they differ each time")
-        return self.try_out("")[0]
-
-    def trial(self, name: str) -> Trial:
-        self.tracer.log(f"with {CHANGES[name].does}")
-        equal, said, runs = self.try_out(name)
-        places = sorted({event["acted"] for event in events(runs, "acted")})
-        if not equal:
-            return Trial(name, False, said)
-        return Trial(name, True, said, self.narrowed(name, places))
-
-    def narrowed(self, name: str, places: list[str]) -> tuple[str, ...]:
-        """The one place at which the change is enough, if there is one."""
-        if not 1 < len(places) <= MOST_PLACES:
-            return tuple(places)
+def narrowed(tracer: Tracer, name: str, places: list[str]) -> tuple[str, ...]:
+    """The one place at which the change is enough, if there is one."""
+    if 1 < len(places) <= MOST_PLACES:
         for place in places:
-            self.tracer.log(f"with {CHANGES[name].does}, only at {place}")
-            if self.try_out(name, (place,))[0]:
+            tracer.log(f"with {CHANGES[name].does}, only at {place}")
+            if try_out(tracer, name, (place,))[0]:
                 return (place,)
-        return tuple(places)
+    return tuple(places)
 
-    def try_out(self, name: str, places: tuple[str, ...] = ()) -> tuple[bool, str, list[Run]]:
-        """Whether the runs are equal, or what is to be said of them, and the runs."""
-        change = CHANGES.get(name, NOTHING)
-        plan = Plan(fill=change.fill, change=name, places=places)
-        runs: list[Run] = []
-        while len(runs) < TIMES:
-            try:
-                runs.append(self.tracer.run(plan, change.environ, self.limit))
-            except subprocess.TimeoutExpired:
-                return False, "it did not end in time", runs
-            if runs[-1].failed:
-                return False, f"it fails: {runs[-1].last_error()}", runs
-            if len(runs) > 1 and difference.first([runs[0], runs[-1]]):
-                return False, "the runs still differ", runs
-        return True, f"{TIMES} runs are equal", runs
+
+def try_out(tracer: Tracer, name: str, places: tuple[str, ...] = ()) -> tuple[bool, str, list[Run]]:
+    """Whether the runs are equal, or what is to be said of them, and the runs."""
+    change = CHANGES.get(name, NOTHING)
+    plan = Plan(fill=change.fill, change=name, places=places)
+    runs: list[Run] = []
+    while len(runs) < TIMES:
+        try:
+            runs.append(tracer.run(plan, change.environ))
+        except subprocess.TimeoutExpired:
+            return False, "it did not end in time", runs
+        if runs[-1].failed:
+            return False, f"it fails: {runs[-1].last_error()}", runs
+        if len(runs) > 1 and difference.first([runs[0], runs[-1]]):
+            return False, "the runs still differ", runs
+    return True, f"{TIMES} runs are equal", runs

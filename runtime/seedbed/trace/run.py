@@ -1,12 +1,13 @@
-"""One traced run of a command, and the journals of its processes."""
+"""Traced runs of a command, and the journals of their processes."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 from seedbed import crash
@@ -95,36 +96,39 @@ class Run:
         return killed if said == "nothing" else said.strip()
 
 
-def run(
-    command: list[str],
-    folder: Path,
-    environ: dict[str, str],
-    plan: Plan,
-    limit: float | None = None,
-    native: Watch = NOT_WATCHED,
-) -> Run:
-    """Run it to its end, or to the plan's. After `limit` seconds it is ended: TimeoutExpired.
+@dataclass(frozen=True)
+class Tracer:
+    """Runs a command with plans. `native` watches for generators that are not Python's."""
 
-    `native` watches for generators that are not Python's.
-    """
-    folder.mkdir(parents=True)
-    plan.write(folder)
-    environ = {"PYTHONFAULTHANDLER": "1", **native.environ(environ, folder / NATIVE)}
-    with (folder / OUTPUT).open("xb") as output, (folder / ERRORS).open("xb") as errors:
-        process = start(
-            command,
-            {**environ, journal.VARIABLE: str(folder), **AS_BY_HAND},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
-        try:
-            begin = time.monotonic()
-            return Run(folder, process.wait(limit), time.monotonic() - begin, cut=plan.last > 0)
-        except BaseException:
-            end(process)
-            raise
+    command: list[str]
+    environ: dict[str, str]
+    folder: Path
+    log: Callable[[str], None]
+    native: Watch = NOT_WATCHED
+    limit: float | None = None  # seconds
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def run(self, plan: Plan, variables: dict[str, str] | None = None) -> Run:
+        """Run it, with more variables, to its end or the plan's. TimeoutExpired: it had to be ended at the limit."""
+        folder = self.folder / f"run-{next(self.numbers)}"
+        folder.mkdir(parents=True)
+        plan.write(folder)
+        environ = {"PYTHONFAULTHANDLER": "1", **self.native.environ(self.environ | (variables or {}), folder / NATIVE)}
+        with (folder / OUTPUT).open("xb") as output, (folder / ERRORS).open("xb") as errors:
+            process = start(
+                self.command,
+                {**environ, journal.VARIABLE: str(folder), **AS_BY_HAND},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+            try:
+                begin = time.monotonic()
+                return Run(folder, process.wait(self.limit), time.monotonic() - begin, cut=plan.last > 0)
+            except BaseException:
+                end(process)
+                raise
 
 
 def end(process: subprocess.Popen) -> None:

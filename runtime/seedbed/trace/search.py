@@ -1,16 +1,11 @@
 """Runs a command again and again until it is known what made its runs differ."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from seedbed import leftovers
-from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.trace import cause, difference
 from seedbed.trace.cause import Cause
 from seedbed.trace.difference import Difference
-from seedbed.trace.run import Plan, Run, run
+from seedbed.trace.run import Plan, Run, Tracer
 
 
 @dataclass(frozen=True)
@@ -28,31 +23,6 @@ class Finding:
     def steps(self) -> int:
         """How many the first run took."""
         return max((sum(1 for _ in process.events("step")) for process in self.runs[0].processes.values()), default=0)
-
-
-class Tracer:
-    """Runs the command with plans."""
-
-    def __init__(
-        self,
-        command: list[str],
-        environ: dict[str, str],
-        folder: Path,
-        log: Callable[[str], None],
-        native: Watch = NOT_WATCHED,
-    ) -> None:
-        self.command = command
-        self.environ = environ
-        self.folder = folder
-        self.log = log
-        self.native = native
-        self.number = 0
-
-    def run(self, plan: Plan, changed: dict[str, str] | None = None, limit: float | None = None) -> Run:
-        """With variables of its own, and no longer than the limit in seconds: TimeoutExpired."""
-        self.number += 1
-        folder = self.folder / f"run-{self.number}"
-        return run(self.command, folder, self.environ | (changed or {}), plan, limit, self.native)
 
 
 def search(tracer: Tracer, times: int = 4) -> Finding:
@@ -128,16 +98,3 @@ def with_other_filling(tracer: Tracer, last: int) -> Finding | None:
 
 class Failed(Exception):
     """The command fails, whatever is watched."""
-
-
-@contextmanager
-def scratch(keep: Path | None) -> Iterator[Path]:
-    """A folder for the journals, removed in the end unless the user wants to keep it. ValueError: that is not empty."""
-    if keep:
-        keep.mkdir(parents=True, exist_ok=True)
-        if any(keep.iterdir()):
-            raise ValueError(f"--keep {keep}: expected a new or empty folder for the journals")
-        yield keep
-    else:
-        with leftovers.temporary("seedbed-trace-") as folder:
-            yield Path(folder)
