@@ -32,11 +32,7 @@ def watch(name: str, module) -> None:
         from seedbed.trace import tensorflow
 
         tensorflow.start()
-    elif name == "keras":
-        from seedbed.trace import keras
+    elif name == "keras" and module.backend.backend() == "tensorflow":  # with torch, layers are its modules
+        from seedbed.trace import tensorflow
 
-        keras.start()
-        if module.backend.backend() == "tensorflow":
-            from seedbed.trace import tensorflow
-
-            tensorflow.follow_keras()
+        tensorflow.follow_keras(module)

@@ -10,6 +10,8 @@ import atexit
 import hashlib
 import os
 import weakref
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +24,7 @@ from tensorflow.python.framework import op_callbacks
 from seedbed import callers
 from seedbed.observe.tensorflow import hand_out, here, subscribe
 from seedbed.trace import journal, surroundings
-from seedbed.wrapping import after
+from seedbed.wrapping import after, around
 
 DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
 WRITING = ("Assign", "Resource")
@@ -44,10 +46,20 @@ def start() -> None:
         go_eager_in_time()
 
 
-def follow_keras() -> None:
-    from seedbed.observe import keras  # which imports Keras: many programs use only TensorFlow
+def follow_keras(keras: ModuleType) -> None:
+    from seedbed.observe.keras import subscribe  # which imports Keras: many programs use only TensorFlow
 
-    keras.subscribe(fitted=note_fitted, update=note_update)
+    subscribe(fitted=note_fitted, update=note_update)
+    around(keras.layers.Layer, "__call__", call_layer)
+
+
+def call_layer(original: Callable, layer, *args, **kwargs):
+    """Its name and class are those of what runs."""
+    journal.running.append(f"{getattr(layer, 'path', None) or layer.name} ({type(layer).__name__})")
+    try:
+        return original(layer, *args, **kwargs)
+    finally:
+        journal.running.pop()
 
 
 def note_fitted(_: object) -> None:
