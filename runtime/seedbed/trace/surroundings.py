@@ -11,7 +11,7 @@ from seedbed.trace import journal
 from seedbed.wrapping import after
 
 HASHED_WHOLE = 64 * 2**20  # bytes; of a larger file, the size and the time of change
-NOT_DATA = (sys.prefix, sys.base_prefix, "/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
+NOT_DATA = (f"{sys.prefix}/", f"{sys.base_prefix}/", "/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
 PASSED_THROUGH = (__file__, wrapping.__file__, f"{callers.STANDARD_LIBRARY}random.py")  # by a call that seeds
 _read: set[str] = set()
 _written: set[str] = set()  # by this process: its own files are no surroundings
@@ -112,7 +112,7 @@ def fingerprint(path: str) -> str:
 
 def note_listing(folder: str) -> None:
     """The names in a folder, in the file system's order."""
-    if any(path.startswith(folder) for path in _written):
+    if any(path.startswith(f"{folder.rstrip('/')}/") for path in _written):
         return
     names = os.listdir(folder)
     shown = hashlib.sha1(repr(names).encode()).hexdigest()[:12]

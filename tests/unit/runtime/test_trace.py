@@ -35,6 +35,11 @@ from pathlib import Path
 file = Path("data.txt"); number = int(file.read_text()) if file.exists() else 0
 print(number); file.write_text(str(number + 1))
 """
+LISTING = """
+import os
+open("data.log", "w").close()
+print(os.listdir("data"))
+"""
 ENVIRONMENT = "import os; print(os.environ['NOISE'])"
 FORKS = """
 import os, random
@@ -65,6 +70,7 @@ def trace(seedbed, tmp_path: Path):
         (CLOCK, "python script.py", "random.seed at script.py:3 in <module> is given "),
         (ENTROPY, "python script.py", "numpy.random.default_rng at script.py:4 in <module> is given "),
         (FILE, "python script.py", "the file data.txt differs (1 bytes, sha1 "),
+        (LISTING, "mkdir -p data; touch data/$$; exec python script.py", "the listing data differs (1 names, sha1 "),
         (ENVIRONMENT, "sh -c 'NOISE=$$ exec python script.py'", "the environment variable NOISE is "),
     ],
 )
