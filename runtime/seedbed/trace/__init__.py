@@ -5,34 +5,27 @@ change that a hunt tries (`changes`). Outside, `search` runs the command and com
 in which two journals differ, `cause` says where that comes from, and `hunt` tries one change at a time.
 """
 
+from importlib import import_module
+from types import ModuleType
+
+from seedbed import libraries
+from seedbed.trace import changes, journal, surroundings
+
 
 def start() -> None:
     """Called in every Python process of a traced command, before any user code: SEEDBED_TRACE names the folder."""
-    from seedbed import libraries
-    from seedbed.trace import changes, journal, surroundings
-
     journal.start()
     surroundings.start()
     changes.start()
     libraries.watchers.append(watch)
 
 
-def watch(name: str, module) -> None:
+def watch(name: str, module: ModuleType) -> None:
     """Called when a library is ready."""
-    from seedbed.trace import changes, journal, surroundings
-
     journal.write(ready=name)
     surroundings.watch(name, module)
     changes.watch(name, module)
-    if name == "torch":
-        from seedbed.trace import torch
-
-        torch.start()
-    elif name == "tensorflow":
-        from seedbed.trace import tensorflow
-
-        tensorflow.start()
-    elif name == "keras" and module.backend.backend() == "tensorflow":  # with torch, layers are its modules
-        from seedbed.trace import tensorflow
-
-        tensorflow.follow_keras(module)
+    if name in ("torch", "tensorflow"):
+        import_module(f"seedbed.trace.{name}").start()
+    elif name == "keras" and module.backend.backend() == "tensorflow":  # with torch, its layers are torch's modules
+        import_module("seedbed.trace.tensorflow").follow_keras(module)
