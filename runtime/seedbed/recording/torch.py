@@ -59,16 +59,12 @@ def note_gradients(optimizer: Optimizer) -> None:
         add(here.step.fingerprint("initial"), parameters(optimizer))
     gradients = [parameter.grad for parameter in parameters(optimizer)]
     add(here.step.fingerprint("gradients"), gradients)
-    here.step.norms += norms([gradient for gradient in gradients if gradient is not None])
+    if found := [dense(gradient) for gradient in gradients if gradient is not None]:
+        here.step.norms += torch._foreach_norm(found)
 
 
 def note_update(optimizer: Optimizer) -> None:
     add(here.step.fingerprint("parameters"), parameters(optimizer))
-
-
-def norms(gradients: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The L2 norm of each."""
-    return list(torch._foreach_norm([dense(gradient) for gradient in gradients])) if gradients else []
 
 
 class Step:
@@ -77,7 +73,7 @@ class Step:
     def __init__(self) -> None:
         self.fingerprints: dict[str, Fingerprint] = {}
         self.losses: list[torch.Tensor] = []
-        self.norms: list[torch.Tensor] = []
+        self.norms: list[torch.Tensor] = []  # the L2 norm of each gradient
 
     def fingerprint(self, kind: str) -> Fingerprint:
         return self.fingerprints.setdefault(kind, Fingerprint())

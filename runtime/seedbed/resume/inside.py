@@ -78,18 +78,13 @@ def own_generators() -> Iterator[tuple[str, object]]:
         for name, value in list(variables.items()):
             if name.startswith("__"):
                 continue
-            inner = getattr(value, "__dict__", None)
-            parts = (
-                {f"{name}.{part}": held for part, held in list(inner.items())} if is_users_object(value, inner) else {}
-            )
-            for path, held in {name: value, **parts}.items():
+            candidates = {name: value}
+            if isinstance(inner := getattr(value, "__dict__", None), dict) and not isinstance(value, ModuleType):
+                candidates |= {f"{name}.{part}": held for part, held in list(inner.items())}
+            for path, held in candidates.items():
                 if id(held) not in seen and named.kind_of(held):
                     seen.add(id(held))
                     yield f"{path} in {place}", held
-
-
-def is_users_object(value: object, inner: object) -> bool:
-    return isinstance(inner, dict) and not isinstance(value, type | ModuleType)
 
 
 def users_variables() -> Iterator[tuple[str, dict]]:
