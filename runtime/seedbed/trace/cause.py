@@ -189,13 +189,9 @@ def other_files(left: list[dict], right: list[dict]) -> Iterator[str]:
 
 def likely(difference: Difference, runs: list[Run]) -> list[Suspect]:
     """What may explain it: native generators that were seen, what the sources hold; of an order, what disorders."""
-    sources = {file for run in runs for process in run.processes.values() for file in sources_of(process)}
+    sources = {file for run in runs for event in run.events("sources") for file in event["sources"]}
     native = dict.fromkeys(Suspect(NATIVE, row.file, row.line, row.what) for run in runs for row in run.native())
     found = [*native, *(suspect for file in sorted(sources) for suspect in suspects.of_file(file))]
     if comes_elsewhere(difference) or difference.same("rows"):
         return [suspect for suspect in found if suspect.kind in (NATIVE, ORDER)] or found
     return found
-
-
-def sources_of(process: Process) -> list[str]:
-    return [file for event in process.events("sources") for file in event["sources"]]

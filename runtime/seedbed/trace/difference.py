@@ -40,9 +40,7 @@ def first(runs: list[Run]) -> Difference | None:
     Where no landmark was seen at all, what they print counts, as step 0.
     """
     found = [difference for other in runs[1:] for difference in between(runs[0], other)]
-    if not found and not any(
-        True for run in runs for process in run.processes.values() for _ in process.events("seen")
-    ):
+    if not found and not any(True for run in runs for _ in run.events("seen")):
         found = [difference for other in runs[1:] for difference in of_output(runs[0], other)]
     return min(found, key=lambda difference: (difference.step, difference.at), default=None)
 

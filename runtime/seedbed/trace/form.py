@@ -1,24 +1,12 @@
 """What the lines of a journal hold. The program that is traced can write to it: whatever is read has passed here."""
 
-from seedbed.recording.form import (
-    COUNT,
-    TABLE,
-    TEXT,
-    TEXTS,
-    Form,
-    check,
-    is_scalar,
-    is_text,
-    is_whole,
-    list_of,
-    table_of,
-)
+from seedbed.recording.form import COUNT, TABLE, TEXT, TEXTS, Form, check, is_scalar, is_whole, list_of, table_of
 
 LANDMARKS = ("batch", "input", "output", "gradients", "update", "result", "line")
 SCALAR = Form("text, a number or null", lambda value: is_scalar(value) or isinstance(value, int))  # seeds have any size
-SEEN = Form("a landmark", lambda value: is_text(value) and value in LANDMARKS)
-WRITERS = Form("lists of whole numbers", list_of(list_of(lambda value: is_whole(value) and value >= 0)))
-OUTPUTS = Form("a list of texts and nulls", list_of(lambda value: value is None or is_text(value)))
+SEEN = Form("a landmark", lambda value: value in LANDMARKS)
+WRITERS = Form("lists of whole numbers", list_of(list_of(COUNT.fits)))
+OUTPUTS = Form("a list of texts and nulls", list_of(lambda value: value is None or TEXT.fits(value)))
 KINDS = {  # the first key of a line -> what is in it
     "start": {"start": TEXTS, "lineage": TEXT, "hash_seed": TEXT, "environment": TABLE},
     "op": {"op": TEXT, "arguments": TEXT, "outputs": OUTPUTS, "inputs": TEXTS, "from": WRITERS},

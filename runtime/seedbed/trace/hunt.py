@@ -73,7 +73,7 @@ def is_sensible(change: Change, runs: list[Run]) -> bool:
 
 
 def events(runs: list[Run], *kinds: str) -> Iterator[dict]:
-    return (event for run in runs for process in run.processes.values() for event in process.events(*kinds))
+    return (event for run in runs for event in run.events(*kinds))
 
 
 def trial(tracer: Tracer, name: str) -> Trial:

@@ -70,6 +70,10 @@ class Run:
         """By a name that the same process has in another run."""
         return {path.stem: Process(path) for path in sorted(self.folder.glob("*.jsonl"))}
 
+    def events(self, *kinds: str) -> Iterator[dict]:
+        """Of all processes, one after the other."""
+        return (event for process in self.processes.values() for event in process.events(*kinds))
+
     @property
     def has_ranks(self) -> bool:
         """Whether there are several."""
