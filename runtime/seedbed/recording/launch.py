@@ -18,17 +18,9 @@ OF_RANK = re.compile(r"(?:output|rank)(\d*)(?:\.\d+)?\.jsonl")
 HELPFUL = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash says where it was
 
 
-def run(
-    command: list[str],
-    folder: Path,
-    environ: dict[str, str],
-    *,
-    data: tuple[Path, ...] = (),
-    outputs: tuple[Path, ...] = (),
-    native: Watch = NOT_WATCHED,
-) -> Record:
-    """The record of one run of the command. ValueError: see `record_run`, or it cannot be read."""
-    record_run(command, folder, environ, data=data, outputs=outputs, native=native)
+def run(command: list[str], folder: Path, environ: dict[str, str], **options) -> Record:
+    """The record of one run of the command. `options`, and ValueError: see `record_run`."""
+    record_run(command, folder, environ, **options)
     return record.read(folder)
 
 
