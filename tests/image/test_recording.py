@@ -47,6 +47,18 @@ def steps(record_of, docker):
     return steps
 
 
+OBJECTS = """
+import numpy
+from seedbed.observe.tensors import leaves
+print(list(leaves({"texts": numpy.array([["a", 1], [2.5, None]], dtype=object)})))
+"""
+
+
+def test_an_array_of_objects_is_seen_by_what_they_are_and_not_by_their_addresses(record_of, docker) -> None:
+    done = docker.run(record_of("pytorch").digest, ["python", "-c", OBJECTS])
+    assert done.stdout == """[("'texts'",), ("'a'",), ('1',), ('2.5',), ('None',)]\n""", done.stderr
+
+
 @pytest.mark.parametrize("gradients", ["closure", "closure by keyword"])
 def test_gradients_that_a_closure_makes_are_those_of_its_step(steps, gradients: str) -> None:
     assert steps(gradients) == steps("before the step")

@@ -44,7 +44,9 @@ def leaves(value: object) -> Iterator[torch.Tensor | tuple]:
             yield from leaves(part)
     elif isinstance(value, bytes | str | int | float | complex | None):
         yield (repr(value),)
-    elif hasattr(value, "tobytes"):  # numpy
+    elif getattr(getattr(value, "dtype", None), "hasobject", False):  # numpy, whose bytes are then addresses
+        yield from leaves(value.tolist())
+    elif hasattr(value, "tobytes"):
         yield f"{value.shape} {value.dtype}", value.tobytes()
     elif isinstance(value, list | tuple):
         for part in value:
