@@ -47,6 +47,30 @@ def steps(record_of, docker):
     return steps
 
 
+FORK = """
+import os, sys
+import keras, tensorflow as tf
+
+model, optimizer = keras.Sequential([keras.layers.Dense(1)]), keras.optimizers.SGD(0.1)
+for step in range(2):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(tf.ones((4, 2))) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    if step == 1 and os.fork() == 0:
+        sys.exit()
+    optimizer.apply(gradients, model.trainable_variables)
+os.wait()
+print(sorted(os.listdir(os.environ["SEEDBED_RECORD"])))
+"""
+
+
+def test_a_child_that_is_forked_within_a_step_has_not_trained(record_of, docker) -> None:
+    done = docker.run(
+        record_of("tensorflow").digest, ["python", "-c", FORK], environment={"SEEDBED_RECORD": "/tmp/record"}
+    )
+    assert done.stdout == "['rank0.jsonl']\n", done.stderr
+
+
 OBJECTS = """
 import numpy
 from seedbed.observe.tensors import leaves

@@ -6,6 +6,7 @@ script's own graphs through `tf.py_function`. XLA has no such function: of a loo
 """
 
 import functools
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -54,6 +55,7 @@ def watch(keras: ModuleType) -> None:
     subscribe(train_step=traced, **{event: harmless(note) for event, note in notes.items()})
     writer.described.append(threads)
     writer.on_exit.append(end_open_steps)
+    os.register_at_fork(after_in_child=steps.clear)  # a forked child has the step of no thread
 
 
 def threads() -> dict[str, int]:
