@@ -30,6 +30,7 @@ def command(options: argparse.Namespace) -> int:
     with common.errors("trace"):
         environ = common.environment_for(dict(os.environ), options.seed, options.mode)
     from seedbed import leftovers
+    from seedbed.crash import Unfit
     from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
@@ -48,6 +49,6 @@ def command(options: argparse.Namespace) -> int:
             finding = search.search(tracer, options.n)
             trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
             terminal.show((report.as_json if options.json else report.as_text)(finding, trials))
-    except search.Failed as failed:
-        return common.wrong(f"trace: {failed}", 1)
+    except Unfit as unfit:
+        return common.wrong(f"trace: {unfit}", 1)
     return 1 if finding.landmark else 0

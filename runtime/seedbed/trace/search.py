@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from seedbed.crash import Unfit
 from seedbed.trace import cause, difference
 from seedbed.trace.cause import Cause
 from seedbed.trace.difference import Difference
@@ -45,13 +46,13 @@ def search(tracer: Tracer, times: int = 4) -> Finding:
 
 
 def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run], Difference | None]:
-    """The runs, no more than needed, and where the last differs from the first. Failed: the command does."""
+    """The runs, no more than needed, and where the last differs from the first. Unfit: the command fails."""
     runs, told = [tracer.run(plan)], []
     landmark = None
     while landmark is None and len(runs) < times:
         runs.append(tracer.run(plan))
         if runs[0].failed and runs[1].failed:
-            raise Failed(f"the command fails: {runs[0].last_error()}")
+            raise Unfit(f"the command fails: {runs[0].last_error()}")
         if failed := next((run for run in (runs[0], runs[-1]) if run.failed and run not in told), None):
             told.append(failed)
             tracer.log(f"a run fails, which is not a difference of numbers: {failed.last_error()}")
@@ -73,8 +74,8 @@ def by_operations(tracer: Tracer, times: int, first: int, last: int) -> Finding 
     tracer.log(f"up to {times} runs, operation by operation in step {first}" + f" to {last}" * (last > first))
     try:
         runs, landmark = until_two_differ(tracer, Plan(first, last, fill=0), times)
-    except Failed as failed:
-        tracer.log(f"watched like this, {failed}")
+    except Unfit as unfit:
+        tracer.log(f"watched like this, {unfit}")
         return None
     if landmark is None:
         return None
@@ -94,7 +95,3 @@ def with_other_filling(tracer: Tracer, last: int) -> Finding | None:
     origin = landmark and difference.origin(landmark)
     found = origin and cause.of(origin, runs)
     return Finding(runs, landmark, found, detailed=True) if found and found.kind == cause.FRESH else None
-
-
-class Failed(Exception):
-    """The command fails, whatever is watched."""
