@@ -12,7 +12,7 @@ import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from seedbed import crash, files
+from seedbed import files
 from seedbed.recording import launch
 from seedbed.recording.record import Record
 
@@ -43,7 +43,7 @@ ORIGIN = ("lock", "machine")
 def golden(record: Record) -> Golden:
     """ValueError: the command failed, or trained nothing that could be compared."""
     if record.status:
-        raise ValueError(f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}")
+        raise ValueError(launch.failure(record))
     steps = [step for rank in record.ranks for step in rank.steps]
     if not steps:
         raise ValueError("the command took no training step with torch or Keras")

@@ -71,8 +71,7 @@ def verify(plan: Plan, log: Callable[[str], None]) -> Report:
 
 def failure(plan: Plan, record: Record) -> Unfit:
     remedy = crash.remedy(launch.last_words(record.path, crash.SAID_LAST), plan.parallel)
-    said = f"the command {crash.ending(record.status)} and said: {launch.last_words(record.path)}"
-    return Unfit(f"{said}\n{remedy}" if remedy else said)
+    return Unfit("\n".join(filter(None, [launch.failure(record), remedy])))
 
 
 def check(plan: Plan) -> None:
@@ -155,7 +154,7 @@ def seed_effect(first: Record, other: Record) -> list[str]:
     """A seed that changes nothing, or not the data, is one that the program ignores."""
     seed = other.facts["seed"]
     if other.status and other.status != first.status:
-        return [f"with seed {seed} the command {crash.ending(other.status)} and said: {launch.last_words(other.path)}"]
+        return [launch.failure(other, f"with seed {seed} the command")]
     changes = changed_kinds(first, other)
     if not changes:
         return [f"seed {seed} changes nothing: the program ignores the seed, or uses no random numbers"]

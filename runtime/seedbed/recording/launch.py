@@ -103,6 +103,11 @@ def last_words(folder: Path, count: int = 1) -> str:
     return crash.last_words(folder / ERRORS, count, record.read(printed).output)
 
 
+def failure(found: Record, what: str = "the command") -> str:
+    """How a recorded command failed, in words, and what it said last."""
+    return f"{what} {crash.ending(found.status)} and said: {last_words(found.path)}"
+
+
 def dead_thread(folder: Path) -> str:
     """The first thread of a recorded command that an exception ended, and the exception; empty if there is none."""
     text = files.tail(folder / ERRORS)

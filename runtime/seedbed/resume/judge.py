@@ -112,8 +112,7 @@ def up_to(rank: Rank, step: int) -> Rank:
 def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> Finding:
     """The verdict on a resumed run."""
     if again.status:
-        note = f"the resumed run {crash.ending(again.status)} and said: {launch.last_words(again.path)}"
-        return Finding(at, "crashed", note=note, written=written)
+        return Finding(at, "crashed", note=launch.failure(again, "the resumed run"), written=written)
     if not again.steps:
         note = "the resumed run takes no step: it takes the training for finished"
         difference = Difference("steps", (str(whole.steps[-1].number), "0"))

@@ -8,7 +8,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import compare, crash, environment, recording
+from seedbed import compare, environment, recording
 from seedbed.crash import Unfit
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
@@ -46,7 +46,7 @@ def resume(plan: Plan, log: Callable[[str], None]) -> Report:
         whole = run(plan, "uninterrupted", plan.command, here, out)
     log(f"run without interruption ({compare.summary(whole)})")
     if whole.status:
-        raise Unfit(f"the command {crash.ending(whole.status)} and said: {launch.last_words(whole.path)}")
+        raise Unfit(launch.failure(whole))
     return Report(whole, tuple(cut_off(plan, whole, at, log) for at in places_of(plan, whole)))
 
 
