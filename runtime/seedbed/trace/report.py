@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from seedbed.trace import cause
 from seedbed.trace.cause import Cause
-from seedbed.trace.difference import Difference
 from seedbed.trace.hunt import TIMES, Trial
 from seedbed.trace.search import Finding
 from seedbed.trace.suspects import NATIVE, Suspect
@@ -57,15 +56,12 @@ def first_difference(finding: Finding) -> str:
     landmark = finding.landmark
     event = landmark.one or landmark.other
     seen = SEEN[event["seen"]].format(event["name"]) if "seen" in event else "the number of steps"
-    labels = [event["labels"][position] for position in changed(landmark) if position < len(event.get("labels", ()))]
+    known = event.get("labels", ())
+    labels = [known[position] for position in landmark.changed("tensors") if position < len(known)]
     which = f" ({', '.join(labels[:3])}{', …' if len(labels) > 3 else ''})" if labels else ""
     of_rank = f" of rank {landmark.processes[0].rank}" if finding.runs[0].has_ranks else ""
     step = f"step {landmark.step}{of_rank}: " if landmark.step else ""
     return f"The runs differ, first in {step}{seen}{which}."
-
-
-def changed(landmark: Difference) -> list[int]:
-    return landmark.changed("tensors") if landmark.one and landmark.other else []
 
 
 def origin(finding: Finding) -> str:
