@@ -1,5 +1,5 @@
-"""What watches a training, for all who want to know of it: `recording`, `trace`, `sweep` and `resume` read from here.
+"""What watches a training. `recording`, `trace` and `resume` subscribe here, `sweep` and the commands start runs here.
 
-`launch` starts a command, `lines` are the files in which its processes write down what they do, and `fingerprint` says
-in a few digits which bits there were. `torch` and `keras` hook the libraries, once, and tell their subscribers.
+`launch` starts a command, `lines` are the files that its processes write, and `fingerprint` is a short text that is
+equal for equal bits. `torch`, `tensorflow` and `keras` hook the libraries, once for all subscribers.
 """

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: what happens in a training, hooked once, and told to all who subscribe.
+"""Keras on TensorFlow: what happens in a training. It is hooked once, for all subscribers.
 
 A step is one `train_step` of `fit`; in a loop of the script's own, one `apply` of an optimizer.
 """

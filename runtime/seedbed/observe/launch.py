@@ -8,12 +8,12 @@ import sys
 from seedbed import disclosure, leftovers, lineage
 
 ERRORS, NATIVE = "errors.txt", "native.txt"  # beside what its processes write: standard error, native generators
-AS_BY_HAND = {lineage.VARIABLE: ""}  # runs side by side are the same run, and not told apart
+AS_BY_HAND = {lineage.VARIABLE: ""}  # each as if it were the first: runs side by side have the same seeds
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def start(command: list[str], environ: dict[str, str], **options) -> subprocess.Popen:
-    """It dies with the thread that called. KeyboardInterrupt: this command of Seedbed's has been told to end.
+    """It dies with the thread that called. KeyboardInterrupt: this command of Seedbed's has to end.
 
     `options` are those of Popen.
     """

@@ -1,4 +1,4 @@
-"""TensorFlow: which of its functions are running, hooked once, and told to all who subscribe when one has returned."""
+"""TensorFlow: which of its functions are running. They are hooked once, and subscribers called when one returns."""
 
 import threading
 from collections.abc import Callable

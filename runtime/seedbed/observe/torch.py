@@ -1,4 +1,4 @@
-"""torch: when a step of a training begins and ends, and what is in it: hooked once, and told to all who subscribe.
+"""torch: when a step of a training begins and ends, and what is in it. It is hooked once, for all subscribers.
 
 A step is one `backward()` with what led to it, and the optimizer's step if one follows. A loss that no optimizer has
 followed ends at the next batch, call of a model or `backward()`, or with the process: gradients may be accumulated over
@@ -119,7 +119,7 @@ def after_batch(batch: object, loader: object) -> None:
 
 
 def watched(backward: Callable) -> Callable:
-    """Losses are told before, since their memory may be reused; what happens inside a pass (checkpointing) is not."""
+    """Subscribers get the losses first: the pass may reuse their memory. A pass inside it (checkpointing) is none."""
 
     @functools.wraps(backward)
     def watched(tensors, *args, **kwargs):

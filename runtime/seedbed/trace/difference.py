@@ -107,7 +107,7 @@ class Search:
     def earliest(self) -> int | None:
         if not self.landmark.same("seen", "name", "places"):
             parting = self.common if self.common < max(map(len, self.operations)) else None
-            return next(self.told_python(self.common), parting)
+            return next(self.given_to_python(self.common), parting)
         to_visit = self.behind(self.landmark, "tensors") or list(islice(self.drawn(self.common), 1))
         visited, ends = set(), []
         while to_visit:
@@ -125,7 +125,7 @@ class Search:
         if pair.one.get("generator") != pair.other.get("generator"):
             return []
         if not pair.same("arguments"):
-            return list(islice(self.told_python(number), 1))
+            return list(islice(self.given_to_python(number), 1))
         if pair.same("inputs"):
             return []
         return self.behind(pair, "inputs") or list(islice(self.drawn(number), 1))
@@ -140,12 +140,12 @@ class Search:
         pair = self.pair(number)
         return None in pair.one["outputs"] or not pair.same("outputs")
 
-    def told_python(self, end: int) -> Iterator[int]:
-        """The operations before that one that told Python another number: it may have decided otherwise for it."""
+    def given_to_python(self, end: int) -> Iterator[int]:
+        """The operations before that one that gave Python another number, by which it may have decided otherwise."""
         operations = enumerate(self.operations[0][: min(end, self.common)])
-        told = (number for number, operation in operations if operation["op"] in TO_PYTHON or "generator" in operation)
-        return (number for number in told if self.wrote_differently(number))
+        given = (number for number, operation in operations if operation["op"] in TO_PYTHON or "generator" in operation)
+        return (number for number in given if self.wrote_differently(number))
 
     def drawn(self, end: int) -> Iterator[int]:
         """Those that drew other random numbers, which may have come back by way of Python, as an index."""
-        return (number for number in self.told_python(end) if "generator" in self.operations[0][number])
+        return (number for number in self.given_to_python(end) if "generator" in self.operations[0][number])

@@ -47,14 +47,14 @@ def search(tracer: Tracer, times: int = 4) -> Finding:
 
 def until_two_differ(tracer: Tracer, plan: Plan, times: int) -> tuple[list[Run], Difference | None]:
     """The runs, no more than needed, and where the last differs from the first. Unfit: the command fails."""
-    runs, told = [tracer.run(plan)], []
+    runs, reported = [tracer.run(plan)], []
     landmark = None
     while landmark is None and len(runs) < times:
         runs.append(tracer.run(plan))
         if runs[0].failed and runs[1].failed:
             raise Unfit(f"the command fails: {runs[0].last_error()}")
-        if failed := next((run for run in (runs[0], runs[-1]) if run.failed and run not in told), None):
-            told.append(failed)
+        if failed := next((run for run in (runs[0], runs[-1]) if run.failed and run not in reported), None):
+            reported.append(failed)
             tracer.log(f"a run fails, which is not a difference of numbers: {failed.last_error()}")
         landmark = difference.first([runs[0], runs[-1]])
     return runs, landmark
