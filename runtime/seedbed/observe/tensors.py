@@ -13,25 +13,21 @@ WEIGHTS = 1 << 20
 SAMPLES, SAMPLE = 256, 4096  # bytes each
 
 
-def sample(part: torch.Tensor | tuple) -> torch.Tensor | tuple:
-    """Of a large tensor on the CPU every part a little: the model sees all of it, often faster, on a GPU."""
-    if not isinstance(part, torch.Tensor) or part.is_cuda or part.nbytes <= SAMPLES * SAMPLE:
-        return part
-    rows = dense(part).reshape(-1).view(torch.uint8)
-    return rows[: len(rows) // SAMPLES * SAMPLES].view(SAMPLES, -1)[:, :SAMPLE]
-
-
-def add(fingerprint: Fingerprint, value: object) -> None:
-    """Every tensor, array, number and string inside it."""
+def add(fingerprint: Fingerprint, value: object, *, sampled: bool = False) -> None:
+    """Every tensor, array, number and string inside it; of large tensors on the CPU a sample, if that is enough."""
     for part in leaves(value):
-        add_leaf(fingerprint, part)
+        if isinstance(part, torch.Tensor):
+            add_tensor(fingerprint, dense(sample(part) if sampled else part))
+        else:
+            fingerprint.add(*part)
 
 
-def add_leaf(fingerprint: Fingerprint, part: torch.Tensor | tuple) -> None:
-    if isinstance(part, torch.Tensor):
-        add_tensor(fingerprint, dense(part))
-    else:
-        fingerprint.add(*part)
+def sample(tensor: torch.Tensor) -> torch.Tensor:
+    """Of a large tensor on the CPU every part a little: the model sees all of it, often faster, on a GPU."""
+    if tensor.is_cuda or tensor.nbytes <= SAMPLES * SAMPLE:
+        return tensor
+    rows = dense(tensor).reshape(-1).view(torch.uint8)
+    return rows[: len(rows) // SAMPLES * SAMPLES].view(SAMPLES, -1)[:, :SAMPLE]
 
 
 def leaves(value: object) -> Iterator[torch.Tensor | tuple]:

@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
 from seedbed.observe.harmless import harmless
-from seedbed.observe.tensors import add, add_leaf, dense, leaves, sample
+from seedbed.observe.tensors import add, dense
 from seedbed.observe.torch import parameters, subscribe
 from seedbed.recording.writer import thread_name, writer
 
@@ -43,8 +43,7 @@ def note_call(model: torch.nn.Module, inputs: tuple) -> None:
 
 
 def note_batch(batch: object, _: object) -> None:
-    for part in leaves(batch):
-        add_leaf(here.step.fingerprint("data"), sample(part))
+    add(here.step.fingerprint("data"), batch, sampled=True)
 
 
 def note_losses(tensors) -> None:

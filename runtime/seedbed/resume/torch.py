@@ -14,7 +14,7 @@ from torch.optim.optimizer import Optimizer
 from seedbed import wrapping
 from seedbed.observe.fingerprint import Fingerprint
 from seedbed.observe.harmless import harmless
-from seedbed.observe.tensors import add, add_leaf, leaves, sample
+from seedbed.observe.tensors import add
 from seedbed.observe.torch import parameters, subscribe
 from seedbed.recording import torch as recording
 from seedbed.recording.form import STATE
@@ -38,8 +38,7 @@ def state(name: str) -> Fingerprint:
 
 def note_batch(batch: object, _: object) -> None:
     recording.here.step.fingerprints[STATE + "batch"] = last = Fingerprint()
-    for part in leaves(batch):
-        add_leaf(last, sample(part))
+    add(last, batch, sampled=True)
 
 
 def note_call(model: torch.nn.Module, inputs: tuple) -> None:
