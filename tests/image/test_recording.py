@@ -20,7 +20,10 @@ def closure():
 
 for _ in range(3):
     x = torch.randn(8, 4)
-    if sys.argv[1] == "before the step":
+    if sys.argv[1] == "unseen data":
+        model(input=x).mean().backward()
+        optimizer.step()
+    elif sys.argv[1] == "before the step":
         closure()
         optimizer.step()
     elif sys.argv[1] == "closure":
@@ -45,6 +48,12 @@ def steps(record_of, docker):
         return lines
 
     return steps
+
+
+def test_data_that_were_not_seen_are_not_called_equal(steps) -> None:
+    """torch's hook for all modules does not get keywords."""
+    assert all("data" in step for step in steps("before the step"))
+    assert not any("data" in step for step in steps("unseen data"))
 
 
 FORK = """

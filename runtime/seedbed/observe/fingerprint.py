@@ -10,10 +10,12 @@ class Fingerprint:
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
+        self.empty = True
         self.sums: list = []  # 8-byte integers, still on their device
 
     def add(self, what: str, buffer=b"") -> None:
         """`what` says how to read the buffer: its shape and type."""
+        self.empty = False
         self.digest.update(what.encode() + b"\0")
         self.digest.update(buffer)
 

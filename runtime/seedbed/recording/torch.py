@@ -100,7 +100,8 @@ class Step:
         numbers = iter(self.numbers.tolist())
         losses = [as_float(next(numbers)) for _ in self.losses]
         norm = sum(as_float(next(numbers)) ** 2 for _ in self.norms) ** 0.5
-        line = {kind: found.text([next(numbers) for _ in found.sums]) for kind, found in self.fingerprints.items()}
+        seen = {kind: found for kind, found in self.fingerprints.items() if not found.empty}
+        line = {kind: found.text([next(numbers) for _ in found.sums]) for kind, found in seen.items()}
         line |= {"loss": [loss.hex() for loss in losses]} if losses else {}
         return line | ({"norm": norm.hex()} if self.norms else {})
 
