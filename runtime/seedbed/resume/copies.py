@@ -11,7 +11,7 @@ LINKED = (".git",)  # and virtual environments: large, and no training writes th
 ENVIRONMENT = "pyvenv.cfg"
 
 
-def copy(folder: Path, to: Path, without: Path | None = None) -> None:
+def copy(folder: Path, to: Path, without: tuple[Path, ...] = ()) -> None:
     """Copy what is below the folder, except `without`. ValueError: it is too much to copy for each run.
 
     Links stay links; one that leads out of the folder leads to the same place. FIFOs and devices are left out.
@@ -34,17 +34,17 @@ def copy(folder: Path, to: Path, without: Path | None = None) -> None:
             shutil.copy2(entry, target)
 
 
-def entries(folder: Path, without: Path | None) -> Iterator[Path]:
+def entries(folder: Path, without: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Everything in it, a folder before what it holds; not what `is_linked` holds."""
     for entry in sorted(folder.iterdir()):
-        if entry == without:
+        if entry in without:
             continue
         yield entry
         if entry.is_dir() and not entry.is_symlink() and not is_linked(entry):
             yield from entries(entry, without)
 
 
-def regular(folder: Path, without: Path | None) -> Iterator[Path]:
+def regular(folder: Path, without: tuple[Path, ...] = ()) -> Iterator[Path]:
     return (entry for entry in entries(folder, without) if stat.S_ISREG(entry.lstat().st_mode))
 
 
@@ -62,7 +62,7 @@ def destination(link: Path, folder: Path) -> str:
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
     """When each regular file was last written, and its size."""
     found = {}
-    for entry in regular(folder, None):
+    for entry in regular(folder):
         status = entry.lstat()
         found[str(entry.relative_to(folder))] = (status.st_mtime_ns, status.st_size)
     return found

@@ -111,7 +111,7 @@ def workplace(plan: Plan) -> Iterator[tuple[Path, Path]]:
             folder.mkdir()
             yield Path.cwd(), folder
         else:
-            copies.copy(Path.cwd(), folder, without=plan.records)
+            copies.copy(Path.cwd(), folder, without=(plan.scratch, plan.records))
             yield folder, folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

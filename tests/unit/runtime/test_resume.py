@@ -198,6 +198,12 @@ def test_a_path_into_the_working_folder_is_one_into_its_copy(word: str, there: s
     assert runs.in_copy(word, Path("/work"), Path("/copy")) == there
 
 
+def test_the_working_folder_may_hold_the_folder_for_temporary_files(resume, tmp_path: Path) -> None:
+    """As /tmp does: its copy must not hold copies of itself."""
+    done = resume(TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_another_command_may_resume_it(resume) -> None:
     assert resume("--with", "env LEAVE=speed python train.py").returncode == 1
     assert resume("--with", "env LEAVE= python train.py", leave="").returncode == 0
@@ -289,7 +295,7 @@ def test_a_copy_of_the_working_folder_leads_where_it_led(tmp_path: Path) -> None
     (folder / ".git").mkdir()
     os.mkfifo(folder / "fifo")
     (folder / "records").mkdir()
-    copies.copy(folder, tmp_path / "copy", without=folder / "records")
+    copies.copy(folder, tmp_path / "copy", without=(folder / "records",))
     found = {path.name: path for path in (tmp_path / "copy").iterdir()}
     assert found.keys() == {"inner", "file", "inside", "outside", ".git"}
     assert found["inside"].resolve() == tmp_path / "copy" / "file"
