@@ -32,7 +32,6 @@ class Step:
     number: int
     values: dict[str, str]
     losses: tuple[float, ...] = ()
-    norm: float | None = None
     states: dict[str, str] = field(default_factory=dict)  # what it began with, if that was asked for
 
     @property
@@ -147,9 +146,8 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
 def step_of(line: dict) -> Step:
     values = {kind: " ".join(line["loss"]) if kind == "loss" else line[kind] for kind in KINDS if kind in line}
     losses = tuple(float.fromhex(loss) for loss in line.get("loss", ()))
-    norm = float.fromhex(line["norm"]) if "norm" in line else None
     states = {key.removeprefix(form.STATE): text for key, text in line.items() if key.startswith(form.STATE)}
-    return Step(line["step"], values, losses, norm, states)
+    return Step(line["step"], values, losses, states)
 
 
 def launched_record(path: Path, lines: list[dict]) -> Record:
