@@ -121,7 +121,7 @@ class Tracer:
         with (folder / OUTPUT).open("xb") as output, (folder / ERRORS).open("xb") as errors:
             process = start(
                 self.command,
-                {**environ, journal.VARIABLE: str(folder), **AS_BY_HAND},
+                {**environ, journal.VARIABLE: str(folder.resolve()), **AS_BY_HAND},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,

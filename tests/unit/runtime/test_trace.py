@@ -120,6 +120,13 @@ def test_equal_runs_have_nothing_to_trace(trace, tmp_path: Path) -> None:
     assert len(list((tmp_path / "kept").iterdir())) == 4
 
 
+def test_journals_are_kept_where_asked_whatever_folder_the_command_goes_to(trace, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    done = trace(CLEAN, "-n", "2", "--keep", "kept", command=("sh", "-c", "cd below && python ../script.py"))
+    assert (done.returncode, done.stdout) == (0, "No difference in what 2 runs printed.\n"), done.stderr
+    assert len(list((tmp_path / "kept").glob("run-*/*.jsonl"))) == 2
+
+
 def test_a_module_that_only_the_first_run_compiles_is_no_cause(trace, tmp_path: Path) -> None:
     (tmp_path / "library.py").write_text("")
     assert "library.py" not in trace("import library" + OBJECTS, PYTHONDONTWRITEBYTECODE="").stdout
