@@ -118,12 +118,13 @@ class Answer:
 def check(path: Path, record: Record) -> Answer:
     """Whether the record is what the file says. ValueError: see `read` and `golden`."""
     command, kind, now = shlex.join(record.facts["command"]), device_class(record.facts), golden(record)
-    then = read(path).get(command, {}).get(kind)
+    known = read(path).get(command, {})
+    then = known.get(kind)
     if then is None:
-        remedy = f"seedbed golden --record {path} -- {command}"
-        others = of_other_sizes(read(path).get(command, {}), record.facts)
-        known = f"; there is one of world size {', '.join(others)}, which is another experiment" if others else ""
-        return Answer(None, f"no golden fingerprint of {command!r} on {kind}{known}; to record it: {remedy}")
+        remedy = shlex.join(["seedbed", "golden", "--record", str(path), "--", *record.facts["command"]])
+        others = of_other_sizes(known, record.facts)
+        beside = f"; there is one of world size {', '.join(others)}, which is another experiment" if others else ""
+        return Answer(None, f"no golden fingerprint of {command!r} on {kind}{beside}; to record it: {remedy}")
     if changed := changes(then, now):
         return Answer(False, f"differs from the golden fingerprint of {kind} ({origin(then, now)}): {changed}")
     return Answer(

@@ -83,6 +83,11 @@ def test_nothing_is_known_of_another_kind_of_machine_or_command(file: Path, fact
     assert f"to record it: seedbed golden --record {file} -- python " in answer.text
 
 
+def test_the_command_that_records_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    file = tmp_path / "my golden.json"
+    assert f"seedbed golden --record '{file}' -- python train.py --name 'a b'" in golden.check(file, recorded()).text
+
+
 def test_another_machine_of_the_same_kind_is_named_where_the_bits_differ(file: Path) -> None:
     other = FACTS["cpu"] | {"model": "EPYC 2"}
     assert golden.check(file, recorded(cpu=other)).holds is True
