@@ -50,10 +50,10 @@ def is_compiling() -> bool:
 
 
 @harmless
-def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], tf.Tensor]) -> None:
-    """Have the numbers noted: now, or whenever the graph that is being traced comes to this place."""
+def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], list[tf.Tensor]]) -> None:
+    """Have these 64-bit integers noted: now, or whenever the graph that is being traced comes to this place."""
     if tf.executing_eagerly():
-        note(numbers().numpy().tolist())
+        note([number.numpy().tolist() for number in numbers()])
     elif not is_compiling():
         note = harmless(note)  # it is called when the graph runs
-        tf.py_function(lambda found: note(found.numpy().tolist()), [numbers()], [])
+        tf.py_function(lambda *found: note([number.numpy().tolist() for number in found]), numbers(), [])

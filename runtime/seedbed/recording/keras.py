@@ -106,7 +106,7 @@ def see_losses(losses: list[tf.Tensor]) -> None:
     if here.tracing:
         here.tracing.losses += losses
     else:
-        hand_out(note_losses, lambda: tf.stack([as_integer(loss) for loss in losses]))
+        hand_out(note_losses, lambda: [as_integer(loss) for loss in losses])
 
 
 def see_gradients(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list) -> None:
@@ -115,16 +115,16 @@ def see_gradients(optimizer: keras.optimizers.Optimizer, gradients: list, variab
         here.tracing.variables += variables
     else:
         note_optimizer(optimizer, variables)
-        hand_out(note_gradients, lambda: tf.stack([fingerprint(gradients), as_integer(norm_of(gradients))]))
+        hand_out(note_gradients, lambda: [fingerprint(gradients), as_integer(norm_of(gradients))])
 
 
 def see_update(_: object, __: list, variables: list) -> None:
     if not here.tracing:
-        hand_out(note_update, lambda: tf.stack([fingerprint(variables)]))
+        hand_out(note_update, lambda: [fingerprint(variables)])
 
 
 def note_batch(batch: object) -> None:
-    hand_out(note_data, lambda: tf.stack([fingerprint(batch)]))
+    hand_out(note_data, lambda: [fingerprint(batch)])
 
 
 def note_epoch(number: int, logs: dict | None) -> None:

@@ -86,7 +86,7 @@ def note_update(optimizer, gradients: list, _: list) -> None:
     if here.fits:
         return
     if in_function:
-        hand_out(count_inside, lambda: tf.constant([], tf.int64))
+        hand_out(count_inside, list)
     else:
         end_steps(1)
 
