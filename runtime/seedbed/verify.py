@@ -19,6 +19,7 @@ from seedbed.recording import launch
 from seedbed.recording.facts import changed_facts, machine
 from seedbed.recording.record import KINDS, Record
 from seedbed.settings import LARGEST_SEED
+from seedbed.terminal import table
 
 FIRST, OTHER_SEED = "1", "other-seed"  # names of runs; those between are numbers too
 RUN = "{run}"  # in the command and in outputs: the number of the run
@@ -184,7 +185,7 @@ def as_text(plan: Plan, report: Report) -> str:
     rows += [(f"seed {report.other.facts['seed']}", *end(report.other))] if report.other else []
     heading = f"{shlex.join(plan.command)}\nseed {facts['seed']}, mode {facts['mode']}, {machine(facts)}"
     warned = "\n".join(f"warning: {warning}" for warning in report.warnings)
-    return "\n\n".join(part for part in (heading, compare.table(rows), verdict_text(plan, report), warned) if part)
+    return "\n\n".join(part for part in (heading, table(rows), verdict_text(plan, report), warned) if part)
 
 
 def end(record: Record) -> tuple[str, str, str]:

@@ -5,12 +5,11 @@ import shlex
 import signal
 from dataclasses import asdict
 
-from seedbed.compare import table
 from seedbed.recording.facts import machine
 from seedbed.resume import judge
 from seedbed.resume.judge import WRONG_USE, Finding
 from seedbed.resume.runs import Plan, Report
-from seedbed.terminal import printable
+from seedbed.terminal import printable, table
 
 VERDICTS = {
     "equal": "equal",
