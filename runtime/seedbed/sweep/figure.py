@@ -5,11 +5,11 @@ Where each seed has one value only, the seeds stand beside one another instead.
 """
 
 import math
-import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from seedbed import terminal
+from seedbed.sweep import summary
 from seedbed.sweep.summary import Curves
 
 WIDTH, HEIGHT = 720, 420
@@ -22,6 +22,8 @@ LEAST, LARGEST = 1e-300, 1e300  # of what is drawn, so that no sum and no scale 
 INK, FAINT, SEED, MEAN = "#24292f", "#d0d7de", "#9db8d2", "#0b5cad"
 
 Points = tuple[tuple[float, float], ...]
+Scale = Callable[[float], float]  # from numbers to units
+Bundle = tuple[list[float], list[float], list[float]]  # at each step: mean - std, mean, mean + std of all seeds
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,11 @@ def figure(metric: str, curves: Curves) -> list[Shape]:
     """From back to front. Values that are no finite numbers are left out."""
     curves = {seed: list(map(drawable, values)) for seed, values in curves.items()}
     metric = terminal.printable(metric)  # a file of SVG must not hold control characters
-    low, high = limits(curves)
-    up = Scale(low, high, HEIGHT - BOTTOM, TOP)
+    bundle = bundle_of(curves)
+    low, high = limits(curves, bundle)
+    up = scale(low, high, HEIGHT - BOTTOM, TOP)
     of_one_value = all(len(values) == 1 for values in curves.values())
-    inside = side_by_side(curves, up) if of_one_value else over_steps(curves, up)
+    inside = side_by_side(curves, bundle, up) if of_one_value else over_steps(curves, bundle, up)
     shown = f"mean of {len(curves)} seeds, band: one standard deviation" if len(curves) > 1 else "one seed"
     return [
         *rules(low, high, up),
@@ -80,51 +83,48 @@ def drawable(value: float) -> float:
     return math.nan if abs(value) > LARGEST else value if abs(value) >= LEAST or math.isnan(value) else 0.0
 
 
-def rules(low: float, high: float, up: "Scale") -> Iterable[Shape]:
+def rules(low: float, high: float, up: Scale) -> Iterable[Shape]:
     """Across the plot at round numbers, which stand on the left."""
     for tick in ticks(low, high):
         yield Line(((LEFT, up(tick)), (WIDTH - RIGHT, up(tick))), FAINT, 1)
         yield Words(LEFT - 8, up(tick) + 4, f"{tick:.6g}", "end")
 
 
-def over_steps(curves: Curves, up: "Scale") -> Iterable[Shape]:
+def over_steps(curves: Curves, bundle: Bundle, up: Scale) -> Iterable[Shape]:
     """A line a seed, and the band and the mean as far as every seed has come."""
-    means, stds = bundle(curves)
     last = max(map(len, curves.values()))
-    across = Scale(1, last, LEFT, WIDTH - RIGHT)
+    across = scale(1, last, LEFT, WIDTH - RIGHT)
 
     def line(values: Iterable[float]) -> Points:
         return thinned([(across(x), up(y)) for x, y in enumerate(values, start=1) if math.isfinite(y)])
 
     yield from (below(across(tick), f"{tick:.0f}") for tick in ticks(1, last) if tick == int(tick))
     yield from (Line(line(values), SEED, 1) for values in curves.values())
-    yield from band(line, means, stds, len(curves))
-    yield Line(line(means), MEAN, 2.5)
+    yield from band_and_mean(bundle, len(curves), line)
 
 
-def side_by_side(curves: Curves, up: "Scale") -> Iterable[Shape]:
+def side_by_side(curves: Curves, bundle: Bundle, up: Scale) -> Iterable[Shape]:
     """A dash a seed, and the band and the mean behind all of them."""
-    means, stds = bundle(curves)
-    across = Scale(-0.5, len(curves) - 0.5, LEFT, WIDTH - RIGHT)
+    across = scale(-0.5, len(curves) - 0.5, LEFT, WIDTH - RIGHT)
 
     def level(values: Iterable[float]) -> Points:
         return tuple((x, up(y)) for y in values if math.isfinite(y) for x in (LEFT, WIDTH - RIGHT))
 
-    yield from band(level, means, stds, len(curves))
-    yield Line(level(means), MEAN, 2.5)
+    yield from band_and_mean(bundle, len(curves), level)
     every = math.ceil(len(curves) / MOST_LABELS)
     for place, (seed, (value,)) in enumerate(curves.items()):
         if place % every == 0:
             yield below(across(place), str(seed))
         if math.isfinite(value):
-            middle, y = across(place), up(value)
-            yield Line(((middle - DASH / 2, y), (middle + DASH / 2, y)), INK, 3)
+            x, y = across(place), up(value)
+            yield Line(((x - DASH / 2, y), (x + DASH / 2, y)), INK, 3)
 
 
-def band(line, means: list[float], stds: list[float], seeds: int) -> Iterable[Shape]:
+def band_and_mean(bundle: Bundle, seeds: int, line: Callable[[Iterable[float]], Points]) -> Iterable[Shape]:
+    lower, means, upper = bundle
     if seeds > 1:
-        above, beneath = ([mean + sign * std for mean, std in zip(means, stds, strict=True)] for sign in (1, -1))
-        yield Band(line(above), line(beneath), MEAN, 0.18)
+        yield Band(line(upper), line(lower), MEAN, 0.18)
+    yield Line(line(means), MEAN, 2.5)
 
 
 def below(x: float, text: str) -> Words:
@@ -132,39 +132,24 @@ def below(x: float, text: str) -> Words:
     return Words(x, HEIGHT - BOTTOM + 20, text)
 
 
-def bundle(curves: Curves) -> tuple[list[float], list[float]]:
-    """At each step the mean and the sample standard deviation, as far as every seed has come."""
-    columns = list(zip(*curves.values(), strict=False))
-    means = [statistics.fmean(column) if all_finite(column) else math.nan for column in columns]
-    stds = [statistics.stdev(column) if len(column) > 1 and all_finite(column) else 0.0 for column in columns]
-    return means, stds
+def bundle_of(curves: Curves) -> Bundle:
+    found = [summary.mean_and_std(column) for column in zip(*curves.values(), strict=False)]
+    lower, means, upper = ([mean + sign * std for mean, std in found] for sign in (-1, 0, 1))
+    return lower, means, upper
 
 
-def all_finite(values: tuple[float, ...]) -> bool:
-    return all(map(math.isfinite, values))
-
-
-def limits(curves: Curves) -> tuple[float, float]:
+def limits(curves: Curves, bundle: Bundle) -> tuple[float, float]:
     """A little less than the least and more than the most of all, band included."""
-    means, stds = bundle(curves)
-    values = [value for curve in curves.values() for value in curve]
-    values += [mean + sign * std for mean, std in zip(means, stds, strict=True) for sign in (-1, 1)]
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    finite = [value for line in (*curves.values(), *bundle) for value in line if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     margin = (high - low) * MARGIN or abs(low) * MARGIN or 1.0
     return low - margin, high + margin
 
 
-class Scale:
-    """From numbers to units, linear."""
-
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low = low
-        self.start = start
-        self.factor = (end - start) / (high - low)
-
-    def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) * self.factor
+def scale(low: float, high: float, start: float, end: float) -> Scale:
+    """Linear."""
+    factor = (end - start) / (high - low)
+    return lambda value: start + (value - low) * factor
 
 
 def ticks(low: float, high: float) -> list[float]:

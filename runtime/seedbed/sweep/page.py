@@ -6,7 +6,7 @@ from html import escape
 
 from seedbed.sweep import summary, svg
 from seedbed.sweep.figure import figure
-from seedbed.sweep.summary import Curves, Summary
+from seedbed.sweep.summary import Summary
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 760px; margin: 2em auto; padding: 0 1em }
@@ -19,9 +19,9 @@ p.warning { border-left: 3px solid #bf8700; padding-left: .7em }
 """
 
 
-def page(summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: Sequence[int] = ()) -> str:
+def page(summaries: list[Summary], description: dict, missing: Sequence[int] = ()) -> str:
     command = shlex.join(description["command"])
-    plots = [svg.drawn(figure(name, found), name) for name, found in curves.items()]
+    plots = [svg.drawn(figure(found.metric, found.curves), found.metric) for found in summaries]
     facts = [f"{name} {value}" for name, value in description.items() if name != "command" and value]
     return "\n".join(
         [
@@ -33,7 +33,7 @@ def page(summaries: list[Summary], curves: dict[str, Curves], description: dict,
             *(f"<p><b>{escape(summary.sentence(found))}</b></p>" for found in summaries),
             *plots,
             table(summary.rows(summaries)),
-            *(f'<p class="warning">{escape(said)}</p>' for said in summary.warnings(summaries, curves, missing)),
+            *(f'<p class="warning">{escape(said)}</p>' for said in summary.warnings(summaries, missing)),
             f"<p>{escape(', '.join(facts))}</p>",
             "</body></html>\n",
         ]

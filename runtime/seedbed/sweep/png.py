@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from seedbed.sweep.figure import HEIGHT, INK, WIDTH, Band, Line, Shape, Words
+from seedbed.sweep.figure import HEIGHT, INK, WIDTH, Band, Line, Points, Shape, Words
 
 SCALE = 2  # pixels a unit
 FINE = 3  # dots a pixel, each way: averaged in the end, since Pillow's edges are hard
@@ -22,7 +22,7 @@ def drawn(shapes: list[Shape]) -> bytes:
     image = Image.new("RGB", (WIDTH * dots, HEIGHT * dots), "white")
     draw = ImageDraw.Draw(image, "RGBA")  # which lets a colour be seen through
 
-    def scaled(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    def scaled(points: Points) -> list[tuple[float, float]]:
         return [(x * dots, y * dots) for x, y in points]
 
     for shape in shapes:

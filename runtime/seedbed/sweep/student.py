@@ -5,13 +5,13 @@ import math
 LEVEL = 0.95  # of the confidence intervals
 
 
-def half_width(degrees: int, level: float = LEVEL) -> float:
-    """The t within which, on either side of 0, the share `level` of the distribution lies."""
+def half_width(degrees: int) -> float:
+    """The t within which, on either side of 0, the share LEVEL of the distribution lies."""
     low, high = 0.0, 1.0
-    while share_within(high, degrees) < level:
+    while share_within(high, degrees) < LEVEL:
         high *= 2
     while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if share_within(middle, degrees) < level else (low, middle)
+        low, high = (middle, high) if share_within(middle, degrees) < LEVEL else (low, middle)
     return high
 
 

@@ -17,13 +17,14 @@ Curves = dict[int, list[float]]  # by seed, in the order of the seeds
 
 @dataclass(frozen=True)
 class Summary:
-    """Of one metric's last values. `std` is the sample standard deviation (n - 1), 0 for one run.
+    """Of one metric, whose `values` are the last of its `curves`. `std` is the sample deviation (n - 1), 0 for one run.
 
     `interval` holds the mean with 95 % confidence, if the values are normally distributed; None for one run.
     All are NaN, and there is no interval, where a value is no finite number.
     """
 
     metric: str
+    curves: Curves
     values: dict[int, float]
     mean: float
     std: float
@@ -36,9 +37,9 @@ def summary(metric: str, curves: Curves) -> Summary:
     values = {seed: curve[-1] for seed, curve in curves.items()}
     numbers = list(values.values())
     mean, std = mean_and_std(numbers)
-    if not (math.isfinite(mean) and math.isfinite(std)):
-        return Summary(metric, values, math.nan, math.nan, math.nan, math.nan, None)
-    return Summary(metric, values, mean, std, min(numbers), max(numbers), interval(mean, std, len(numbers)))
+    if math.isnan(mean):
+        return Summary(metric, curves, values, mean, std, math.nan, math.nan, None)
+    return Summary(metric, curves, values, mean, std, min(numbers), max(numbers), interval(mean, std, len(numbers)))
 
 
 def mean_and_std(numbers: Sequence[float]) -> tuple[float, float]:
@@ -59,7 +60,7 @@ def interval(mean: float, std: float, count: int) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def warnings(summaries: list[Summary], curves: dict[str, Curves], missing: Sequence[int] = ()) -> list[str]:
+def warnings(summaries: list[Summary], missing: Sequence[int] = ()) -> list[str]:
     """What a reader of the table has to know. `missing`: the seeds that have no row in it."""
     count = len(summaries[0].values)
     said = [f"no result for seed {', '.join(map(str, missing))}"] if missing else []
@@ -71,7 +72,7 @@ def warnings(summaries: list[Summary], curves: dict[str, Curves], missing: Seque
             f"{count} runs are few: the interval reaches {width:.2f} standard deviations to either side of the mean, "
             "and differences smaller than that mean nothing"
         )
-    if count > 1 and all(len({tuple(curve) for curve in metric.values()}) == 1 for metric in curves.values()):
+    if count > 1 and all(len(set(map(tuple, found.curves.values()))) == 1 for found in summaries):
         said.append("every seed gave the same numbers: something ignores the seed (seedbed run --audit lists what may)")
     for found in summaries:
         lost = [str(seed) for seed, value in found.values.items() if not math.isfinite(value)]
@@ -131,7 +132,7 @@ def as_csv(summaries: list[Summary]) -> str:
     return text.getvalue()
 
 
-def as_json(summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: Sequence[int] = ()) -> str:
+def as_json(summaries: list[Summary], description: dict, missing: Sequence[int] = ()) -> str:
     """All of it, curves too; null for what is no finite number, which JSON has no word for."""
     metrics = {
         found.metric: {
@@ -141,12 +142,12 @@ def as_json(summaries: list[Summary], curves: dict[str, Curves], description: di
             "max": found.most,
             "interval": found.interval,
             "values": found.values,
-            "curves": curves[found.metric],
+            "curves": found.curves,
         }
         for found in summaries
     }
     told = {**description, "metrics": metrics, "missing": list(missing)}
-    return json.dumps(finite({**told, "warnings": warnings(summaries, curves, missing)}), indent=2, allow_nan=False)
+    return json.dumps(finite({**told, "warnings": warnings(summaries, missing)}), indent=2, allow_nan=False)
 
 
 def finite(value: object) -> object:

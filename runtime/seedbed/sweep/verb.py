@@ -45,13 +45,12 @@ def tabulate(metrics: list[Metric], plan: Plan, found: dict[int, Record], log: L
     if not whole:
         log("sweep: no seed has a result")
         return 1
-    curves = {name: {seed: curve[seed] for seed in whole} for name, curve in curves.items()}
     missing = [seed for seed in plan.seeds if seed not in whole]
-    summaries = [summary.summary(name, curve) for name, curve in curves.items()]
-    told = summaries, curves, describe(plan, [found[seed] for seed in whole]), missing
+    summaries = [summary.summary(name, {seed: curve[seed] for seed in whole}) for name, curve in curves.items()]
+    told = summaries, describe(plan, [found[seed] for seed in whole]), missing
     left_out = write(plan.folder, *told)
     terminal.show(summary.as_json(*told) if as_json else summary.as_text(summaries))
-    for said in [*summary.warnings(summaries, curves, missing), *other_hardware(found), *left_out]:
+    for said in [*summary.warnings(summaries, missing), *other_hardware(found), *left_out]:
         log(f"note: {said}")
     log(f"plots and tables: {plan.folder}/")
     return 1 if missing else 0
@@ -125,19 +124,17 @@ def other_hardware(found: dict[int, Record]) -> list[str]:
     return ["the seeds ran on different hardware"] if len(seen) > 1 else []
 
 
-def write(
-    folder: Path, summaries: list[Summary], curves: dict[str, Curves], description: dict, missing: list[int]
-) -> list[str]:
+def write(folder: Path, summaries: list[Summary], description: dict, missing: list[int]) -> list[str]:
     """results.csv, results.json, plots.html, and a plot for each metric, as SVG and PNG; returns what it left out."""
     texts = {
         "results.csv": summary.as_csv(summaries),
-        "results.json": summary.as_json(summaries, curves, description, missing) + "\n",
-        "plots.html": page.page(summaries, curves, description, missing),
+        "results.json": summary.as_json(summaries, description, missing) + "\n",
+        "plots.html": page.page(summaries, description, missing),
     }
     pictures, left_out = {}, []
-    for name, curve in curves.items():
-        file, shapes = re.sub(r"[^A-Za-z0-9]+", "_", name), figure(name, curve)
-        texts[f"{file}.svg"] = svg.drawn(shapes, name) + "\n"
+    for found in summaries:
+        file, shapes = re.sub(r"[^A-Za-z0-9]+", "_", found.metric), figure(found.metric, found.curves)
+        texts[f"{file}.svg"] = svg.drawn(shapes, found.metric) + "\n"
         try:
             pictures[f"{file}.png"] = png.drawn(shapes)
         except ImportError:

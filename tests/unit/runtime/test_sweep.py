@@ -70,21 +70,19 @@ def test_a_summary_is_mean_sample_deviation_and_interval() -> None:
 def test_one_run_has_no_interval_and_says_so() -> None:
     found = summary.summary("loss", {1: [2.0]})
     assert (found.std, found.interval) == (0, None)
-    assert "one run says nothing about the spread" in summary.warnings([found], {"loss": {1: [2.0]}})[0]
+    assert "one run says nothing about the spread" in summary.warnings([found])[0]
 
 
 @pytest.mark.parametrize("count, warned", [(2, True), (9, True), (10, False)])
 def test_few_runs_are_warned_of(count: int, warned: bool) -> None:
-    curves = {"loss": {seed: [float(seed)] for seed in range(count)}}
-    said = summary.warnings([summary.summary("loss", curves["loss"])], curves)
+    said = summary.warnings([summary.summary("loss", {seed: [float(seed)] for seed in range(count)})])
     assert any("runs are few" in warning for warning in said) == warned
 
 
 def test_a_value_that_is_no_number_leaves_no_mean_and_valid_json() -> None:
-    curves = {"loss": {1: [1.0], 2: [math.nan]}}
-    found = [summary.summary("loss", curves["loss"])]
-    assert "loss is not a finite number for seed 2" in summary.warnings(found, curves)[-1]
-    assert json.loads(summary.as_json(found, curves, {}))["metrics"]["loss"]["mean"] is None
+    found = [summary.summary("loss", {1: [1.0], 2: [math.nan]})]
+    assert "loss is not a finite number for seed 2" in summary.warnings(found)[-1]
+    assert json.loads(summary.as_json(found, {}))["metrics"]["loss"]["mean"] is None
     assert summary.sentence(found[0]) == "loss: no mean, since not all values are finite"
 
 
