@@ -134,6 +134,8 @@ def write(folder: Path, summaries: list[Summary], description: dict, missing: li
     pictures, left_out = {}, []
     for found in summaries:
         file, shapes = re.sub(r"[^A-Za-z0-9]+", "_", found.metric), figure(found.metric, found.curves)
+        while f"{file}.svg" in texts:
+            file += "_"
         texts[f"{file}.svg"] = svg.drawn(shapes, found.metric) + "\n"
         try:
             pictures[f"{file}.png"] = png.drawn(shapes)

@@ -269,6 +269,13 @@ def test_a_sweep_without_any_result_is_no_success(sweep, tmp_path: Path) -> None
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "43"]
 
 
+def test_metrics_whose_names_differ_in_signs_alone_have_a_plot_each(sweep, tmp_path: Path) -> None:
+    names = ("--metric", "val/acc", "--metric", "val_acc")
+    assert sweep("print('val/acc 1 val_acc 2')", "--seeds", "1", *names).returncode == 0
+    assert "val/acc: one seed" in (tmp_path / "sweep/val_acc.svg").read_text()
+    assert "val_acc: one seed" in (tmp_path / "sweep/val_acc_.svg").read_text()
+
+
 def test_each_run_has_a_folder_and_a_file_of_its_own(sweep, tmp_path: Path) -> None:
     code = (
         "import random, sys; from pathlib import Path; Path(sys.argv[1], 'm.csv').write_text(f'a\\n{random.random()}')"
