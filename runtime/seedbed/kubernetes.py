@@ -131,6 +131,7 @@ class Job:
 def manifest(job: Job, pod: Pod) -> str:
     """ValueError: a word is no text."""
     user, group = pod.user.split(":")
+    variable = "            - name: {}\n              value: {}\n"
     resources = {"cpu": str(pod.cpus), "memory": pod.memory}
     if pod.gpus:
         resources["nvidia.com/gpu"] = str(pod.gpus)
@@ -145,15 +146,10 @@ def manifest(job: Job, pod: Pod) -> str:
         image=quoted(pod.image),
         workspace=WORKSPACE,
         words="".join(f"            - {quoted(word)}\n" for word in job.words),
-        variables="".join(map(variable, job.variables.items())),
+        variables="".join(variable.format(name, quoted(value)) for name, value in job.variables.items()),
         resources="{" + ", ".join(f"{name}: {quoted(value)}" for name, value in resources.items()) + "}",
         claim=quoted(pod.claim),
     )
-
-
-def variable(pair: tuple[str, str]) -> str:
-    name, value = pair
-    return f"            - name: {name}\n              value: {quoted(value)}\n"
 
 
 def settings(pod: Pod, **chosen: str | None) -> dict[str, str]:
@@ -214,10 +210,9 @@ def literal(word: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string of YAML. ValueError: it is no text."""
+    """A string of YAML, in ASCII. ValueError: it is no text."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{text!r}: expected UTF-8, which is all that a manifest can contain") from error
-    plain = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(letter if " " <= letter <= "~" else f"\\U{ord(letter):08x}" for letter in plain) + '"'
+    return '"' + text.encode("unicode_escape").decode().replace('"', r"\"") + '"'  # YAML has the escapes of Python
