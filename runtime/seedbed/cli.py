@@ -1,12 +1,13 @@
 """The command `seedbed` inside an image (and after `pip install ./runtime`): the parser's top."""
 
 import argparse
+import os
 import signal
 import sys
 from importlib import import_module
 from typing import NoReturn
 
-from seedbed import terminal
+from seedbed import crash, environment, terminal
 from seedbed.commands import common
 
 COMMANDS = {  # each a module of seedbed.commands, which is imported only for the one that is asked for
@@ -28,8 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `seedbed info | head` ends quietly
     terminal.prepare()
     try:
-        options = parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
-        return options.verb(options)
+        return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt as interrupt:
         return common.wrong("interrupted", 128 + next(iter(interrupt.args), signal.SIGINT))
     except OSError as error:
@@ -37,6 +37,20 @@ def main(arguments: list[str] | None = None) -> int:
         return common.wrong(f"{place}{error.strerror}", terminal.EX_IOERR)
     finally:
         terminal.flush()
+
+
+def run(arguments: list[str]) -> int:
+    """Of a ValueError, which is wrong use, and of a command that cannot be judged, one line is said."""
+    options = parser(arguments).parse_args(arguments)
+    try:
+        if options.verb != "run":  # it does without, if it has options in their place
+            environment.mode(os.environ)
+            environment.seed(os.environ)
+        return options.function(options)
+    except ValueError as error:
+        return common.wrong(f"{options.verb}: {error}")
+    except crash.Unfit as unfit:
+        return common.wrong(f"{options.verb}: {unfit}", 1)
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,7 +64,7 @@ class Parser(argparse.ArgumentParser):
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """For these arguments: of the other commands it knows the names alone."""
     top = Parser(prog="seedbed", description="Runs that repeat, bit for bit.")
-    verbs = top.add_subparsers(required=True, metavar="COMMAND")
+    verbs = top.add_subparsers(required=True, metavar="COMMAND", dest="verb")
     command = next((word for word in arguments if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -58,5 +72,5 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
             module = import_module(f"seedbed.commands.{name}")
             module.arguments(verb)
             verb.epilog, verb.formatter_class = module.EXAMPLE, argparse.RawDescriptionHelpFormatter
-            verb.set_defaults(verb=module.command)
+            verb.set_defaults(function=module.command)
     return top

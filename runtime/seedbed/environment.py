@@ -8,6 +8,7 @@ import os
 from seedbed.settings import (
     DEFAULT_MODE,
     DEFAULT_SEED,
+    GPU,
     LARGEST_SEED,
     MODES,
     RANKS,
@@ -145,6 +146,21 @@ def adjust(environ: dict[str, str], mode: str, libraries: tuple[str, ...] = ()) 
                 del environ[setting.name]
         elif ours or (found is None and concerns(setting, libraries)):
             environ[setting.name] = wanted.format(**now)
+
+
+def for_command(environ: dict[str, str], **chosen: str | None) -> dict[str, str]:
+    """`environ` as a command needs it, whatever mode and seed it was made for. `chosen`: others in place of its own.
+
+    ValueError: there is no such seed or mode, or a variable contradicts the mode.
+    """
+    from importlib.util import find_spec  # not at the top: the hook reads this file
+
+    found = dict(environ)
+    adjust(found, "off")
+    found |= {name: value for name, value in chosen.items() if value is not None}
+    adjust(found, mode(found), tuple(filter(find_spec, GPU)))
+    check(found)
+    return found
 
 
 def concerns(setting: Setting, libraries: tuple[str, ...]) -> bool:

@@ -70,9 +70,7 @@ def written(image, capsys) -> Callable[..., str]:
             "--memory",
             "2Gi",
         ]
-        words = [command, *given, *arguments]
-        options = cli.parser(words).parse_args(words)
-        assert options.verb(options) == 0
+        assert cli.run([command, *given, *arguments]) == 0
         return capsys.readouterr().out
 
     return written

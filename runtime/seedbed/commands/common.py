@@ -1,15 +1,12 @@
-"""What commands share: arguments, the environment for what they run, and errors of one line."""
+"""What commands share: arguments, what they are to run, and errors of one line."""
 
 import argparse
-import importlib.util
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from seedbed import environment, terminal
-from seedbed.settings import GPU
 
 MOST = 100_000  # runs
 LONGEST_LINE = 1000
@@ -66,50 +63,32 @@ def pattern(text: str) -> str:
     return text
 
 
+def environment_for(options: argparse.Namespace, **more: str) -> dict[str, str]:
+    """That of a command under the seed and mode of these options. ValueError: see `environment.for_command`."""
+    return environment.for_command(os.environ, SEEDBED_SEED=options.seed, SEEDBED_MODE=options.mode, **more)
+
+
 def command_of(options: argparse.Namespace) -> list[str]:
     return options.command[1:] if options.command[:1] == ["--"] else options.command
 
 
-def refuse_in_rank(verb: str) -> None:
-    """SystemExit with status 2, after one line: a launcher has started this command in each of several ranks.
+def runnable(options: argparse.Namespace, *operands: str, here: bool = True) -> list[str]:
+    """The command to run several times, `here` or elsewhere; `operands` come before it. ValueError: it cannot be run.
 
-    They would run the training several times out of step, and judge a part of it each.
+    In each of several ranks that a launcher has started, the training would run several times out of step.
     """
+    typed, command = " ".join(["seedbed", options.verb, *operands]), command_of(options)
     if environment.one_of_ranks(os.environ) is not None:
         source, size = environment.rank_and_source(os.environ)[1], environment.world_size(os.environ)
-        this = f"this is one of {size} ranks ({source}={os.environ[source]})"
-        example = f"seedbed {verb} -- torchrun --nproc-per-node {size} train.py"
-        raise SystemExit(wrong(f"{verb}: {this}: put it around what starts the ranks, as in: {example}"))
-
-
-def runnable(options: argparse.Namespace, verb: str, *, here: bool = True) -> list[str]:
-    """The command that the verb is to run, `here` or elsewhere; SystemExit with status 2, after one line: it cannot."""
-    refuse_in_rank(verb)
-    command = command_of(options)
+        raise ValueError(
+            f"this is one of {size} ranks ({source}={os.environ[source]}): put it around what starts the ranks, "
+            f"as in: {typed} -- torchrun --nproc-per-node {size} train.py"
+        )
     if not command:
-        raise SystemExit(wrong(f"{verb}: expected a command, as in: seedbed {verb} -- python train.py"))
+        raise ValueError(f"expected a command, as in: {typed} -- python train.py")
     if here and not shutil.which(command[0]):
-        raise SystemExit(wrong(f"{command[0]}: no such command on PATH"))
+        raise ValueError(f"{command[0]}: no such command on PATH")
     return command
-
-
-def environment_for(environ: dict[str, str], seed: str | None, mode: str | None) -> dict[str, str]:
-    """`environ` with what was set before taken out, and the seed's and the mode's put in. ValueError: no such."""
-    environment.adjust(environ, "off")
-    environ |= {name: value for name, value in (("SEEDBED_SEED", seed), ("SEEDBED_MODE", mode)) if value is not None}
-    libraries = tuple(name for name in GPU if importlib.util.find_spec(name))
-    environment.adjust(environ, environment.mode(environ), libraries)
-    environment.check(environ)
-    return environ
-
-
-@contextmanager
-def errors(verb: str) -> Iterator[None]:
-    """A ValueError inside ends the command, with status 2 and one line that begins with its name."""
-    try:
-        yield
-    except ValueError as error:
-        raise SystemExit(wrong(f"{verb}: {error}")) from error
 
 
 def wrong(message: str, status: int = 2) -> int:

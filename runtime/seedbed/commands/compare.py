@@ -1,10 +1,9 @@
 """`seedbed compare`: two recorded runs."""
 
 import argparse
-import os
 from pathlib import Path
 
-from seedbed import environment, terminal
+from seedbed import terminal
 from seedbed.commands import common
 
 EXAMPLE = "seedbed compare records/a records/b"
@@ -19,12 +18,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    with common.errors("compare"):
-        environment.mode(os.environ)
-        from seedbed import compare
-        from seedbed.recording import record
+    from seedbed import compare
+    from seedbed.recording import record
 
-        a, b = (record.read(path) for path in options.records)
+    a, b = map(record.read, options.records)
     verdict = compare.judge([a, b], options.tolerance, options.lines)
     terminal.show(compare.as_json(a, b, verdict) if options.json else compare.as_text(a, b, verdict))
     return 0 if verdict.outcome in ("equal", "within") else 1

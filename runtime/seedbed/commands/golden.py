@@ -2,10 +2,9 @@
 
 import argparse
 import os
-import shutil
 from pathlib import Path
 
-from seedbed import terminal
+from seedbed import environment, terminal
 from seedbed.commands import common
 
 EXAMPLE = "seedbed golden golden.json -- python train.py --epochs 1"
@@ -19,16 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    common.refuse_in_rank("golden")
-    command = common.command_of(options)
-    if not command or shutil.which(command[0]) is None:
-        return common.wrong("golden: expected a command, as in: seedbed golden golden.json -- python train.py")
-    with common.errors("golden"):
-        environ = common.environment_for(dict(os.environ), None, None)
+    command = common.runnable(options, str(options.file))
+    environ = environment.for_command(os.environ)
     from seedbed import files, golden, leftovers
     from seedbed.recording import launch
 
-    with common.errors("golden"), leftovers.Ended(), leftovers.temporary("seedbed-") as folder:
+    with leftovers.Ended(), leftovers.temporary("seedbed-") as folder:
         try:
             golden.read(options.file)
             if options.record:
@@ -38,6 +33,6 @@ def command(options: argparse.Namespace) -> int:
                 golden.write(options.file, record)
             answer = golden.check(options.file, record)
         except OSError as error:
-            return common.wrong(f"golden: {options.file}: {error.strerror}")
+            raise ValueError(f"{options.file}: {error.strerror}") from error
     terminal.show(terminal.printable(answer.text))
     return {True: 0, False: 1, None: UNKNOWN}[answer.holds]

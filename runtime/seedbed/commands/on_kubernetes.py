@@ -43,26 +43,24 @@ def sweep(options: argparse.Namespace) -> int:
     """Print the manifest of a sweep, or of its table."""
     from seedbed.sweep import kubernetes as sweeps
 
-    command = common.runnable(options, "sweep", here=False)
-    with common.errors("sweep"):
-        terminal.show(sweeps.manifest(options, command, pod(options)).rstrip("\n"))
+    command = common.runnable(options, here=False)
+    terminal.show(sweeps.manifest(options, command, pod(options)).rstrip("\n"))
     return 0
 
 
 def training(options: argparse.Namespace, command: list[str]) -> int:
     """Print the manifests of a training."""
     nodes = options.nodes or 1
-    with common.errors("run"):
-        if options.record and nodes > 1:
-            raise ValueError("--record: a folder is for one process, and each node has one: record a run on one node")
-        if options.record:
-            kubernetes.below_workspace("--record", str(options.record))
-        each = pod(options)
-        words = ["seedbed", "run", *passed_on(options), "--", *command]
-        variables = kubernetes.settings(each, SEEDBED_SEED=options.seed, SEEDBED_MODE=options.mode)
-        again = not options.record  # a record is of one run
-        manifest = kubernetes.training(options.name or "train", words, nodes, each, variables, again=again)
-        terminal.show(manifest.rstrip("\n"))
+    if options.record and nodes > 1:
+        raise ValueError("--record: a folder is for one process, and each node has one: record a run on one node")
+    if options.record:
+        kubernetes.below_workspace("--record", str(options.record))
+    each = pod(options)
+    words = ["seedbed", "run", *passed_on(options), "--", *command]
+    variables = kubernetes.settings(each, SEEDBED_SEED=options.seed, SEEDBED_MODE=options.mode)
+    again = not options.record  # a record is of one run
+    manifest = kubernetes.training(options.name or "train", words, nodes, each, variables, again=again)
+    terminal.show(manifest.rstrip("\n"))
     return 0
 
 

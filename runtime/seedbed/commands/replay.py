@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from seedbed import environment, terminal
+from seedbed import terminal
 from seedbed.commands import common
 
 EXAMPLE = "seedbed replay records/a"
@@ -18,15 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    with common.errors("replay"):
-        environment.mode(os.environ)
-        from seedbed import replay
-        from seedbed.recording import record
+    from seedbed import replay
+    from seedbed.recording import record
 
-        recorded = record.read(options.record)
-        command = replay.docker_run(recorded, options.image)
-        warnings = list(replay.warnings(recorded))
-    for warning in warnings:
+    recorded = record.read(options.record)
+    command = replay.docker_run(recorded, options.image)
+    for warning in replay.warnings(recorded):
         terminal.log(f"warning: {warning}")
     if not options.run:
         terminal.show(replay.as_shell(command))

@@ -2,10 +2,8 @@
 
 import argparse
 import json
-import os
 import shlex
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from seedbed.native.preload import Watch
     from seedbed.resume import runs
 
-RUN = "{run}"  # in a command that verify runs
 EXAMPLE = """\
 seedbed resume -- python train.py
 seedbed resume --at 50 --with 'python train.py --resume last.pt' -- python train.py
@@ -60,26 +57,21 @@ def signal_of(text: str) -> signal.Signals:
 
 def command(options: argparse.Namespace) -> int:
     """The exit status: 0 for equal, 1 for what differs, 2 for what cannot be tried."""
-    command = common.runnable(options, "resume")
+    command = common.runnable(options)
+    environ = common.environment_for(options)
+    again = shlex.split(options.again) if options.again else command
     from seedbed import leftovers
-    from seedbed.crash import Unfit
     from seedbed.native import preload
     from seedbed.resume import runs
 
-    with common.errors("resume"):
-        environ = common.environment_for(dict(os.environ), options.seed, options.mode)
-        again = shlex.split(options.again) if options.again else command
-        try:
-            with leftovers.Ended(), leftovers.temporary("seedbed-") as folder, preload.watch() as native:
-                scratch = Path(folder).resolve()
-                records = (options.keep or scratch / "records").absolute()
-                at = tuple(dict.fromkeys(options.at))
-                plan = runs.Plan(command, again, environ, scratch, records, at, options.signal, native)
-                document, status = tried(plan, options.json, terminal.log)
-                terminal.show(document)
-                return status
-        except Unfit as unfit:
-            return common.wrong(f"resume: {unfit}", 1)
+    with leftovers.Ended(), leftovers.temporary("seedbed-") as folder, preload.watch() as native:
+        scratch = Path(folder).resolve()
+        records = (options.keep or scratch / "records").absolute()
+        at = tuple(dict.fromkeys(options.at))
+        plan = runs.Plan(command, again, environ, scratch, records, at, options.signal, native)
+        document, status = tried(plan, options.json)
+        terminal.show(document)
+        return status
 
 
 def after_verify(
@@ -93,17 +85,18 @@ def after_verify(
 ) -> tuple[str, int]:
     """What `verify --resume` says, after what `verify` has said, and the exit status. Errors: see `runs.resume`."""
     from seedbed.resume import runs
+    from seedbed.verify import RUN
 
     words = [word.replace(RUN, "resume") for word in command]
     plan = runs.Plan(words, words, environ, scratch, records, (), signal.SIGKILL, native)
-    document, status = tried(plan, as_json, terminal.log)
+    document, status = tried(plan, as_json)
     if as_json:
         return json.dumps({**json.loads(said), "resume": json.loads(document)}, indent=2), status
     return f"{said}\n\n{document}", status
 
 
-def tried(plan: "runs.Plan", as_json: bool, log: Callable[[str], None]) -> tuple[str, int]:
+def tried(plan: "runs.Plan", as_json: bool) -> tuple[str, int]:
     from seedbed.resume import judge, report, runs
 
-    done = runs.resume(plan, log)
+    done = runs.resume(plan, terminal.log)
     return (report.as_json if as_json else report.as_text)(plan, done), judge.status_of(done.findings)

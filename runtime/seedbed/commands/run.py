@@ -30,15 +30,14 @@ def command(options: argparse.Namespace) -> int:
     """Become the command, in the environment asked for."""
     command = common.command_of(options)
     if not command:
-        return common.wrong("run: expected a command, as in: seedbed run --seed 7 -- python train.py")
+        raise ValueError("expected a command, as in: seedbed run --seed 7 -- python train.py")
     if options.on == "kubernetes":
         return on_kubernetes.training(options, command)
+    on_kubernetes.refuse_alone(options)
     try:
-        on_kubernetes.refuse_alone(options)
-        wanted = {**os.environ, **(PORTABLE if options.portable else {})}
-        environ = common.environment_for(wanted, options.seed, options.mode)
+        environ = common.environment_for(options, **(PORTABLE if options.portable else {}))
     except ValueError as error:
-        return common.wrong(str(error))
+        return common.wrong(str(error))  # in the entrypoint's words
     program = shutil.which(command[0])
     if program is None:
         return common.wrong(f"{command[0]}: no such command on PATH", 127)
@@ -83,8 +82,5 @@ def run_watched(options: argparse.Namespace, program: str, command: list[str], e
 def run_recorded(command: list[str], folder: Path, environ: dict[str, str]) -> int:
     from seedbed.recording import launch
 
-    try:
-        status = launch.record_run(command, folder, environ, echo=True)
-    except ValueError as error:
-        return common.wrong(str(error))
+    status = launch.record_run(command, folder, environ, echo=True)
     return status if status >= 0 else 128 - status  # as a shell tells a signal

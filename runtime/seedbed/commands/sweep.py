@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from seedbed import terminal
+from seedbed import environment, terminal
 from seedbed.commands import common, on_kubernetes
 
 EXAMPLE = "seedbed sweep --seeds 5 --metric accuracy -- python train.py --output '{folder}'"
@@ -63,23 +63,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> int:
     if options.on != "slurm" and (options.sbatch, options.launcher) != (None, None):
-        return common.wrong("sweep: expected --on slurm with --sbatch and --launcher")
+        raise ValueError("expected --on slurm with --sbatch and --launcher")
     part = options.table or options.only is not None
     if options.on == "slurm" and part:
-        return common.wrong("sweep: --on slurm runs all seeds and makes the table: leave out --only and --table")
+        raise ValueError("--on slurm runs all seeds and makes the table: leave out --only and --table")
     if options.only is not None and options.parallel is not None:
-        return common.wrong("sweep: leave out --parallel with --only, which runs one seed")
+        raise ValueError("leave out --parallel with --only, which runs one seed")
     if options.on == "kubernetes":
         return on_kubernetes.sweep(options)
     if part:
         os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
-    command = common.runnable(options, "sweep", here=options.launcher is None)
+    command = common.runnable(options, here=options.launcher is None)
     from seedbed import leftovers
     from seedbed.sweep import verb
 
     def environ(seed: int, threads: str | None) -> dict[str, str]:
-        limits = {"OMP_NUM_THREADS": threads} if threads else {}
-        return common.environment_for({**os.environ, **limits}, str(seed), options.mode)
+        return environment.for_command(
+            os.environ, SEEDBED_SEED=str(seed), SEEDBED_MODE=options.mode, OMP_NUM_THREADS=threads
+        )
 
     try:
         on_kubernetes.refuse_alone(options)
@@ -93,8 +94,6 @@ def command(options: argparse.Namespace) -> int:
             if options.only is not None:
                 return verb.one(plan, options.only, terminal.log)
             return verb.sweep(metrics, plan, terminal.log, as_json=options.json)
-    except ValueError as error:
-        return common.wrong(f"sweep: {error}")
     except KeyboardInterrupt:
         if options.on is None:
             terminal.log("sweep: give the same command again to continue")

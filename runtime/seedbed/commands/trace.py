@@ -1,7 +1,6 @@
 """`seedbed trace`: the first operation that gives another result in another run."""
 
 import argparse
-import os
 from pathlib import Path
 
 from seedbed import terminal
@@ -26,29 +25,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    command = common.runnable(options, "trace")
-    with common.errors("trace"):
-        environ = common.environment_for(dict(os.environ), options.seed, options.mode)
+    command = common.runnable(options)
+    environ = common.environment_for(options)
     from seedbed import leftovers
-    from seedbed.crash import Unfit
     from seedbed.native import preload
     from seedbed.trace import report, search
     from seedbed.trace.hunt import hunt
     from seedbed.trace.run import Tracer
 
-    try:
-        with (
-            common.errors("trace"),
-            leftovers.Ended(),
-            leftovers.temporary("seedbed-trace-") as temporary,
-            preload.watch() as native,
-        ):
-            if options.keep and options.keep.exists() and any(options.keep.iterdir()):
-                raise ValueError(f"--keep {options.keep}: expected a new or empty folder for the journals")
-            tracer = Tracer(command, environ, options.keep or Path(temporary), terminal.log, native)
-            finding = search.search(tracer, options.n)
-            trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
-            terminal.show((report.as_json if options.json else report.as_text)(finding, trials))
-    except Unfit as unfit:
-        return common.wrong(f"trace: {unfit}", 1)
+    with leftovers.Ended(), leftovers.temporary("seedbed-trace-") as temporary, preload.watch() as native:
+        if options.keep and options.keep.exists() and any(options.keep.iterdir()):
+            raise ValueError(f"--keep {options.keep}: expected a new or empty folder for the journals")
+        tracer = Tracer(command, environ, options.keep or Path(temporary), terminal.log, native)
+        finding = search.search(tracer, options.n)
+        trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
+        terminal.show((report.as_json if options.json else report.as_text)(finding, trials))
     return 1 if finding.landmark else 0

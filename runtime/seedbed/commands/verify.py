@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from seedbed import terminal
+from seedbed import environment, terminal
 from seedbed.commands import common
 
 EXAMPLE = "seedbed verify -n 3 -- python train.py --epochs 2"
@@ -29,15 +29,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    command = common.runnable(options, "verify")
+    command = common.runnable(options)
 
     def environ(seed: int | None) -> dict[str, str]:
-        return common.environment_for(dict(os.environ), options.seed if seed is None else str(seed), options.mode)
+        chosen = options.seed if seed is None else str(seed)
+        return environment.for_command(os.environ, SEEDBED_SEED=chosen, SEEDBED_MODE=options.mode)
 
-    with common.errors("verify"):
-        environ(None)
+    own = environ(None)
     from seedbed import leftovers, verify
-    from seedbed.crash import Unfit
     from seedbed.native import preload
 
     with leftovers.Ended(), leftovers.temporary("seedbed-") as temporary, preload.watch() as native:
@@ -54,19 +53,13 @@ def command(options: argparse.Namespace) -> int:
             other_seed=not options.no_other_seed,
             native=native,
         )
-        try:
-            with common.errors("verify"):
-                report = verify.verify(plan, terminal.log)
-                said = verify.as_json(report) if options.json else verify.as_text(plan, report)
-                status = 0 if report.verdict.outcome in ("equal", "within") else 1
-                if options.resume and not status:
-                    from seedbed.commands import resume
+        report = verify.verify(plan, terminal.log)
+        said = verify.as_json(report) if options.json else verify.as_text(plan, report)
+        status = 0 if report.verdict.outcome in ("equal", "within") else 1
+        if options.resume and not status:
+            from seedbed.commands import resume
 
-                    scratch, records = Path(temporary).resolve(), plan.folder.absolute() / "resume"
-                    said, status = resume.after_verify(
-                        command, environ(None), scratch, records, native, said, options.json
-                    )
-        except Unfit as unfit:
-            return common.wrong(f"verify: {unfit}", 1)
+            scratch, records = Path(temporary).resolve(), plan.folder.absolute() / "resume"
+            said, status = resume.after_verify(command, own, scratch, records, native, said, options.json)
         terminal.show(said)
         return status

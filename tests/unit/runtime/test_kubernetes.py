@@ -38,8 +38,7 @@ def written(capsys):
     """What the command prints; it has to succeed, and to say nothing else."""
 
     def written(*arguments: str) -> str:
-        options = cli.parser([*arguments]).parse_args([*arguments])
-        assert options.verb(options) == 0
+        assert cli.run([*arguments]) == 0
         out, error = capsys.readouterr()
         assert error == ""
         return out
@@ -296,8 +295,7 @@ def test_a_manifest_has_the_same_bytes_whatever_the_terminal_writes(written):
 )
 def test_wrong_use_prints_no_manifest_and_says_why(capsys, arguments, said):
     try:
-        options = cli.parser([*arguments]).parse_args([*arguments])
-        status = options.verb(options)
+        status = cli.run([*arguments])
     except SystemExit as end:
         status = end.code
     out, error = capsys.readouterr()

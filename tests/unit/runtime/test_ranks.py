@@ -217,7 +217,7 @@ def test_commands_that_run_a_training_several_times_are_refused_in_a_rank(seedbe
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"seedbed: {name}: this is one of 2 ranks (RANK=1): put it around what starts the ranks, as in: "
-        f"seedbed {name} -- torchrun --nproc-per-node 2 train.py\n"
+        f"seedbed {verb} -- torchrun --nproc-per-node 2 train.py\n"
     )
 
 

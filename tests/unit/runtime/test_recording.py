@@ -165,7 +165,7 @@ def test_a_folder_with_something_in_it_is_refused(seedbed, tmp_path: Path) -> No
     done = seedbed("run", "--record", "r", "--", "true")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "seedbed: r: expected a new or empty folder for the record",
+        "seedbed: run: r: expected a new or empty folder for the record",
     )
 
 

@@ -276,6 +276,13 @@ def test_metrics_whose_names_differ_in_signs_alone_have_a_plot_each(sweep, tmp_p
     assert "val_acc: one seed" in (tmp_path / "sweep/val_acc_.svg").read_text()
 
 
+@pytest.mark.parametrize(("name", "value"), [("SEEDBED_SEED", "abc"), ("SEEDBED_MODE", "x")])
+def test_a_seed_or_mode_that_there_is_not_is_wrong_use(sweep, name: str, value: str) -> None:
+    done = sweep(TRAINING, **{name: value})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"seedbed: sweep: {name}={value}: expected ")
+
+
 def test_each_run_has_a_folder_and_a_file_of_its_own(sweep, tmp_path: Path) -> None:
     code = (
         "import random, sys; from pathlib import Path; Path(sys.argv[1], 'm.csv').write_text(f'a\\n{random.random()}')"
