@@ -17,8 +17,8 @@ HINTS = {  # what Slurm says, and what to do
     "Unable to contact|timed out|Connection refused": NO_ANSWER,
     "Invalid job array": "the cluster limits arrays (MaxArraySize in `scontrol show config`): ask for fewer --seeds",
     "node configuration is not available": "no node has so much: ask for less in --sbatch, as in --cpus-per-task=2",
-    "": "check --sbatch",
 }
+CHECK = "check --sbatch"
 
 
 class SlurmError(ValueError):
@@ -44,20 +44,16 @@ def submitted(command: list[str]) -> str:
     lines = answer(command).splitlines()  # sites put a wrapper around sbatch that says more
     if found := [line for line in lines if re.fullmatch(r"\d+(;.*)?", line.strip())]:
         return found[-1].partition(";")[0].strip()
-    raise SlurmError(f"sbatch: expected the number of a job, found {' / '.join(lines)!r}: {HINTS['']}")
+    raise SlurmError(f"sbatch: expected the number of a job, found {' / '.join(lines)!r}: {CHECK}")
 
 
 def queue(name: str) -> list[Task]:
     """The jobs of this name that have not ended, or have ended in the last minutes. SlurmError: it cannot be known."""
     format = "--format=%F|%K|%T|%r"
     shown = answer(["squeue", "--noheader", "--array", "--all", "--states=all", f"--name={name}", format])
-    found = [re.fullmatch(r"(\d+)\|([^|]*)\|([A-Z_]+)\|(.*)", line.strip()) for line in shown.splitlines()]
-    tasks = [task(*line.groups()) for line in found if line]
+    found = [re.fullmatch(r"(\d+)\|(?:(\d+)|[^|]*)\|([A-Z_]+)\|(.*)", line.strip()) for line in shown.splitlines()]
+    tasks = [Task(line[1], int(line[2]) if line[2] else None, line[3], line[4]) for line in found if line]
     return sorted(tasks, key=lambda task: (task.index is None, task.index or 0))
-
-
-def task(job: str, index: str, state: str, reason: str) -> Task:
-    return Task(job, int(index) if index.isdecimal() else None, state, reason)
 
 
 def answer(command: list[str]) -> str:
@@ -72,8 +68,7 @@ def answer(command: list[str]) -> str:
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
         said = "; ".join(re.sub(rf"^{program}: (error: )?", "", line) for line in words.splitlines())
-        hint = next(hint for sign, hint in HINTS.items() if re.search(sign, said))
-        raise SlurmError(
-            f"{program}: {said}: {hint if program == 'sbatch' or hint != HINTS[''] else 'try again later'}"
-        )
+        other = CHECK if program == "sbatch" else "try again later"
+        hint = next((hint for sign, hint in HINTS.items() if re.search(sign, said)), other)
+        raise SlurmError(f"{program}: {said}: {hint}")
     return done.stdout.decode(errors="replace")
