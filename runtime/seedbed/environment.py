@@ -11,6 +11,7 @@ from seedbed.settings import (
     GPU,
     LARGEST_SEED,
     MODES,
+    OPTIONS,
     RANKS,
     VARIABLES,
     Setting,
@@ -161,6 +162,18 @@ def for_command(environ: dict[str, str], **chosen: str | None) -> dict[str, str]
     adjust(found, mode(found), tuple(filter(find_spec, GPU)))
     check(found)
     return found
+
+
+def options(environ: dict[str, str], **chosen: str | None) -> dict[str, str]:
+    """What users tell Seedbed, for another machine: defaults are written out, since an image may have others.
+
+    `chosen`: see `for_command`. ValueError: there is no such seed or mode.
+    """
+    found = {"SEEDBED_SEED": str(DEFAULT_SEED), "SEEDBED_MODE": DEFAULT_MODE}
+    found |= {name: environ[name] for name in OPTIONS if name in environ}
+    found |= {name: value for name, value in chosen.items() if value is not None}
+    mode(found)
+    return found | {"SEEDBED_SEED": str(seed(found, 0))}
 
 
 def concerns(setting: Setting, libraries: tuple[str, ...]) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from string import Template
 
 from seedbed import environment
-from seedbed.settings import DEFAULT_MODE, DEFAULT_SEED, OPTIONS
 
 WORKSPACE = "/workspace"  # the working folder of the images
 INDEX = "$(JOB_COMPLETION_INDEX)"  # Kubernetes puts in that of the pod
@@ -153,16 +152,8 @@ def manifest(job: Job, pod: Pod) -> str:
 
 
 def settings(pod: Pod, **chosen: str | None) -> dict[str, str]:
-    """Seedbed's own variables as they are set here, also where that is the default: an image may have another one.
-
-    `chosen`: others in their place. ValueError: no such seed or mode.
-    """
-    found = {"SEEDBED_SEED": str(DEFAULT_SEED), "SEEDBED_MODE": DEFAULT_MODE}
-    found |= {name: os.environ[name] for name in OPTIONS if name in os.environ}
-    found |= {name: value for name, value in chosen.items() if value is not None}
-    environment.mode(found)
-    environment.seed(found)
-    found["OMP_NUM_THREADS"] = str(pod.cpus)
+    """The variables of the pod, whatever the image has. ValueError: see `environment.options`."""
+    found = environment.options(os.environ, **chosen) | {"OMP_NUM_THREADS": str(pod.cpus)}
     if not pod.gpus:
         found["NVIDIA_VISIBLE_DEVICES"] = "void"  # the images say "all": on a node with GPUs a pod would see them
     return {name: literal(value) for name, value in found.items()}

@@ -91,6 +91,13 @@ def runnable(options: argparse.Namespace, *operands: str, here: bool = True) -> 
     return command
 
 
+def refuse_without(options: argparse.Namespace, cluster: str, *names: str) -> None:
+    """ValueError: one of these options is given, which mean something only with `--on` this cluster."""
+    for name in names:
+        if options.on != cluster and getattr(options, name, None) is not None:
+            raise ValueError(f"--{name} is for --on {cluster}")
+
+
 def wrong(message: str, status: int = 2) -> int:
     return terminal.say(one_line(message), status)
 

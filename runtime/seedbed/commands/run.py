@@ -31,9 +31,10 @@ def command(options: argparse.Namespace) -> int:
     command = common.command_of(options)
     if not command:
         raise ValueError("expected a command, as in: seedbed run --seed 7 -- python train.py")
+    common.refuse_without(options, "kubernetes", *on_kubernetes.OPTIONS)
     if options.on == "kubernetes":
-        return on_kubernetes.training(options, command)
-    on_kubernetes.refuse_alone(options)
+        terminal.show(on_kubernetes.training(options, command).rstrip("\n"))
+        return 0
     try:
         environ = common.environment_for(options, **(PORTABLE if options.portable else {}))
     except ValueError as error:

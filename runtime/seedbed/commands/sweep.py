@@ -2,10 +2,9 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from seedbed import environment, terminal
+from seedbed import terminal
 from seedbed.commands import common, on_kubernetes
 
 EXAMPLE = "seedbed sweep --seeds 5 --metric accuracy -- python train.py --output '{folder}'"
@@ -62,45 +61,40 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    if options.on != "slurm" and (options.sbatch, options.launcher) != (None, None):
-        raise ValueError("expected --on slurm with --sbatch and --launcher")
-    part = options.table or options.only is not None
-    if options.on == "slurm" and part:
-        raise ValueError("--on slurm runs all seeds and makes the table: leave out --only and --table")
-    if options.only is not None and options.parallel is not None:
-        raise ValueError("leave out --parallel with --only, which runs one seed")
-    if options.on == "kubernetes":
-        return on_kubernetes.sweep(options)
-    if part:
+    refuse_together(options)
+    if options.on is None and (options.table or options.only is not None):
         os.environ.pop("JOB_COMPLETION_INDEX", None)  # on Kubernetes it says which seed this is: it is no rank
-    command = common.runnable(options, here=options.launcher is None)
+    command = common.runnable(options, here=options.launcher is None and options.on != "kubernetes")
+    if options.on == "kubernetes":
+        terminal.show(on_kubernetes.sweep(options, command).rstrip("\n"))
+        return 0
     from seedbed import leftovers
-    from seedbed.sweep import verb
+    from seedbed.sweep import plan, runs, table
 
-    def environ(seed: int, threads: str | None) -> dict[str, str]:
-        return environment.for_command(
-            os.environ, SEEDBED_SEED=str(seed), SEEDBED_MODE=options.mode, OMP_NUM_THREADS=threads
-        )
+    metrics = plan.metrics_of(options)
+    if options.on == "slurm":
+        from seedbed.sweep.slurm import jobs, scripts
 
+        return jobs.sweep(scripts.batch_of(options, command))
+    planned = plan.plan_of(options, command)
     try:
-        on_kubernetes.refuse_alone(options)
-        metrics = verb.metrics_of(options)
-        if options.on == "slurm":
-            return on_slurm(options, command, environ)
-        plan = verb.plan_of(options, command, environ)
-        if options.table:
-            return verb.table(metrics, plan, terminal.log, as_json=options.json)
         with leftovers.Ended():
             if options.only is not None:
-                return verb.one(plan, options.only, terminal.log)
-            return verb.sweep(metrics, plan, terminal.log, as_json=options.json)
+                return int(runs.one(planned, options.only).status != 0)
+            found = runs.ended(planned) if options.table else runs.sweep(planned)
+            return table.make(planned, metrics, found, as_json=options.json)
     except KeyboardInterrupt:
-        if options.on is None:
-            terminal.log("sweep: give the same command again to continue")
+        terminal.log("sweep: give the same command again to continue")
         raise
 
 
-def on_slurm(options: argparse.Namespace, command: list[str], environ: Callable) -> int:
-    from seedbed.sweep.slurm import jobs, scripts
-
-    return jobs.sweep(scripts.batch_of(options, command, environ), terminal.log)
+def refuse_together(options: argparse.Namespace) -> None:
+    """ValueError: these options do not go together."""
+    common.refuse_without(options, "slurm", "sbatch", "launcher")
+    common.refuse_without(options, "kubernetes", *on_kubernetes.OPTIONS)
+    if options.on and options.only is not None:
+        raise ValueError(f"--on {options.on} runs all seeds: leave out --only")
+    if options.on == "slurm" and options.table:
+        raise ValueError("--on slurm makes the table, too: leave out --table")
+    if options.only is not None and options.parallel is not None:
+        raise ValueError("leave out --parallel with --only, which runs one seed")

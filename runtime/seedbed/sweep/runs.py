@@ -7,16 +7,16 @@ import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from seedbed import crash, environment, files, image
+from seedbed import crash, environment, files, image, terminal
 from seedbed.recording import facts, launch, record
 from seedbed.recording.record import Record
 from seedbed.sweep import locks
+from seedbed.sweep.plan import Plan, gpus
 
 DESCRIPTION = "sweep.json"
 SLURM = "slurm"  # the folder of what belongs to jobs on a cluster
@@ -32,41 +32,20 @@ TRACKERS = {  # run names that experiment trackers and scripts take from the env
 }
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to run: `{seed}` and `{folder}` in the command stand for each run's own. `parallel`: how many at a time."""
-
-    command: tuple[str, ...]
-    seeds: tuple[int, ...]
-    folder: Path
-    environ: Callable[[int], dict[str, str]]
-    parallel: int = 1
-
-    def run_folder(self, seed: int) -> Path:
-        return self.folder / f"seed-{seed}"
-
-    def words(self, seed: int) -> list[str]:
-        """The command of one run."""
-        return [self.filled(word, seed) for word in self.command]
-
-    def filled(self, word: str, seed: int) -> str:
-        return word.replace("{seed}", str(seed)).replace("{folder}", str(self.run_folder(seed)))
-
-
 def finished(plan: Plan) -> dict[int, Record]:
     """The runs that have ended well, by seed."""
-    return {seed: run for seed in plan.seeds if (run := read(plan.run_folder(seed))) and run.status == 0}
+    return {seed: run for seed in plan.seeds if (run := run_of(plan, seed)) and run.status == 0}
 
 
-def read(folder: Path) -> Record | None:
-    """Whatever there is of a run."""
+def run_of(plan: Plan, seed: int) -> Record | None:
+    """Whatever there is of it."""
     try:
-        return record.read(folder / "record")
+        return record.read(plan.run_folder(seed) / "record")
     except ValueError:
         return None
 
 
-def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
+def sweep(plan: Plan) -> dict[int, Record]:
     """Run what has not ended yet, and return all runs by seed; their status says which failed.
 
     ValueError: the folder belongs to another sweep, or to one that is running now.
@@ -76,42 +55,48 @@ def sweep(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
         name, runs = begun(plan)
         left = [seed for seed in plan.seeds if seed not in runs]
         if runs and left:
-            log(f"continuing: {len(runs)} of {len(plan.seeds)} seeds are done")
+            terminal.log(f"continuing: {len(runs)} of {len(plan.seeds)} seeds are done")
         for seed, run in run_all(plan, name, left):
             runs[seed] = run
-            log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
+            terminal.log(f"seed {seed}: {outcome(plan, seed, run)} ({len(runs)} of {len(plan.seeds)})")
             refuse_other_world_sizes(plan, runs)
         return {seed: runs[seed] for seed in plan.seeds}
 
 
-def one(plan: Plan, seed: int, log: Callable[[str], None]) -> Record:
-    """Run this seed if it has not ended yet, while other machines may be at others. ValueError: see `sweep`."""
+def one(plan: Plan, index: int) -> Record:
+    """Run one seed, the first is 0, if it has not ended yet, while other machines may be at others.
+
+    ValueError: there is no such seed, or see `sweep`.
+    """
+    if not 0 <= index < len(plan.seeds):
+        raise ValueError(f"--only {index}: expected 0 to {len(plan.seeds) - 1}, one of the {len(plan.seeds)} seeds")
+    seed = plan.seeds[index]
     with (
         locks.locked(plan.folder, shared=True),
         locks.locked(plan.folder, f"seed {seed}", seconds=SECONDS_FOR_A_MACHINE),
     ):
         name, runs = begun(plan)
         if seed in runs:
-            log(f"seed {seed}: done earlier")
+            terminal.log(f"seed {seed}: done earlier")
             return runs[seed]
         run = run_one(plan, name, seed, {})
-        log(f"seed {seed}: {outcome(plan, seed, run)}")
+        terminal.log(f"seed {seed}: {outcome(plan, seed, run)}")
         refuse_other_world_sizes(plan, {**runs, seed: run})
         return run
 
 
-def ended(plan: Plan, log: Callable[[str], None]) -> dict[int, Record]:
+def ended(plan: Plan) -> dict[int, Record]:
     """The runs that have ended, by seed, whoever ran them; a line about each other. ValueError: see `sweep`."""
     with locks.locked(plan.folder, shared=True):
         begun(plan)
-        found = {seed: run for seed in plan.seeds if (run := read(plan.run_folder(seed)))}
+        found = {seed: run for seed in plan.seeds if (run := run_of(plan, seed))}
     for seed in plan.seeds:
         if seed not in found:
-            log(f"seed {seed}: has not begun")
+            terminal.log(f"seed {seed}: has not begun")
         elif found[seed].status is None:
-            log(f"seed {seed}: has not ended, or its record misses lines")
+            terminal.log(f"seed {seed}: has not ended, or its record misses lines")
         elif found[seed].status:
-            log(f"seed {seed}: {outcome(plan, seed, found[seed])}")
+            terminal.log(f"seed {seed}: {outcome(plan, seed, found[seed])}")
     return found
 
 
@@ -142,8 +127,9 @@ def outcome(plan: Plan, seed: int, run: Record) -> str:
 def run_all(plan: Plan, name: str, seeds: list[int]) -> Iterator[tuple[int, Record]]:
     """Each run as it ends; as many at a time as the plan says, each with GPUs of its own where there are several."""
     slots: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    visible = gpus() if plan.parallel > 1 else []
     for number in range(plan.parallel):
-        slots.put(gpu_of_slot(number, plan.parallel))
+        slots.put({"CUDA_VISIBLE_DEVICES": visible[number % len(visible)]} if len(visible) > 1 else {})
 
     def run(seed: int) -> Record:
         slot = slots.get()
@@ -168,7 +154,7 @@ def run_one(plan: Plan, name: str, seed: int, slot: dict[str, str]) -> Record:
         shutil.rmtree(folder)
     folder.mkdir()
     environ = plan.environ(seed) | slot | tracker_names(name, seed)
-    return launch.run(plan.words(seed), folder / "record", environ)
+    return launch.run([plan.filled(word, seed) for word in plan.command], folder / "record", environ)
 
 
 def tracker_names(name: str, seed: int) -> dict[str, str]:
@@ -183,42 +169,33 @@ def tracker_names(name: str, seed: int) -> dict[str, str]:
     }
 
 
-def gpu_of_slot(number: int, parallel: int) -> dict[str, str]:
-    visible = gpus()
-    return {"CUDA_VISIBLE_DEVICES": visible[number % len(visible)]} if parallel > 1 and len(visible) > 1 else {}
-
-
-def gpus() -> list[str]:
-    """Those that a script may use, as CUDA_VISIBLE_DEVICES has them."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
-    return [str(number) for number in range(len(facts.graphics()[0]))]
-
-
 def described(plan: Plan) -> str:
     """The sweep's name. The first time it is made up; later the folder has to be of the same sweep."""
-    file = plan.folder / DESCRIPTION
     same = sameness(plan)
-    refuse_another(plan, same)
-    if not file.exists():
-        description = {"name": f"sweep-{secrets.token_hex(3)}", **same}
-        files.write(file, (json.dumps(description, indent=2) + "\n").encode())
-    return read_description(file)["name"]
+    known = known_sweep(plan, same)
+    if known is None:
+        known = {"name": f"sweep-{secrets.token_hex(3)}", **same}
+        files.write(plan.folder / DESCRIPTION, (json.dumps(known, indent=2) + "\n").encode())
+    return known["name"]
 
 
-def refuse_another(plan: Plan, same: dict) -> None:
-    """ValueError: the folder contains another sweep than that of `same`, or no sweep but something else."""
+def known_sweep(plan: Plan, same: dict) -> dict | None:
+    """The description in the folder, None if it is a new one.
+
+    ValueError: it contains another sweep than that of `same`, or no sweep but something else.
+    """
     file = plan.folder / DESCRIPTION
     if not file.exists():
         ours = (locks.PREFIX, files.PARTIAL.partition("{")[0])
         strangers = {found.name for found in plan.folder.iterdir() if not found.name.startswith(ours)} - {SLURM}
         if strangers:
             raise ValueError(f"{plan.folder} is no sweep: it contains {min(strangers)}: name a new or empty --output")
-        return
+        return None
     known = read_description(file)
     for key, value in same.items():
         if known.get(key) != value:
             raise ValueError(f"{plan.folder} contains a sweep with another {said(key, known.get(key), value)}")
+    return known
 
 
 def said(key: str, then: object, now: object) -> str:

@@ -11,6 +11,7 @@ from seedbed.recording import facts, record
 from seedbed.recording.record import Rank, Record, Step
 from seedbed.sweep import figure, metric, page, runs, summary
 from seedbed.sweep.metric import Metric, Missing
+from seedbed.sweep.plan import Plan
 
 RUN = {
     "command": ["python", "train.py"],
@@ -210,7 +211,7 @@ def test_a_fifo_or_a_link_in_the_folder_of_a_sweep_is_refused(seedbed, tmp_path:
 
 
 def test_a_folder_that_takes_no_new_file_is_found_before_a_sweep_runs(tmp_path: Path, monkeypatch) -> None:
-    plan = runs.Plan(("touch", str(tmp_path / "ran")), (1,), tmp_path / "sweep", lambda _: dict(os.environ))
+    plan = Plan(("touch", str(tmp_path / "ran")), (1,), tmp_path / "sweep")
     plan.folder.mkdir()
     runs.described(plan)
 
@@ -219,7 +220,7 @@ def test_a_folder_that_takes_no_new_file_is_found_before_a_sweep_runs(tmp_path: 
 
     monkeypatch.setattr(files, "write", write)
     with pytest.raises(OSError, match="Read-only"):
-        runs.sweep(plan, print)
+        runs.sweep(plan)
     assert not (tmp_path / "ran").exists()
 
 

@@ -272,7 +272,7 @@ def test_a_manifest_has_the_same_bytes_whatever_the_terminal_writes(written):
     [
         (("sweep", "--on", "kubernetes", "x"), "expected --image NAME@sha256:… and --claim NAME"),
         (("sweep", *GIVEN), "expected a command, as in: seedbed sweep -- python train.py"),
-        (("sweep", *GIVEN, "--only", "1", "x"), "--only: leave it out, each seed has a pod"),
+        (("sweep", *GIVEN, "--only", "1", "x"), "--on kubernetes runs all seeds: leave out --only"),
         (("sweep", *GIVEN, "--output", "/data/x", "x"), "--output /data/x: expected a folder below /workspace"),
         (("sweep", *GIVEN, "--output", "../x", "x"), "--output ../x: expected a folder below /workspace"),
         (("sweep", *GIVEN, "--output", ".", "x"), "--output .: expected a folder below /workspace"),

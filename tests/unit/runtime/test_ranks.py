@@ -10,6 +10,7 @@ from seedbed.recording.record import Rank, Record, Step
 from seedbed.resume import judge
 from seedbed.settings import RANKS
 from seedbed.sweep import runs
+from seedbed.sweep.plan import Plan
 from seedbed.trace.run import Run as TracedRun
 
 CLUSTER = '{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}'
@@ -191,7 +192,7 @@ def test_a_golden_fingerprint_is_of_a_world_size(tmp_path: Path) -> None:
 
 def test_a_sweep_refuses_seeds_of_another_world_size(tmp_path: Path) -> None:
     found = {seed: write(tmp_path / str(seed), {0: ["1"]}, size) for seed, size in ((42, 2), (43, 2), (44, 4))}
-    plan = runs.Plan(("torchrun", "train.py"), (42, 43, 44), tmp_path, lambda _: {})
+    plan = Plan(("torchrun", "train.py"), (42, 43, 44), tmp_path)
     runs.refuse_other_world_sizes(plan, {seed: found[seed] for seed in (42, 43)})
     with pytest.raises(ValueError, match="world size 2 for seed 43, 4 for seed 44, which is another experiment: name"):
         runs.refuse_other_world_sizes(plan, found)

@@ -33,10 +33,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batch(*command: str, **options: object) -> Batch:
-    def environ(seed: int, threads: str | None) -> dict[str, str]:
-        return {"SEEDBED_SEED": str(seed), "OMP_NUM_THREADS": threads or ""}
-
-    return batch_of(argparse.Namespace(**OPTIONS | options), list(command or ["python", "train.py"]), environ)
+    return batch_of(argparse.Namespace(**OPTIONS | options), list(command or ["python", "train.py"]))
 
 
 def words_of(script: str, folder: Path, **variables: str) -> list[str]:
@@ -62,9 +59,9 @@ def test_words_survive_the_script(tmp_path: Path) -> None:
     (tmp_path / "a b/slurm").mkdir(parents=True)
     words = words_of(made.scripts["seed.sh"], tmp_path, SLURM_ARRAY_TASK_ID="2")
     assert words[: words.index("--")] == [
-        *("one", "env", f"OMP_NUM_THREADS={made.threads}", "SEEDBED_SEED=42", "PYTHONIOENCODING=utf-8"),
-        *("seedbed", "sweep"),
-        *("--seeds=3", "--pattern='(x)'", "--output=a b", "--mode=strict", "--only", "2"),
+        *("one", "env", "SEEDBED_SEED=42", "SEEDBED_MODE=strict"),
+        *(f"OMP_NUM_THREADS={made.plan.threads}", "PYTHONIOENCODING=utf-8", "seedbed", "sweep"),
+        *("--seeds=3", "--output=a b", "--pattern='(x)'", "--only", "2"),
     ]
     assert words[words.index("--") + 1 :] == command
     words = words_of(made.scripts["table.sh"], tmp_path)
@@ -101,10 +98,10 @@ def test_threads_are_the_users_or_the_cpus_asked_for_or_those_of_a_sweep_here(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     made = batch(sbatch=sbatch)
-    assert made.threads == (threads or "7")
-    assert f"OMP_NUM_THREADS={made.threads} " in made.scripts["seed.sh"]
+    assert made.plan.threads == (threads or "7")
+    assert f"OMP_NUM_THREADS={made.plan.threads} " in made.scripts["seed.sh"]
     told = made.array("name", [0])
-    assert told.index(f"--cpus-per-task={made.threads}") < len(told) - len(shlex.split(sbatch or "")) - 5
+    assert told.index(f"--cpus-per-task={made.plan.threads}") < len(told) - len(shlex.split(sbatch or "")) - 5
 
 
 @pytest.mark.parametrize("sbatch", ["-c", "-c many", "-c 0", "--gpus='1"])
@@ -116,7 +113,7 @@ def test_options_for_sbatch_that_are_wrong_are_refused(sbatch: str) -> None:
 def test_what_must_be_comes_after_what_the_user_asks_for() -> None:
     made = batch(sbatch="--gpus=1 --output='my log'", output=Path("100%"), parallel=2)
     array, table = made.array("name", [0, 2]), made.table("name", "12")
-    assert array[2:5] == [f"--cpus-per-task={made.threads}", "--gpus=1", "--output=my log"]
+    assert array[2:5] == [f"--cpus-per-task={made.plan.threads}", "--gpus=1", "--output=my log"]
     assert array[-3:] == ["--output=100%%/slurm/%a.log", "--array=0,2%2", "100%/slurm/seed.sh"]
     assert table[-3:] == ["--output=100%%/slurm/table.log", "--dependency=afterany:12", "100%/slurm/table.sh"]
     assert "--requeue" in array and "--requeue" in table
@@ -180,10 +177,12 @@ def test_without_slurm_one_line_says_where_to_run_it(seedbed, python: Path, tmp_
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--launcher", "x"], "expected --on slurm with --sbatch and --launcher"),
-        (["--sbatch", ""], "expected --on slurm with --sbatch and --launcher"),
-        (["--on", "slurm", "--table"], "--on slurm runs all seeds and makes the table: leave out --only and --table"),
-        (["--on", "kubernetes", "--sbatch=--gpus=1"], "expected --on slurm with --sbatch and --launcher"),
+        (["--launcher", "x"], "--launcher is for --on slurm"),
+        (["--sbatch", ""], "--sbatch is for --on slurm"),
+        (["--on", "slurm", "--table"], "--on slurm makes the table, too: leave out --table"),
+        (["--on", "slurm", "--only", "1"], "--on slurm runs all seeds: leave out --only"),
+        (["--on", "slurm", "--cpus", "1"], "--cpus is for --on kubernetes"),
+        (["--on", "kubernetes", "--sbatch=--gpus=1"], "--sbatch is for --on slurm"),
         (["--on", "slurm", "--sbatch=-p gpu --array=0-4"], "--sbatch: leave out --array: the sweep sets it"),
         (["--on", "slurm", "--sbatch=-Mall"], "--sbatch: leave out --clusters"),
         (["--on", "slurm", "--mode", "off"], "mode off seeds nothing"),
@@ -199,9 +198,10 @@ def follower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Follower,
     """Of three seeds, and what it says; nothing that it waits for comes later."""
     monkeypatch.setattr(follow, "SECONDS_FOR_A_FILE", 0)
     said: list[str] = []
+    monkeypatch.setattr(follow.terminal, "log", lambda text, prefix="seedbed: ": said.append(text))
     made = batch(output=tmp_path / "sweep")
     made.folder.mkdir(parents=True)
-    return Follower(made, "name", [43, 44], said.append), said
+    return Follower(made, "name", [43, 44]), said
 
 
 def shows(monkeypatch: pytest.MonkeyPatch, *looks: list[Task] | client.SlurmError) -> None:
@@ -262,12 +262,12 @@ def test_what_slurm_has_ended_or_forgotten_is_told(follower, monkeypatch: pytest
 
 @pytest.mark.parametrize("status, wanted", [("0", 0), ("1", 1), ("74", 74), ("x", 1)])
 def test_the_table_is_passed_on_with_its_status(follower, capfd, monkeypatch, status: str, wanted: int) -> None:
-    followed, _ = follower
+    followed, said = follower
     for name, text in (("out", "a ± b\n"), ("err", "seedbed: note: c\n"), ("status", f"{status}\n")):
         (followed.batch.folder / f"table.{name}").write_text(text)
     shows(monkeypatch, [])
     assert followed.follow() == wanted
-    assert tuple(capfd.readouterr()) == ("a ± b\n", "seedbed: note: c\n")
+    assert (capfd.readouterr().out, said[2:]) == ("a ± b\n", ["seedbed: note: c"])
 
 
 def test_what_decides_numbers_reaches_a_job_whatever_is_handed_on(monkeypatch) -> None:

@@ -16,6 +16,7 @@ from seedbed import files
 from seedbed.recording.record import Rank, Record, Step
 from seedbed.sweep import figure, locks, metric, png, runs, student, summary, svg
 from seedbed.sweep.metric import Metric, Missing, curve
+from seedbed.sweep.plan import Plan
 
 RESULTS = ("results.csv", "results.json", "plots.html", "loss.svg")
 
@@ -365,11 +366,11 @@ def test_seeds_run_one_by_one_by_several_machines_make_the_table_of_one_sweep(
 
 
 def test_what_another_machine_is_just_writing_makes_no_stranger_of_a_sweep(tmp_path: Path) -> None:
-    plan = runs.Plan(("true",), (1,), tmp_path / "sweep", lambda _: dict(os.environ))
+    plan = Plan(("true",), (1,), tmp_path / "sweep")
     plan.folder.mkdir()
     (plan.folder / files.PARTIAL.format("try")).touch()
     (plan.folder / files.PARTIAL.format("e99654e5")).touch()
-    assert runs.one(plan, 1, print).status == 0
+    assert runs.one(plan, 0).status == 0
 
 
 def test_a_run_whose_last_lines_were_lost_has_no_result(sweep, tmp_path: Path) -> None:
@@ -397,16 +398,16 @@ def test_a_table_tells_of_each_seed_that_has_no_result(sweep, tmp_path: Path) ->
 
 def test_a_sweep_and_a_seed_by_itself_are_not_in_one_folder_at_once(sweep, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(locks, "SECONDS_TO_WAIT", 0)
-    plan = runs.Plan(("true",), (1, 2), tmp_path / "sweep", lambda _: dict(os.environ))
+    plan = Plan(("true",), (1, 2), tmp_path / "sweep")
     with locks.locked(plan.folder), pytest.raises(ValueError, match="another sweep is running here"):
-        runs.one(plan, 1, print)
+        runs.one(plan, 0)
     with locks.locked(plan.folder, shared=True):
-        assert runs.one(plan, 1, print).status == 0
+        assert runs.one(plan, 0).status == 0
         with pytest.raises(ValueError, match="another sweep is running here"):
-            runs.sweep(plan, print)
+            runs.sweep(plan)
     monkeypatch.setattr(runs, "SECONDS_FOR_A_MACHINE", 0)
     with locks.locked(plan.folder, "seed 2"), pytest.raises(ValueError, match="seed 2 is running here"):
-        runs.one(plan, 2, print)
+        runs.one(plan, 1)
 
 
 def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch) -> None:
@@ -415,7 +416,7 @@ def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch) -> 
 
     monkeypatch.setattr(locks.fcntl, "flock", flock)
     with pytest.raises(ValueError, match=r"cannot be locked \(No locks available\): name another --output"):
-        runs.sweep(runs.Plan(("true",), (1,), tmp_path / "sweep", lambda _: dict(os.environ)), print)
+        runs.sweep(Plan(("true",), (1,), tmp_path / "sweep"))
 
 
 def test_another_image_in_the_same_folder_is_refused(sweep, tmp_path: Path) -> None:
@@ -465,6 +466,7 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(sweep, tmp_path: Path
         (["--only", "5"], "--only 5: expected 0 to 4, one of the 5 seeds"),
         (["--only", "1", "--table"], "not allowed with argument --only"),
         (["--only", "1", "--parallel", "2"], "leave out --parallel with --only, which runs one seed"),
+        (["--launcher", "x"], "--launcher is for --on slurm"),
     ],
 )
 def test_wrong_use_ends_with_2(sweep, options: list[str], message: str) -> None:

@@ -1,7 +1,6 @@
 """Waits for the jobs of a sweep, with a line for each seed that has ended, and then prints what the last job made."""
 
 import time
-from collections.abc import Callable
 
 from seedbed import environment, files, terminal
 from seedbed.sweep import runs
@@ -13,14 +12,12 @@ SLOWEST = 15  # seconds from one look at the queue to the next; the first is one
 SECONDS_FOR_A_FILE = 60  # so late a network file system may show what another machine has written
 UNSAID = ("None", "Dependency")  # reasons to wait that need no word
 
-Log = Callable[[str], None]
-
 
 class Follower:
     """Looks at the jobs named `name` until there is a table, or no job that will make one."""
 
-    def __init__(self, batch: Batch, name: str, left: list[int], log: Log) -> None:
-        self.batch, self.name, self.log = batch, name, log
+    def __init__(self, batch: Batch, name: str, left: list[int]) -> None:
+        self.batch, self.name = batch, name
         self.left = {batch.plan.seeds.index(seed): seed for seed in left}
         self.tasks: dict[int | None, Task] = {}  # by index, when last seen
         self.waiting_for = ""
@@ -28,15 +25,15 @@ class Follower:
 
     def follow(self) -> int:
         """The status of the table, which is printed; 1 without one."""
-        while not self.there(STATUS) and self.look():
+        while not self.made() and self.look():
             self.wait()
         self.look()
         for index in tuple(self.left):
             self.tell(index)
         return self.table()
 
-    def there(self, name: str) -> bool:
-        return (self.batch.folder / name).exists()
+    def made(self) -> bool:
+        return (self.batch.folder / STATUS).exists()
 
     def wait(self) -> None:
         """Longer each time; until the table is there at most."""
@@ -45,7 +42,7 @@ class Follower:
 
     def wait_for_table(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self.there(STATUS) and (rest := until - time.monotonic()) > 0:
+        while not self.made() and (rest := until - time.monotonic()) > 0:
             time.sleep(min(rest, 0.5))
 
     def look(self) -> bool:
@@ -55,7 +52,7 @@ class Follower:
             if index in self.left and not task.active:
                 self.tell(index)
             elif index in before and (before[index].state, task.state) == ("RUNNING", "PENDING"):
-                self.log(f"{self.what(index)}: begins anew, since Slurm took it from its node")
+                terminal.log(f"{self.what(index)}: begins anew, since Slurm took it from its node")
         active = [task for task in self.tasks.values() if task.active]
         self.tell_why(active)
         return bool(active)
@@ -63,12 +60,12 @@ class Follower:
     def queue(self) -> list[Task]:
         """The jobs, however long the cluster does not answer; none if there is a table meanwhile."""
         told = False
-        while not (told and self.there(STATUS)):
+        while not (told and self.made()):
             try:
                 return client.queue(self.name)
             except SlurmError as error:
                 if not told:
-                    self.log(f"{error}; waiting for it")
+                    terminal.log(f"{error}; waiting for it")
                 told = True
                 self.wait()
         return []
@@ -76,7 +73,7 @@ class Follower:
     def tell(self, index: int) -> None:
         """That a seed has ended, and how."""
         seed, count = self.left.pop(index), len(self.batch.plan.seeds)
-        self.log(f"seed {seed}: {self.outcome(index, seed)} ({count - len(self.left)} of {count})")
+        terminal.log(f"seed {seed}: {self.outcome(index, seed)} ({count - len(self.left)} of {count})")
 
     def outcome(self, index: int, seed: int) -> str:
         """In the words of the job, or else in those of Slurm, which forgets jobs minutes after their end."""
@@ -86,18 +83,12 @@ class Follower:
         log = self.batch.folder / f"{index}.log"
         last = files.tail(log).strip().rpartition("\n")[2]
         told = last.removeprefix(f"seedbed: seed {seed}: ")
-        by_slurm = task is not None and task.state not in (
-            "COMPLETED",
-            "FAILED",
-        )  # then the line may be of an earlier run
-        return (
-            told
-            if told != last and not by_slurm
-            else f"{task.state if task else 'no result'}, see {log}: {last or 'it is empty'}"
-        )
+        if told != last and (task is None or task.state == "FAILED"):  # else the line may be of an earlier run
+            return told
+        return f"{task.state if task else 'no result'}, see {log}: {last or 'it is empty'}"
 
     def ended_well(self, seed: int) -> bool:
-        run = runs.read(self.batch.plan.run_folder(seed))
+        run = runs.run_of(self.batch.plan, seed)
         return run is not None and run.status == 0
 
     def what(self, index: int | None) -> str:
@@ -108,7 +99,7 @@ class Follower:
         reasons = sorted({task.reason for task in active if task.state == "PENDING"}.difference(UNSAID))
         said = "" if any(task.state != "PENDING" for task in active) else ", ".join(reasons)
         if said and said != self.waiting_for:
-            self.log(f"waiting in Slurm's queue: {said}")
+            terminal.log(f"waiting in Slurm's queue: {said}")
         self.waiting_for = said
 
     def table(self) -> int:
@@ -116,9 +107,9 @@ class Follower:
         task, folder = self.tasks.get(None), self.batch.folder
         if task is None or task.state == "COMPLETED":
             self.wait_for_table(SECONDS_FOR_A_FILE)
-        if not self.there(STATUS):
+        if not self.made():
             said = f"is {task.state}" if task else "has left none"
-            self.log(f"sweep: no table: its job {said}, see {folder}/table.log; give the same command again")
+            terminal.log(f"sweep: no table: its job {said}, see {folder}/table.log; give the same command again")
             return 1
         if text := files.read(folder / OUTPUT).decode(errors="replace"):
             terminal.show(text.removesuffix("\n"))

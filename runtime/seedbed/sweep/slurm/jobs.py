@@ -5,9 +5,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable
 
-from seedbed import files
+from seedbed import files, terminal
 from seedbed.recording import launch
 from seedbed.sweep import locks, runs
 from seedbed.sweep.slurm import client
@@ -17,10 +16,9 @@ from seedbed.sweep.slurm.scripts import STATUS, Batch
 
 JOBS = "jobs.json"
 NAME = re.compile(r"seedbed-[0-9a-f]{8}")
-Log = Callable[[str], None]
 
 
-def sweep(batch: Batch, log: Log) -> int:
+def sweep(batch: Batch) -> int:
     """Submit what is missing, or find the jobs that are there; follow them, print the table, and return its status.
 
     ValueError: wrong use, or Slurm refuses. KeyboardInterrupt: the jobs go on.
@@ -32,22 +30,22 @@ def sweep(batch: Batch, log: Log) -> int:
         with locks.locked(batch.plan.folder, "the submission of this sweep"):
             ended = runs.finished(batch.plan)
             left = [seed for seed in batch.plan.seeds if seed not in ended]
-            name = begin(batch, left, log)
-        return Follower(batch, name, left, log).follow()
+            name = begin(batch, left)
+        return Follower(batch, name, left).follow()
     except KeyboardInterrupt:
         if name := known_name(batch):
-            log(f"sweep: the jobs go on: give the same command again to follow them, or scancel --name={name}")
+            terminal.log(f"sweep: the jobs go on: give the same command again to follow them, or scancel --name={name}")
         raise
 
 
-def begin(batch: Batch, left: list[int], log: Log) -> str:
+def begin(batch: Batch, left: list[int]) -> str:
     """See to it that there are jobs, or already a table; returns the name of the jobs. ValueError: see `sweep`."""
     name = known_name(batch)
     if active := [task for task in client.queue(name) if task.active] if name else []:
-        attach(batch, name, active, log)
+        attach(batch, name, active)
     elif left or not made(batch):
         name = f"seedbed-{secrets.token_hex(4)}"
-        submit(batch, name, left, log)
+        submit(batch, name, left)
     return name
 
 
@@ -56,7 +54,7 @@ def check(batch: Batch) -> None:
     plan = batch.plan
     with locks.locked(plan.folder, shared=True):
         same = runs.sameness(plan)
-        runs.refuse_another(plan, {key: same[key] for key in same if key != "image" or not batch.launcher})
+        runs.known_sweep(plan, {key: same[key] for key in same if key != "image" or not batch.launcher})
         if not batch.launcher:
             runs.refuse_changed_sources(plan, runs.finished(plan))
     batch.folder.mkdir(exist_ok=True)
@@ -90,7 +88,7 @@ def same_scripts(batch: Batch) -> bool:
         return False
 
 
-def attach(batch: Batch, name: str, active: list[Task], log: Log) -> None:
+def attach(batch: Batch, name: str, active: list[Task]) -> None:
     """ValueError: what is in the queue is not what the command asks for."""
     if not same_scripts(batch):
         raise ValueError(
@@ -101,10 +99,10 @@ def attach(batch: Batch, name: str, active: list[Task], log: Log) -> None:
     table = {task.job for task in active if task.index is None}
     if not table:  # whoever submitted the seeds was killed before this
         table = {client.submitted(batch.table(name, min(seeds)))}
-    log(f"following {' and '.join(f'job {job}' for job in sorted(seeds | table, key=int))}, submitted earlier")
+    terminal.log(f"following {' and '.join(f'job {job}' for job in sorted(seeds | table, key=int))}, submitted earlier")
 
 
-def submit(batch: Batch, name: str, left: list[int], log: Log) -> None:
+def submit(batch: Batch, name: str, left: list[int]) -> None:
     """The name is noted first: by it the jobs are found again, whatever happens now."""
     plan, jobs = batch.plan, {"name": name}
     (batch.folder / STATUS).unlink(missing_ok=True)
@@ -114,10 +112,10 @@ def submit(batch: Batch, name: str, left: list[int], log: Log) -> None:
     if left:
         jobs["seeds"] = client.submitted(batch.array(name, [plan.seeds.index(seed) for seed in left]))
         note(batch, jobs)
-        log(f"job {jobs['seeds']}: {len(left)} of {len(plan.seeds)} seeds, threads of each: {batch.threads}")
+        terminal.log(f"job {jobs['seeds']}: {len(left)} of {len(plan.seeds)} seeds, threads of each: {plan.threads}")
     jobs["table"] = client.submitted(batch.table(name, jobs.get("seeds")))
     note(batch, jobs)
-    log(f"job {jobs['table']}: the table")
+    terminal.log(f"job {jobs['table']}: the table")
 
 
 def note(batch: Batch, jobs: dict[str, str]) -> None:

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed import environment
-from seedbed.settings import OPTIONS
-from seedbed.sweep import verb
-from seedbed.sweep.runs import SLURM, Plan
+from seedbed.sweep.plan import Plan, passed_on, refuse_off, seeds_of
+from seedbed.sweep.runs import SLURM
 
-SET = {
-    "array": ["-a"],
-    "clusters": ["-M"],
-    "dependency": ["-d"],
-    "wrap": [],
-}  # options of sbatch, and their short forms
+OURS = (("-a", "--array"), ("-M", "--clusters"), ("-d", "--dependency"), ("--wrap",))  # options of sbatch
 SEED, TABLE = "seed.sh", "table.sh"
 OUTPUT, ERRORS, STATUS = "table.out", "table.err", "table.status"
 SCRIPT = """\
@@ -33,7 +27,6 @@ class Batch:
     """A sweep to be submitted. `scripts`: their text by file name. `sbatch`: the user's own options for both jobs."""
 
     plan: Plan
-    threads: str
     scripts: dict[str, str]
     sbatch: tuple[str, ...]
     at_most: int | None = None
@@ -55,7 +48,7 @@ class Batch:
     def submission(self, name: str, log: str, script: str, *options: str) -> list[str]:
         """What the user asks for comes before what has to be."""
         return [
-            *("sbatch", "--parsable", f"--cpus-per-task={self.threads}", *self.sbatch),
+            *("sbatch", "--parsable", f"--cpus-per-task={self.plan.threads}", *self.sbatch),
             *(f"--job-name={name}", f"--chdir={Path.cwd()}", "--requeue", "--open-mode=append"),
             f"--output={str(self.folder).replace('%', '%%')}/{log}.log",
             *options,
@@ -63,42 +56,38 @@ class Batch:
         ]
 
 
-def batch_of(options: argparse.Namespace, command: list[str], environ: verb.Environ) -> Batch:
+def batch_of(options: argparse.Namespace, command: list[str]) -> Batch:
     """ValueError: wrong use. Each seed has its CPUs to itself, however many run at a time."""
     asked, launcher = split("--sbatch", options.sbatch or ""), options.launcher
     if "\\" in str(options.output.absolute()) or str(options.output).startswith("-"):
         raise ValueError(f"--output {options.output}: Slurm cannot write to a backslash or a leading hyphen")
     if launcher is not None and (not split("--launcher", launcher) or "\n" in launcher):
         raise ValueError(f"--launcher {launcher!r}: expected a command on one line, as in apptainer exec image.sif")
-    refuse_what_is_set(asked)
-    threads = threads_of(asked)
-    plan = verb.plan_of(options, command, lambda seed, _: environ(seed, threads))
-    of_a_seed = line(options, plan, threads, '--only "$SLURM_ARRAY_TASK_ID"')
-    of_the_table = line(options, plan, threads, "--json --table" if options.json else "--table")
+    plan = Plan(tuple(command), seeds_of(options), options.output, options.mode, threads_of(asked))
+    refuse_off(plan.environ(plan.seeds[0]))
     out, errors, status, partial = (
         shlex.quote(str(plan.folder / SLURM / name)) for name in (OUTPUT, ERRORS, STATUS, "table.partial")
     )
-    with_results = f"{of_the_table} >{out} 2>{errors}\necho $? >{partial} && mv {partial} {status}"
-    scripts = {
-        name: SCRIPT.format(threads=threads, command=text) for name, text in ((SEED, of_a_seed), (TABLE, with_results))
+    of_the_table = line(options, plan, "--json --table" if options.json else "--table")
+    lines = {
+        SEED: line(options, plan, '--only "$SLURM_ARRAY_TASK_ID"'),
+        TABLE: f"{of_the_table} >{out} 2>{errors}\necho $? >{partial} && mv {partial} {status}",
     }
-    return Batch(plan, threads, scripts, tuple(asked), options.parallel or None, launcher)
+    scripts = {name: SCRIPT.format(threads=plan.threads, command=text) for name, text in lines.items()}
+    return Batch(plan, scripts, tuple(asked), options.parallel or None, launcher)
 
 
-def line(options: argparse.Namespace, plan: Plan, threads: str, part: str) -> str:
+def line(options: argparse.Namespace, plan: Plan, part: str) -> str:
     """`seedbed sweep` as a node runs it: with the same options, and whatever environment the node or an image has."""
-    words = ["env", *(f"{name}={value}" for name, value in variables(options, threads).items())]
-    words += ["seedbed"] if options.launcher else [sys.executable, "-P", "-m", "seedbed"]
-    words += ["sweep", *same_options(options, environment.mode(plan.environ(plan.seeds[0])))]
+    variables = environment.options(os.environ, SEEDBED_MODE=plan.mode)
+    variables |= {"OMP_NUM_THREADS": plan.threads, "PYTHONIOENCODING": "utf-8"}
+    seedbed = ["seedbed"]
+    if not options.launcher:
+        variables["PATH"] = os.environ.get("PATH", os.defpath)
+        seedbed = [sys.executable, "-P", "-m", "seedbed"]
+    words = ["env", *(f"{name}={value}" for name, value in variables.items()), *seedbed, "sweep", *passed_on(options)]
     parts = [shlex.join(words), part, shlex.join(["--", *plan.command])]
     return " ".join([options.launcher, *parts] if options.launcher else parts)
-
-
-def variables(options: argparse.Namespace, threads: str) -> dict[str, str]:
-    """What decides numbers, whatever of this environment `sbatch` and a launcher hand on."""
-    found = {name: os.environ[name] for name in OPTIONS if name in os.environ}
-    found |= {"OMP_NUM_THREADS": threads, "SEEDBED_SEED": str(environment.seed(found, 0)), "PYTHONIOENCODING": "utf-8"}
-    return found if options.launcher else found | {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def split(option: str, text: str) -> list[str]:
@@ -108,38 +97,23 @@ def split(option: str, text: str) -> list[str]:
         raise ValueError(f"{option} {text!r}: {error}") from error
 
 
-def refuse_what_is_set(asked: list[str]) -> None:
-    """ValueError: the user asks for what the jobs of a sweep have to have otherwise."""
-    words = argparse.ArgumentParser(add_help=False)
-    for name, short in SET.items():
-        words.add_argument(*short, f"--{name}", nargs="?", const=True)
-    for name, value in vars(words.parse_known_args(asked)[0]).items():
-        if value is not None:
-            raise ValueError(f"--sbatch: leave out --{name}: the sweep sets it, or cannot do with it")
-
-
-def same_options(options: argparse.Namespace, mode: str) -> list[str]:
-    """Those of this sweep that are about its seeds and its table."""
-    given = {
-        "seeds": [options.seeds],
-        "metric": options.metric or [],
-        "pattern": [options.pattern],
-        "file": [options.file],
-        "output": [options.output],
-        "mode": [mode],
-    }
-    return [f"--{name}={value}" for name, values in given.items() for value in values if value is not None]
-
-
 def threads_of(asked: list[str]) -> str:
-    """Of each seed: the user's OMP_NUM_THREADS, else the CPUs that sbatch is asked for, else as a sweep here has."""
+    """Of each seed: the user's OMP_NUM_THREADS, else the CPUs that sbatch is asked for, else as a sweep here has.
+
+    ValueError: these are no numbers, or sbatch is asked for what the jobs of a sweep have to have otherwise.
+    """
     environ = handed_on()
     words = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    for names in OURS:
+        words.add_argument(*names, nargs="?", const=True)
     words.add_argument("-c", "--cpus-per-task", dest="cpus")
     try:
-        cpus = words.parse_known_args(asked)[0].cpus
+        found = vars(words.parse_known_args(asked)[0])
     except argparse.ArgumentError as error:
         raise ValueError(f"--sbatch: {error}") from error
+    cpus = found.pop("cpus")
+    if ours := [name for name, value in found.items() if value is not None]:
+        raise ValueError(f"--sbatch: leave out --{ours[0]}: the sweep sets it, or cannot do with it")
     if not environment.is_number(environ.get("OMP_NUM_THREADS", "1")):
         raise ValueError(f"OMP_NUM_THREADS={environ['OMP_NUM_THREADS']}: expected a number")
     if "OMP_NUM_THREADS" in environ or cpus is None:
