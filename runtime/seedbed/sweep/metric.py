@@ -1,6 +1,7 @@
 """The curve of one metric in one run: from what the script prints, from a file that it writes, or from the record."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def from_file(name: str, file: Path) -> list[float]:
     except ValueError as error:
         raise Missing(f"{error}; the script must write it") from error
     try:
-        documents = documents_of(content.decode(), file.suffix)
+        documents = documents_of(content.decode("utf-8-sig"), file.suffix)
         values = [float(value) for document in documents for value in values_of(document, name)]
         seen = "" if values else listed(keys_of(documents))
     except (ValueError, TypeError, RecursionError, csv.Error) as error:
@@ -94,9 +95,10 @@ def from_file(name: str, file: Path) -> list[float]:
 
 def documents_of(text: str, kind: str) -> list:
     """The rows of a CSV file, the lines of a JSON lines file, or the one document of a JSON file."""
+    lines = io.StringIO(text, newline=None)  # not splitlines, which takes more than ends of lines for one
     if kind == ".csv":
-        return list(csv.DictReader(text.splitlines()))
-    documents = [line for line in text.splitlines() if line] if kind == ".jsonl" else [text]
+        return list(csv.DictReader(lines))
+    documents = [line for line in lines if line.strip()] if kind == ".jsonl" else [text]
     return [files.parsed(document, parse_int=float) for document in documents]  # an int may be larger than any float
 
 

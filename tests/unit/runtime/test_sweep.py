@@ -139,10 +139,13 @@ def test_a_metric_that_is_not_there_says_what_is() -> None:
         ("m.json", '{"acc": [0.5, 0.75]}', [0.5, 0.75]),
         ("m.json", '[{"acc": 0.5}, {"acc": 0}]', [0.5, 0]),
         ("m.jsonl", '{"acc": 0.5}\n{"x": 1}\n{"acc": 0.75}\n', [0.5, 0.75]),
+        ("m.jsonl", '{"acc": 0.5, "said": "a\u2028b"}\r\n\r\n{"acc": 0.75}', [0.5, 0.75]),
+        ("m.csv", '\ufeffacc,said\r\n0.5,"a\nb\u2028c"\r\n0.75,\r\n', [0.5, 0.75]),  # as spreadsheets write it
+        ("m.json", '\ufeff{"acc": 0.5}', [0.5]),
     ],
 )
 def test_a_metric_is_read_from_a_file(tmp_path: Path, name: str, text: str, values: list[float]) -> None:
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode())
     assert curve(Metric("acc", file=name), printed(), tmp_path / name) == values
 
 
