@@ -102,7 +102,7 @@ def ended(plan: Plan) -> dict[int, Record]:
 
 def begun(plan: Plan) -> tuple[str, dict[int, Record]]:
     """The sweep's name, and the runs that have ended well. ValueError: the folder belongs to another sweep."""
-    with locks.locked(plan.folder, "the start of this sweep"):
+    with locks.locked(plan.folder, "the start of this sweep", seconds=SECONDS_FOR_A_MACHINE):  # many may start at once
         files.check_writable(plan.folder / DESCRIPTION)  # now, rather than when all have run
         name = described(plan)
     runs = finished(plan)

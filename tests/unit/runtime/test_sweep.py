@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -411,6 +412,16 @@ def test_a_sweep_and_a_seed_by_itself_are_not_in_one_folder_at_once(sweep, tmp_p
     monkeypatch.setattr(runs, "SECONDS_FOR_A_MACHINE", 0)
     with locks.locked(plan.folder, "seed 2"), pytest.raises(ValueError, match="seed 2 is running here"):
         runs.one(plan, 1)
+
+
+def test_machines_that_start_at_the_same_time_wait_for_one_another(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(locks, "SECONDS_TO_WAIT", 0)
+    plan = Plan(("true",), (1,), tmp_path / "sweep")
+    with ThreadPoolExecutor() as pool, locks.locked(plan.folder, "the start of this sweep"):
+        run = pool.submit(runs.one, plan, 0)
+        time.sleep(0.3)
+        assert not run.done()
+    assert run.result().status == 0
 
 
 def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch) -> None:
