@@ -13,7 +13,8 @@ from seedbed.recording.record import Record
 
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:inf|nan))(?!\w)"
 BETWEEN = r"""["']?(?:\s*[=:]\s*|\s+)"""  # a name and its number, as in loss=1, loss: 1, "loss": 1
-NAMED_NUMBER = re.compile(rf"([A-Za-z][\w/.-]{{0,60}}){BETWEEN}{NUMBER}")  # no end: quadratic in a line's length
+OF_NAME = r"\w/.-"  # letters of a name: loss is no part of train/loss
+NAMED_NUMBER = re.compile(rf"([A-Za-z][{OF_NAME}]{{0,60}}){BETWEEN}{NUMBER}")  # no end: quadratic in a line's length
 MOST_NAMES = 12
 LARGEST = 1024 * files.MIB
 
@@ -55,7 +56,7 @@ def matched(pattern: str, run: Record) -> list[float]:
 
 def from_record(name: str, run: Record) -> list[float]:
     epochs = [epoch[name] for rank in run.ranks[:1] for epoch in rank.epochs if name in epoch]
-    printed = record.series(run, rf"(?<!\w){re.escape(name)}{BETWEEN}{NUMBER}")
+    printed = record.series(run, rf"(?<![{OF_NAME}]){re.escape(name)}{BETWEEN}{NUMBER}")
     losses = [step.loss for step in run.steps if step.loss is not None] if name == "loss" else []
     if not (values := epochs or printed or losses):
         raise Missing(f"no {name} in its output; found there: {listed(names_seen(run))} (use --pattern or --file)")

@@ -101,6 +101,7 @@ def printed(*lines: str) -> Record:
         ("accuracy: 93.5%", 93.5),
         ("accuracy NaN", math.nan),
         ("val_accuracy 0.1 accuracy -inf", -math.inf),
+        ("val/accuracy=0.1 val-accuracy=0.2 val.accuracy=0.3 [accuracy=0.4]", 0.4),
     ],
 )
 def test_a_metric_is_found_behind_its_name(line: str, value: float) -> None:
