@@ -95,7 +95,7 @@ def refuse_without(options: argparse.Namespace, cluster: str, *names: str) -> No
     """ValueError: one of these options is given, which mean something only with `--on` this cluster."""
     for name in names:
         if options.on != cluster and getattr(options, name, None) is not None:
-            raise ValueError(f"--{name} is for --on {cluster}")
+            raise ValueError(f"--{name.replace('_', '-')} is for --on {cluster}")
 
 
 def wrong(message: str, status: int = 2) -> int:

@@ -53,6 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sbatch", metavar="OPTIONS", help="what each job asks for, as in --sbatch='--gpus=1 --time=2:00:00'"
     )
     of_slurm.add_argument(
+        "--sbatch-table", metavar="OPTIONS", help="what the job for the table asks for instead: it needs no GPU"
+    )
+    of_slurm.add_argument(
         "--launcher", metavar="COMMAND", help="what runs a job in an image, as in 'apptainer exec --nv image.sif'"
     )
     on_kubernetes.arguments(parser)
@@ -90,7 +93,7 @@ def command(options: argparse.Namespace) -> int:
 
 def refuse_together(options: argparse.Namespace) -> None:
     """ValueError: these options do not go together."""
-    common.refuse_without(options, "slurm", "sbatch", "launcher")
+    common.refuse_without(options, "slurm", "sbatch", "sbatch_table", "launcher")
     common.refuse_without(options, "kubernetes", *on_kubernetes.OPTIONS)
     if options.on and options.only is not None:
         raise ValueError(f"--on {options.on} runs all seeds: leave out --only")

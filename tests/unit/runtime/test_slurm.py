@@ -22,6 +22,7 @@ OPTIONS = {
     "json": False,
     "parallel": None,
     "sbatch": None,
+    "sbatch_table": None,
     "launcher": None,
 }
 
@@ -121,6 +122,15 @@ def test_what_must_be_comes_after_what_the_user_asks_for() -> None:
     assert batch(parallel=0).array("name", [1])[-2] == "--array=1"
 
 
+def test_the_table_asks_for_what_a_seed_asks_for_or_for_what_the_user_says() -> None:
+    assert "--gpus=8" in batch(sbatch="--gpus=8").table("name", "12")
+    made = batch(sbatch="--gpus=8 -c 3", sbatch_table="--partition=cpu")
+    assert made.table("name", "12")[2:4] == ["--cpus-per-task=3", "--partition=cpu"]
+    assert "--gpus=8" not in made.table("name", "12") and "--gpus=8" in made.array("name", [0])
+    with pytest.raises(ValueError, match="--sbatch-table: leave out --dependency"):
+        batch(sbatch_table="-d singleton")
+
+
 def test_a_seed_does_not_depend_on_the_place_of_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SEEDBED_SEED=42 " in batch().scripts["seed.sh"]
     monkeypatch.setenv("SEEDBED_SEED", "7")
@@ -179,6 +189,7 @@ def test_without_slurm_one_line_says_where_to_run_it(seedbed, python: Path, tmp_
     [
         (["--launcher", "x"], "--launcher is for --on slurm"),
         (["--sbatch", ""], "--sbatch is for --on slurm"),
+        (["--sbatch-table", ""], "--sbatch-table is for --on slurm"),
         (["--on", "slurm", "--table"], "--on slurm makes the table, too: leave out --table"),
         (["--on", "slurm", "--only", "1"], "--on slurm runs all seeds: leave out --only"),
         (["--on", "slurm", "--cpus", "1"], "--cpus is for --on kubernetes"),
