@@ -88,8 +88,8 @@ def one(plan: Plan, index: int) -> Record:
 def ended(plan: Plan) -> dict[int, Record]:
     """The runs that have ended, by seed, whoever ran them; a line about each other. ValueError: see `sweep`."""
     with locks.locked(plan.folder, shared=True):
-        begun(plan)
-        found = {seed: run for seed in plan.seeds if (run := run_of(plan, seed))}
+        _, runs = begun(plan)
+        found = {seed: run for seed in plan.seeds if (run := runs.get(seed) or run_of(plan, seed))}
     for seed in plan.seeds:
         if seed not in found:
             terminal.log(f"seed {seed}: has not begun")
