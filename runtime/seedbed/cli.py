@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Of a ValueError, which is wrong use, and of a command that cannot be judged, one line is said."""
+    """Reports a ValueError, which is wrong use, and a command that cannot be judged, in one line."""
     options = parser(arguments).parse_args(arguments)
     try:
-        if options.verb != "run":  # it does without, if it has options in their place
+        if options.verb != "run":  # --seed and --mode come before them
             environment.mode(os.environ)
             environment.seed(os.environ)
         return options.function(options)

@@ -13,7 +13,7 @@ from seedbed.recording.record import Record
 
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:inf|nan))(?!\w)"
 BETWEEN = r"""["']?(?:\s*[=:]\s*|\s+)"""  # a name and its number, as in loss=1, loss: 1, "loss": 1
-OF_NAME = r"\w/.-"  # letters of a name: loss is no part of train/loss
+OF_NAME = r"\w/.-"  # characters: train/loss is another name than loss
 NAMED_NUMBER = re.compile(rf"([A-Za-z][{OF_NAME}]{{0,60}}){BETWEEN}{NUMBER}")  # no end: quadratic in a line's length
 MOST_NAMES = 12
 LARGEST = 1024 * files.MIB
