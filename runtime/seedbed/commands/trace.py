@@ -34,9 +34,11 @@ def command(options: argparse.Namespace) -> int:
     from seedbed.trace.run import Tracer
 
     with leftovers.Ended(), leftovers.temporary("seedbed-trace-") as temporary, preload.watch() as native:
-        if options.keep and options.keep.exists() and any(options.keep.iterdir()):
-            raise ValueError(f"--keep {options.keep}: expected a new or empty folder for the journals")
-        tracer = Tracer(command, environ, options.keep or Path(temporary), terminal.log, native)
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(f"--keep {folder}: expected a new or empty folder for the journals")
+        tracer = Tracer(command, environ, folder, terminal.log, native)
         finding = search.search(tracer, options.n)
         trials = hunt(tracer, finding) if options.hunt and finding.landmark else None
         terminal.show((report.as_json if options.json else report.as_text)(finding, trials))

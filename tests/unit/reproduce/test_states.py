@@ -10,7 +10,7 @@ import pytest
 from builder import paths
 from builder.catalog import models
 from builder.errors import SeedbedError, UsageError
-from builder.image import contents, dockerfile
+from builder.image import contents, rendered
 from builder.image.recipe import Recipe, resolve_all
 from builder.reproduce import numbers, pages, states
 from builder.reproduce.changes import Changelog
@@ -148,7 +148,7 @@ def test_versions_and_the_hash_of_both_locks_are_those_of_the_recipe(recipe: Rec
 
 @pytest.mark.parametrize("value", ['a "b" c', "back\\slash", "$HOME", "one=two", ""])
 def test_a_value_is_read_as_the_template_writes_it(value):
-    assert states.last_stage(f"FROM x\nENV A={dockerfile.quoted(value)}")[1] == {"A": value}
+    assert states.last_stage(f"FROM x\nENV A={rendered.quoted(value)}")[1] == {"A": value}
 
 
 def test_only_the_last_stage_counts():
