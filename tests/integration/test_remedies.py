@@ -50,16 +50,16 @@ REMOVALS = {
     ),
     "modes are ours and not the checkout's": Removal(
         "builder/image/assemble.py",
-        "mode=installed.mode",
-        "mode=(paths.RUNTIME / installed.source).stat().st_mode & 0o777",
+        "each.read(), mode=each.mode",
+        "each.read(), mode=(paths.RUNTIME / each.source).stat().st_mode & 0o777",
         "runtime: ",
         r"layer \d \(runtime: .*\): /\S+: mode: 0644 \| 0600",
     ),
     "owners are ours and not the checkout's": Removal(
         "builder/image/assemble.py",
-        'return file(installed.target.lstrip("/"), installed.read(), mode=installed.mode)',
-        "return Entry(installed.target.lstrip('/'), mode=installed.mode, size=len(installed.read()), "
-        "content=lambda: [installed.read()], uid=(paths.RUNTIME / installed.source).stat().st_uid)",
+        'file(each.target.lstrip("/"), each.read(), mode=each.mode)',
+        "Entry(each.target.lstrip('/'), mode=each.mode, size=len(each.read()), "
+        "content=lambda each=each: [each.read()], uid=(paths.RUNTIME / each.source).stat().st_uid)",
         "runtime: ",
         rf"layer \d \(runtime: .*\): /\S+: owner: 0:0 \| {SOMEBODY}:0",
     ),
@@ -95,7 +95,7 @@ REMOVALS = {
     ),
     "what the installation leaves behind is left out": Removal(
         "builder/debian/bootstrap.py",
-        "not matches(TRACES) and ",
+        "not matches(path, TRACES) and ",
         "",
         "Debian ",
         r"layer 1 \(Debian .*\): /dev/\S+: presence: missing \| there",
@@ -104,7 +104,7 @@ REMOVALS = {
 
 
 LEFT_BEHIND = ("dev/null", "etc/hostname", "var/log/dpkg.log")
-INSTALL = '    archive.unpack(debs.file(debs.mmdebstrap), scratch / "mmdebstrap")\n'
+INSTALL = '    archive.unpack(mmdebstrap.proven(folder), scratch / "mmdebstrap")\n'
 
 
 @pytest.mark.long

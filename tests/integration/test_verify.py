@@ -52,7 +52,7 @@ def without_remedy(tmp_path):
 
 def test_control_where_a_remedy_is_missing_the_file_and_the_field_are_named(without_remedy, built):
     """More of them are in test_remedies.py; this is what the command says."""
-    checkout = without_remedy("builder/oci/tar.py", "mtime=epoch, link=", "mtime=time.time_ns() // 10**9, link=")
+    checkout = without_remedy("builder/oci/tar.py", "% epoch, checksum", "% (time.time_ns() // 10**9), checksum")
     status, verdict, said = build_py("verify", "tiny", checkout=checkout)
     assert (status, verdict["equal"]) == (1, False)
     named = r"layer 2 \(numpy: .*\): /opt: mtime: 2025-01-01T00:00:00\+00:00 \| 20"

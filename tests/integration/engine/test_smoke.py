@@ -13,7 +13,7 @@ from builder.image.recipe import Recipe, resolve_all
 from builder.image.record import Record
 from builder.oci import serve
 from builder.oci.serve import Handler
-from builder.smoke import smoke
+from builder.smoke import checks, smoke
 from tests.conftest import TINY
 from tests.integration.conftest import no_engine, own_cache
 
@@ -86,7 +86,7 @@ def test_an_engine_that_cannot_reach_the_loopback_is_given_the_image(untested, d
 
 
 def test_an_image_that_failed_a_check_gets_no_tag(other, untested, docker, monkeypatch):
-    monkeypatch.setattr(smoke, "COMMON", {"it fails": fails})
+    monkeypatch.setattr(checks, "COMMON", {"it fails": fails})
     tested = smoke.test(other[0], docker, "off")
     assert not tested.tested and tested.tags == ()
     assert not docker.has("seedbed/tiny:2.4.6-untested")
