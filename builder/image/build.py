@@ -92,7 +92,7 @@ def of_recipe(recipe: Recipe, options: Options, grown: Grown) -> dict[str, Any]:
         "config": image.config_digest,
         "layers": layers,
         "unpacked": unpacked,
-        "moved": substituted,
+        "substituted": substituted,
     }
 
 
@@ -112,7 +112,7 @@ def of_dockerfile(recipe: Recipe, engine: Engine, options: Options) -> dict[str,
         "config": digests.config,
         "layers": layers,
         "unpacked": unpacked,
-        "moved": substituted,
+        "substituted": substituted,
     }
 
 

@@ -75,7 +75,7 @@ def write(recipe: Recipe, built: Record) -> None:
 def complaint(recipe: Recipe, built: Record, *, expected: bool) -> str | None:
     """Why what was built is not the image of record; None if it is, or if there is no record and none `expected`."""
     if not built.locked:
-        return f"{recipe.name}: not to be compared with the digest of record: {'; '.join(built.moved)}"
+        return f"{recipe.name}: not to be compared with the digest of record: {'; '.join(built.substituted)}"
     try:
         recorded = read(recipe)
     except SeedbedError as error:

@@ -39,7 +39,7 @@ def facts(image: Image) -> dict[str, Any]:
 
 
 def of_build(built: Record) -> dict[str, Any]:
-    facts = built.model_dump(include={"digest", "layers", "unpacked", "moved", "tags", "smoke", "full"})
+    facts = built.model_dump(include={"digest", "layers", "unpacked", "substituted", "tags", "smoke", "full"})
     return facts | {"compressed": built.compressed, "locked": built.locked}
 
 
@@ -62,8 +62,8 @@ def print_summaries(summaries: dict[str, dict[str, Any]]) -> None:
                 print_line(f"{name}: {result['outcome']}: {result['check']}: {result['detail']}")
         if summary.get("past_end_of_life"):
             print_line(f"{name}: end of life since {summary['end_of_life']}")
-        for moved in summary.get("moved", ()):
-            print_line(f"{name}: unlocked: {moved}")
+        for substituted in summary.get("substituted", ()):
+            print_line(f"{name}: unlocked: {substituted}")
 
 
 def row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from builder.outcomes import Result
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LayerRecord(Frozen):
@@ -26,7 +26,7 @@ class LayerRecord(Frozen):
 class Record(Frozen):
     """One build of one image; `digest` is its manifest's, `config` its config's, sizes are in bytes.
 
-    `moved` names the locked Debian packages that were substituted. `full`: no program was left out of the smoke tests.
+    `substituted`: locked Debian packages, and what is there instead. `full`: the smoke tests left out no program.
     """
 
     image: str
@@ -36,7 +36,7 @@ class Record(Frozen):
     config: Digest
     layers: tuple[LayerRecord, ...] = Field(min_length=1)
     unpacked: NonNegativeInt
-    moved: tuple[str, ...] = ()
+    substituted: tuple[str, ...] = ()
     seconds: float
     smoke: tuple[Result, ...] = ()
     full: bool = False
@@ -49,7 +49,7 @@ class Record(Frozen):
     @property
     def locked(self) -> bool:
         """Whether the image holds exactly what its locks say."""
-        return not self.moved
+        return not self.substituted
 
     @property
     def tested(self) -> bool:

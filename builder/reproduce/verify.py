@@ -157,7 +157,7 @@ def expected(recipe: Recipe) -> Reference:
         if known is None:
             raise SeedbedError(f"{recipe.name}: not built from these inputs yet; run ./build.py build {recipe.name}")
         if not known.locked:
-            raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.moved), recipe)}")
+            raise SeedbedError(f"{recipe.name}: {unlocked('; '.join(known.substituted), recipe)}")
         name, digest = "the last build here", known.digest
     store = assemble.store()
     return Reference(name, digest, lambda: diff.of_store(store, digest) if store.blob(digest).exists() else None)

@@ -39,7 +39,7 @@ def drifted(cache, folder, resolve, monkeypatch):
 def test_a_build_goes_on_and_marks_the_image_as_unlocked_and_a_locked_build_refuses(drifted, capsys):
     built = build.build(drifted, Options(), no_engine)
     assert not built.locked
-    [substituted] = built.moved
+    [substituted] = built.substituted
     assert substituted.startswith("tzdata: 1999z-1 -> ")
     assert diff.of_store(assemble.store(), built.digest).labels["io.seedbed.unlocked"] == substituted
     assert tags_of(drifted.image, built) == ("seedbed/tiny:2.4.6-py311",)

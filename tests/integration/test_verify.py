@@ -97,6 +97,6 @@ def test_an_image_of_another_lock_is_refused_before_anything_is_built(archived, 
 
 
 def test_an_unlocked_image_is_not_verified(cache, recipe, built):
-    built.model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
+    built.model_copy(update={"substituted": ("tzdata: 1 -> 2",)}).save()
     with pytest.raises(SeedbedError, match=r"^tiny: nothing to verify: .*tzdata: 1 -> 2"):
         verify.verify(recipe, TINY, connect=no_engine)

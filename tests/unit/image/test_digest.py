@@ -17,11 +17,11 @@ from tests import commands
 OURS, OTHER = (f"sha256:{digit * 64}" for digit in "12")
 
 
-def built(recipe: Recipe, manifest: str = OURS, moved: tuple[str, ...] = ()) -> Record:
+def built(recipe: Recipe, manifest: str = OURS, substituted: tuple[str, ...] = ()) -> Record:
     layer = LayerRecord(digest=OURS, size=1, what="a layer")
     return Record(
         image=recipe.name, inputs="i", lock=recipe.lock, digest=manifest, config=OURS, layers=(layer,), unpacked=0,
-        moved=moved, seconds=1,
+        substituted=substituted, seconds=1,
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_an_image_without_one_has_none(recipe):
 
 def test_an_image_of_substituted_packages_gets_none(recipe):
     with pytest.raises(SeedbedError, match=r"^tiny: has no digest of record: it was not made of the packages that are"):
-        digest.write(recipe, built(recipe, moved=("tzdata: 1 -> 2",)))
+        digest.write(recipe, built(recipe, substituted=("tzdata: 1 -> 2",)))
     assert not digest.path_of(recipe).exists()
 
 
@@ -155,7 +155,7 @@ def test_a_lock_that_changes_makes_it_stale(recipe, resolve, edit):
 def test_an_image_of_substituted_packages_is_never_the_image_of_record(recipe):
     """Control: not even if its digest is."""
     digest.write(recipe, built(recipe))
-    complaint = digest.complaint(recipe, built(recipe, moved=("tzdata: 1 -> 2",)), expected=True)
+    complaint = digest.complaint(recipe, built(recipe, substituted=("tzdata: 1 -> 2",)), expected=True)
     assert complaint == "tiny: not to be compared with the digest of record: tzdata: 1 -> 2"
 
 
@@ -168,11 +168,11 @@ def run(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SEEDBED_ENGINE", "none")
 
-    def run(*arguments: str, manifest: str = OURS, moved: tuple[str, ...] = ()) -> tuple[int, str]:
+    def run(*arguments: str, manifest: str = OURS, substituted: tuple[str, ...] = ()) -> tuple[int, str]:
         def made(recipe: Recipe, options: build.Options, connect: object) -> Record:
-            if options.locked and moved:
+            if options.locked and substituted:
                 raise SeedbedError("cannot be had")
-            return built(recipe, manifest, moved)
+            return built(recipe, manifest, substituted)
 
         monkeypatch.setattr(build, "build", made)
         return commands.run(make.build_, recipe.image.folder.parent, "tiny", *arguments)
@@ -198,7 +198,7 @@ def test_build_check_fails_on_another_digest_and_build_alone_says_so(recipe, run
 
 def test_an_image_of_substituted_packages_is_said_not_to_be_compared(run, caplog):
     caplog.set_level(logging.INFO)
-    assert run("--check", manifest=OTHER, moved=("tzdata: 1 -> 2",)) == (0, "")
+    assert run("--check", manifest=OTHER, substituted=("tzdata: 1 -> 2",)) == (0, "")
     assert caplog.messages == ["tiny: not to be compared with the digest of record: tzdata: 1 -> 2"]
 
 
@@ -211,7 +211,7 @@ def test_build_check_fails_on_a_stale_or_malformed_digest_and_build_record_mends
 
 
 def test_build_record_builds_what_is_locked_or_nothing(recipe, run):
-    assert run("--record", moved=("tzdata: 1 -> 2",)) == (1, "cannot be had")
+    assert run("--record", substituted=("tzdata: 1 -> 2",)) == (1, "cannot be had")
     assert not digest.path_of(recipe).exists()
 
 

@@ -40,7 +40,8 @@ def test_a_record_is_found_again(saved):
         ("{", "["),
         ("{", ""),
         ("tiny", "\udcff"),
-        ('"moved": []', f'"moved": {"[" * 100_000}'),
+        ('"substituted": []', '"moved": []'),
+        ('"substituted": []', f'"substituted": {"[" * 100_000}'),
         ('"smoke": []', '"smoke": [{"check": "a", "outcome": "dunno", "seconds": 1}]'),
     ],
 )

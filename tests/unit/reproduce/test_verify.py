@@ -255,7 +255,7 @@ def test_a_dockerfile_that_is_out_of_date_is_refused(recipe, built, edit):
 
 
 def test_an_unlocked_image_is_refused_with_what_was_substituted(recipe, built):
-    built.model_copy(update={"moved": ("tzdata: 1 -> 2",)}).save()
+    built.model_copy(update={"substituted": ("tzdata: 1 -> 2",)}).save()
     with pytest.raises(
         SeedbedError, match=r"^tiny: nothing to verify: .*\(tzdata: 1 -> 2\); run \./build\.py lock base"
     ):

@@ -59,7 +59,7 @@ def test_with(resolve, monkeypatch, tmp_path):
     recipe = resolve()
     inputs = smoke.build.inputs_of(recipe)
 
-    def run(checks, *, moved=(), full=True, built_anew=True):
+    def run(checks, *, substituted=(), full=True, built_anew=True):
         built = Record(
             image="tiny",
             inputs=inputs,
@@ -68,7 +68,7 @@ def test_with(resolve, monkeypatch, tmp_path):
             config=DIGEST,
             layers=(LayerRecord(digest=DIGEST, size=1, what="a layer"),),
             unpacked=0,
-            moved=moved,
+            substituted=substituted,
             seconds=1,
         )
         if built_anew:
@@ -155,7 +155,7 @@ def test_programs_run_beside_each_other_and_are_told_in_order(subject, monkeypat
 
 
 def test_an_unlocked_image_is_not_named_after_its_lock(test_with):
-    _, engine = test_with({"a": passing}, moved=("libc6: 1 -> 2",))
+    _, engine = test_with({"a": passing}, substituted=("libc6: 1 -> 2",))
     assert engine.tagged == ["seedbed/tiny:2.4.6-py311"]
 
 
