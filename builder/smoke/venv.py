@@ -138,19 +138,28 @@ class Host(checks.Subject):
 
 def imports_of(script: Path) -> list[str]:
     """The top-level modules that a script imports anywhere, by way of its neighbours and of the examples too."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(reading.text(script))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    neighbours = {
-        name: path
-        for name in found
-        for folder in (paths.EXAMPLES, script.parent)
-        if (path := folder / f"{name}.py").is_file() and path != script
-    }
-    return sorted((found - neighbours.keys()).union(*map(imports_of, neighbours.values())))
+    found, scripts = set[str](), [script]
+    for file in scripts:
+        names = modules_in(file)
+        neighbours = {
+            name: place
+            for name in names
+            for folder in (paths.EXAMPLES, file.parent)
+            if (place := folder / f"{name}.py").is_file() and place != file
+        }
+        scripts += [place for place in neighbours.values() if place not in scripts]
+        found |= names - neighbours.keys()
+    return sorted(found)
+
+
+def modules_in(script: Path) -> set[str]:
+    try:
+        nodes = [*ast.walk(ast.parse(reading.text(script)))]
+    except (SyntaxError, ValueError) as error:
+        raise checks.Failed(f"{script.name}: {error}") from None
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in imported}
 
 
 @contextmanager
@@ -168,7 +177,10 @@ def installed(python: Path, gpu: str = "auto") -> Iterator[Host]:
 
 def install(python: Path, folder: Path, gpu: str) -> Host:
     """Make a virtual environment of this Python's interpreter, and give it its packages and the startup hook."""
-    version, base, sites = json.loads(ask([str(python), "-c", PROBE], python))
+    try:
+        version, base, sites = json.loads(last_line(ask([str(python), "-c", PROBE], python)))
+    except (ValueError, TypeError):
+        raise UsageError(f"{python}: not a Python; name one by --python") from None
     if tuple(version) < OLDEST:
         raise UsageError(
             f"{python}: Python {'.'.join(map(str, version))}; expected 3.11 or newer: name one by --python"

@@ -85,6 +85,16 @@ def test_a_script_needs_what_it_and_its_neighbours_import(tmp_path):
     assert not {*venv.imports_of(script)} & {"neighbour", "digits"}
 
 
+def test_scripts_that_import_each_other_end_and_one_that_is_no_python_is_a_failure(tmp_path):
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("import other, torch\n")
+    other.write_text("import one, jax\n")
+    assert venv.imports_of(one) == ["jax", "torch"]
+    other.write_text("import\n")
+    with pytest.raises(Failed, match=r"^other\.py: "):
+        venv.imports_of(one)
+
+
 def test_a_program_is_run_as_in_an_image(here, tmp_path):
     """Control: one that draws from what no seed reaches does not repeat."""
     script = tmp_path / "program.py"
@@ -136,6 +146,8 @@ def test_they_need_no_package_of_seedbed_s():
             "seedbed: no/such/python: No such file or directory; name a Python by --python",
         ),
         (["--python", "/bin/false"], "cannot make a virtual environment of it"),
+        (["--python", "/bin/true"], "/bin/true: not a Python; name one by --python"),
+        (["--python", "/bin/echo"], "/bin/echo: not a Python; name one by --python"),
     ],
 )
 def test_wrong_use_is_one_line_and_status_2(arguments, complaint):
