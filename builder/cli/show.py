@@ -1,6 +1,7 @@
 """Commands that only read: `list`, `show` and `report`. None of them needs an engine."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from builder.cli.workplace import There, workplace
 from builder.console import print_json
 from builder.errors import SeedbedError
 from builder.image import build, listing, recipe, report
+from builder.image.record import Record
 
 
 @click.command("list", cls=Verb, example="./build.py list --json")
@@ -34,6 +36,16 @@ def summary(catalog: Catalog, image: Image) -> dict[str, Any]:
     except SeedbedError as error:
         return listing.of_stale(image, str(error))
     return listing.summary(resolved, build.find(resolved))
+
+
+def all_built(root: Path) -> dict[str, Record]:
+    """The record of each image of the catalog that is built; of one whose lock is stale nothing is."""
+    catalog = models.load(root)
+    found = {}
+    for image in catalog.select(()):
+        with suppress(SeedbedError):
+            found[image.name] = build.find(recipe.resolve(catalog, image))
+    return {name: built for name, built in found.items() if built}
 
 
 @click.command(cls=Verb, example="./build.py show pytorch")
@@ -63,7 +75,7 @@ def report_(root: Path, images: Sequence[str], default: bool, as_json: bool) -> 
         if isinstance(place, There):
             place.run("report", *(each.name for each in wanted), *(["--json"] if as_json else []))
             return
-    records = {other.name: built for other in recipe.resolve_all(root, ()) if (built := build.find(other))}
+    records = all_built(root)
     if missing := [each.name for each in wanted if each.name not in records]:
         raise SeedbedError(f"{', '.join(missing)}: not built; run ./build.py build {' '.join(missing)}")
     weights = {each.name: report.weigh(each, records) for each in wanted}

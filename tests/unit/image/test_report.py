@@ -73,6 +73,11 @@ def test_what_an_image_adds_to_the_others_is_its_own(built, capsys):
     assert "its own 50 MB, 0 B unpacked; the rest is shared with other\n" in capsys.readouterr().out
 
 
+def test_another_image_whose_lock_is_stale_is_none_that_is_built(built, edit, capsys):
+    edit("other/requirements.in", "numpy\n", "numpy\nsix\n")
+    assert report(built, capsys, "tiny")["tiny"]["own"] == {"compressed": 150_000_000, "unpacked": 300_000_000}
+
+
 def test_packages_come_largest_first_and_with_their_origin(built, capsys):
     packages = report(built, capsys, "tiny")["tiny"]["packages"]
     assert [(package["name"], package["origin"], package["size"]) for package in packages] == [
