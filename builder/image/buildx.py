@@ -23,26 +23,18 @@ def run(
     *,
     substituted: Sequence[str] = (),
     cached: bool = True,
-    output: str = OUTPUT,
 ) -> Digests:
     """Run the Dockerfile, on `debian` in the place of the registry's image if there is one.
 
-    `output` is as `docker buildx build` takes it. Raises SeedbedError if the engine has the older image store.
+    Raises SeedbedError if the engine has the older image store.
     """
     if not engine.keeps_manifests():
         raise SeedbedError(
             "a Dockerfile build needs an engine with the containerd image store, and this one has the older: turn "
             "on containerd-snapshotter in /etc/docker/daemon.json, or build without --recipe"
         )
-    arguments = [
-        "--file",
-        str(recipe.image.dockerfile_path.absolute()),
-        "--target",
-        "final",
-        "--platform",
-        "linux/amd64",
-    ]
-    arguments += ["--provenance=false", "--sbom=false", "--output", output]
+    arguments = ["--file", str(recipe.image.dockerfile_path.absolute()), "--target", "final"]
+    arguments += ["--platform", "linux/amd64", "--provenance=false", "--sbom=false", "--output", OUTPUT]
     arguments += [] if cached else ["--no-cache"]
     with scratch.folder(paths.cache()) as folder:
         if debian:

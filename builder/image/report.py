@@ -8,7 +8,7 @@ from typing import Any
 from builder.catalog.models import Image
 from builder.console import print_line, print_table, size
 from builder.debian import sources
-from builder.image import assemble, contents
+from builder.image import assemble
 from builder.image.recipe import Recipe
 from builder.image.record import LayerRecord, Record
 from builder.layers import wheels
@@ -87,7 +87,7 @@ def shared_with(image: Image, layer: LayerRecord, records: dict[str, Record]) ->
 
 def packages(recipe: Recipe, built: Record) -> list[Package]:
     """The image's packages, the largest first; those whose files the cache no longer holds are left out."""
-    target = Target(contents.VENV, recipe.image.python)
+    target = assemble.target_of(recipe)
     on_disk = [wheel for pin in recipe.wheels.wheels if (wheel := wheels.find(pin))]
     found = [of_wheel(wheel, target) for wheel in on_disk] + of_debian(built.layers[0].digest)
     return sorted(found, key=attrgetter("size"), reverse=True)
