@@ -56,7 +56,7 @@ def take_in(package: Package, data: BinaryIO, where: str) -> None:
     kit.bring(package, data, base.folder_of_packages(), where)
 
 
-def fetch(recipe: Recipe, *, tests: bool = False) -> int:
+def fetch(recipe: Recipe, *, tests: bool) -> int:
     """Bring all that a build takes from a network into the cache, with `tests` also what programs of smoke tests need.
 
     Returns how many files that is. Raises SeedbedError if one cannot be fetched.

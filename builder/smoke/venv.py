@@ -32,7 +32,7 @@ NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 OF_LOCKS = ("versions", "cuda")
 """Scripts in images' `smoke` folders, by their names, that compare what is there with the image's lock."""
 
-PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT
+PROGRAMS = {"PYTHONPATH": str(paths.EXAMPLES)} | checks.PROGRAMS_ENVIRONMENT | NO_GPU
 
 PROBE = """
 import json, site, sys
@@ -127,7 +127,7 @@ class Host(checks.Subject):
 
     def program(self, script: Path, environment: Mapping[str, str]) -> str:
         self.need(*imports_of(script))
-        finished = self.finish(["python", str(script)], environment=PROGRAMS | NO_GPU | dict(environment))
+        finished = self.finish(["python", str(script)], environment={**PROGRAMS, **environment})
         return checks.parameters(script, finished)
 
     def missing(self, modules: Sequence[str]) -> list[str]:
