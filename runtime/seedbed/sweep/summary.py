@@ -24,13 +24,13 @@ class Summary:
     """
 
     metric: str
-    curves: Curves
-    values: dict[int, float]
     mean: float
     std: float
-    least: float
-    most: float
+    min: float
+    max: float
     interval: tuple[float, float] | None
+    values: dict[int, float]
+    curves: Curves
 
 
 def summary(metric: str, curves: Curves) -> Summary:
@@ -38,8 +38,8 @@ def summary(metric: str, curves: Curves) -> Summary:
     numbers = list(values.values())
     mean, std = mean_and_std(numbers)
     if math.isnan(mean):
-        return Summary(metric, curves, values, mean, std, math.nan, math.nan, None)
-    return Summary(metric, curves, values, mean, std, min(numbers), max(numbers), interval(mean, std, len(numbers)))
+        return Summary(metric, mean, std, math.nan, math.nan, None, values, curves)
+    return Summary(metric, mean, std, min(numbers), max(numbers), interval(mean, std, len(numbers)), values, curves)
 
 
 def mean_and_std(numbers: Sequence[float]) -> tuple[float, float]:
@@ -103,8 +103,8 @@ def rows(summaries: list[Summary]) -> list[list[str]]:
     table = [["seed", *(found.metric for found in summaries)]]
     for seed in summaries[0].values:
         table.append([str(seed), *(number(found.values[seed]) for found in summaries)])
-    for name, of in (("mean", "mean"), ("std", "std"), ("min", "least"), ("max", "most")):
-        table.append([name, *(number(getattr(found, of)) for found in summaries)])
+    for name in ("mean", "std", "min", "max"):
+        table.append([name, *(number(getattr(found, name)) for found in summaries)])
     for name, end in (("95% from", 0), ("95% to", 1)):
         table.append([name, *(number(found.interval[end]) if found.interval else "-" for found in summaries)])
     return table
@@ -135,16 +135,7 @@ def as_csv(summaries: list[Summary]) -> str:
 def as_json(summaries: list[Summary], description: dict, missing: Sequence[int] = ()) -> str:
     """All of it, curves too; null for what is no finite number, which JSON has no word for."""
     metrics = {
-        found.metric: {
-            "mean": found.mean,
-            "std": found.std,
-            "min": found.least,
-            "max": found.most,
-            "interval": found.interval,
-            "values": found.values,
-            "curves": found.curves,
-        }
-        for found in summaries
+        found.metric: {name: value for name, value in vars(found).items() if name != "metric"} for found in summaries
     }
     told = {**description, "metrics": metrics, "missing": list(missing)}
     return json.dumps(finite({**told, "warnings": warnings(summaries, missing)}), indent=2, allow_nan=False)

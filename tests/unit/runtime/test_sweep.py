@@ -62,7 +62,7 @@ def test_quantiles_of_student_are_the_published_ones(degrees: int, quantile: flo
 
 def test_a_summary_is_mean_sample_deviation_and_interval() -> None:
     found = summary.summary("loss", {1: [9, 2.0], 2: [4.0], 3: [9.0]})
-    assert (found.mean, found.least, found.most) == (5, 2, 9)
+    assert (found.mean, found.min, found.max) == (5, 2, 9)
     assert found.std == math.sqrt(13)  # (9 + 1 + 16) / 2
     half = 4.3027 * math.sqrt(13 / 3)
     assert found.interval == pytest.approx((5 - half, 5 + half), rel=1e-4)
