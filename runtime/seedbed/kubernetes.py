@@ -159,13 +159,15 @@ def settings(pod: Pod, **chosen: str | None) -> dict[str, str]:
     return {name: literal(value) for name, value in found.items()}
 
 
-def training(
-    name: str, words: list[str], nodes: int, pod: Pod, variables: dict[str, str], *, again: bool = True
-) -> str:
-    """One pod for each node, and torchrun's variables, by which all find the first one. `again`: what fails, too."""
+def training(name: str, words: list[str], nodes: int, pod: Pod, variables: dict[str, str], *, again: bool) -> str:
+    """One pod for each node, and torchrun's variables, by which all find the first one.
+
+    `again`: a training that fails is started again.
+    """
     words = [literal(word) for word in words]
+    retries = f"backoffLimit: {2 * nodes if again else 0}"  # if one fails, so do the others
     if nodes == 1:
-        return manifest(Job(name, words, retries=f"backoffLimit: {2 if again else 0}", variables=variables), pod)
+        return manifest(Job(name, words, retries=retries, variables=variables), pod)
     first = f"{name}-0.{name}"
     torchruns = {
         "PET_NNODES": str(nodes),
@@ -174,7 +176,6 @@ def training(
         "PET_MASTER_ADDR": first,
         "PET_MASTER_PORT": str(PORT),
     }
-    retries = f"backoffLimit: {2 * nodes}"  # where one fails, so do the others
     job = Job(name, words, nodes, nodes, retries, variables | torchruns, subdomain=name)
     return SERVICE.substitute(name=quoted(name), first=first) + manifest(job, pod)
 
