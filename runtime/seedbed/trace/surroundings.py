@@ -112,7 +112,8 @@ def fingerprint(path: str) -> str:
 
 def note_listing(folder: str) -> None:
     """The names in a folder, in the file system's order."""
-    if any(path.startswith(f"{folder.rstrip('/')}/") for path in _written):
+    inside = f"{folder.rstrip('/')}/"
+    if inside.startswith(NOT_DATA) or any(path.startswith(inside) for path in _written):
         return
     names = os.listdir(folder)
     shown = hashlib.sha1(repr(names).encode()).hexdigest()[:12]

@@ -81,6 +81,12 @@ def test_what_reached_the_runs_from_outside_is_named(trace, tmp_path, code: str,
     assert f"Cause:\n    {culprit}" in done.stdout
 
 
+def test_what_varies_by_nature_is_no_cause(trace) -> None:
+    """The numbers of processes, which psutil lists."""
+    done = trace("import os; os.listdir('/proc'); print(os.urandom(4))")
+    assert (done.returncode, "/proc" in done.stdout) == (1, False), done.stdout
+
+
 @pytest.mark.parametrize("code, line", [(OBJECTS, 4), (THREADS, 4), (THREADS, 5)])
 def test_otherwise_the_places_that_no_seed_fixes_are_listed(trace, code: str, line: int) -> None:
     assert (
