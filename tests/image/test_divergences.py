@@ -43,6 +43,22 @@ def named(report: dict) -> list[str]:
     return list(dict.fromkeys([*cause["certain"], *tried, *cause["places"][:1], *suspects]))
 
 
+ROWS = """
+import torch
+from seedbed.trace.torch import rows
+
+same = [torch.arange(3), torch.tensor([2, 0, 1])]
+other = [torch.zeros(5000), torch.ones(5000)], [torch.tensor(1), torch.tensor(2)]
+print([rows(first) == rows(second) for first, second in (same, *other)])
+"""
+
+
+def test_only_equal_rows_are_called_the_same_in_another_order(record_of, docker) -> None:
+    """Control: tensors of many rows or of none, which are not looked at row by row."""
+    done = docker.run(record_of("pytorch").digest, ["python", "-c", ROWS])
+    assert done.stdout == "[True, False, False]\n", done.stderr
+
+
 @every_planted
 def test_verify_catches_it(seedbed: Verb, program: Program) -> None:
     done = seedbed(program, "verify", "-n", "3", "--no-other-seed")

@@ -294,7 +294,7 @@ def note_batch(batch, loader) -> None:
 
 
 def rows(tensor: torch.Tensor) -> str:
-    """Equal for the same rows in any order."""
+    """Equal for the same rows in any order; where there are none, or too many, for equal bits."""
     if tensor.ndim == 0 or len(tensor) > 4096:
-        return ""
+        return digest(tensor)
     return f"{sum(int(digest(row), 16) for row in tensor):x}"
