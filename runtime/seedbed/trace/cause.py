@@ -114,7 +114,7 @@ def input_changed(pair: Difference, position: int) -> tuple[str, str, dict]:
             return DATA, f"{one['op']} reads another part of what {maker} has made: an index differs", one
         return DATA, f"{one['op']} reads what {maker} has made, and something else has changed it since", one
     order = ": the same values come at another time" if comes_elsewhere(pair) else ""
-    return DATA, f"{one['op']} gets other data ({shown.split()[0]}), not made by an operation{order}", one
+    return DATA, f"{one['op']} gets other data ({shown.partition(' ')[0]}), not made by an operation{order}", one
 
 
 def written_by(pair: Difference, writers: list[int]) -> dict | None:
@@ -133,8 +133,12 @@ def comes_elsewhere(pair: Difference) -> bool:
 
 
 def named(event: dict) -> str:
-    place = f" at {event['places'][0]}" if event.get("places") else ""
-    return f"{event.get('op') or event.get('name') or 'the end of a step'}{place}"
+    return f"{event.get('op') or event.get('name') or 'the end of a step'}{at(event)}"
+
+
+def at(event: dict) -> str:
+    """Its innermost place, if there is one."""
+    return f" at {event['places'][0]}" if event.get("places") else ""
 
 
 def surroundings(difference: Difference) -> Iterator[str]:
@@ -171,7 +175,7 @@ def other_seeds(left: list[dict], right: list[dict]) -> Iterator[str]:
     pairs = zip(*([event for event in events if "seed" in event] for events in (left, right)), strict=False)
     for mine, theirs in pairs:
         if mine != theirs:
-            yield f"{mine['seed']} at {mine['places'][0]} is given {mine['value']} and {theirs['value']}"
+            yield f"{mine['seed']}{at(mine)} is given {mine['value']} and {theirs['value']}"
             return
 
 
@@ -183,8 +187,8 @@ def other_files(left: list[dict], right: list[dict]) -> Iterator[str]:
             states = [known[path]["fingerprint"] if path in known else "not read" for known in (one, other)]
             from_bytecode = path.endswith(".py") and "not read" in states  # what the run before it has compiled
             if states[0] != states[1] and not from_bytecode:
-                place = f", at {event['places'][0]}" if event["places"] else ""
-                yield f"the {kind} {path} differs ({states[0]}; {states[1]}), read{place}"
+                place = at(event)
+                yield f"the {kind} {path} differs ({states[0]}; {states[1]}), read{place and f',{place}'}"
 
 
 def likely(difference: Difference, runs: list[Run]) -> list[Suspect]:

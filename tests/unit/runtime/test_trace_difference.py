@@ -192,6 +192,16 @@ def test_a_journal_that_is_no_file_is_not_waited_for(traced: Traced) -> None:
         list(run.processes["0-1"].events("op"))
 
 
+def test_seeds_without_a_place_and_inputs_without_a_shape_are_no_error(traced: Traced) -> None:
+    """A program that writes to its own journal may leave them out."""
+
+    def run(seed: int, given: str) -> list[dict]:
+        seeded = {"seed": "random.seed", "value": seed, "places": []}
+        return [seeded, operation("mul", given, {given: []}), update(given, 0)]
+
+    assert cause_of(traced, run(1, ""), run(2, "a")).certain == ("random.seed is given 1 and 2",)
+
+
 def test_a_writer_that_the_journal_does_not_have_is_no_error(traced: Traced) -> None:
     """A forked child has a journal of its own, and what its parent has made."""
     one, other = ([operation("mul", shown, {shown: [7]}), update(shown, 0), {"step": 1}] for shown in ("a", "b"))
