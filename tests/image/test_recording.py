@@ -80,6 +80,22 @@ def test_a_child_that_is_forked_within_a_step_has_not_trained(record_of, docker)
     assert done.stdout == "['rank0.jsonl']\n", done.stderr
 
 
+LARGE = """
+import tensorflow as tf
+from seedbed.observe import graph
+
+graph.ROW, graph.LARGE = 4, 8  # so that 40 elements are more than a row of rows, as 300 million are
+alone = [tf.one_hot(place, 40, dtype=tf.int64) for place in range(40)]
+print(0 in [int(tf.function(graph.weighted_sum)(tensor)) for tensor in alone])
+"""
+
+
+def test_every_element_of_the_largest_tensors_counts(record_of, docker) -> None:
+    """Control: building the graph failed, and the record had no steps."""
+    done = docker.run(record_of("tensorflow").digest, ["python", "-c", LARGE])
+    assert done.stdout == "False\n", done.stderr
+
+
 OBJECTS = """
 import numpy
 from seedbed.observe.tensors import leaves

@@ -66,6 +66,8 @@ def weighted_sum(row: tf.Tensor) -> tf.Tensor:
     sums = tf.reduce_sum(rows * weights()[:ROW], axis=1)
     if length is None:
         return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
+    if length > ROW * LARGE:  # an embedding of a large language model
+        return weighted_sum(sums)
     return tf.reduce_sum(sums * weights()[: -(-length // ROW)])  # all of them would make the graph half a MiB larger
 
 
