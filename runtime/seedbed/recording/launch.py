@@ -72,13 +72,13 @@ def is_of_another(name: str, rank: int | None) -> bool:
 def watch(command: list[str], folder: Path, environ: dict[str, str], lines: Lines, echo: bool) -> tuple[int, int]:
     """Run it, each line that it prints written down at once; its exit status, negative for a signal, and how many."""
     number = 0
-    with open(os.devnull if echo else folder / ERRORS, "wb" if echo else "xb") as errors:  # noqa: PTH123 - either is a path
+    with nullcontext() if echo else (folder / ERRORS).open("xb") as errors:
         process = start(
             command,
             {**HELPFUL, **environ, recording.FOLDER: str(folder.resolve()), **AS_BY_HAND},
             stdin=None if echo else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=None if echo else errors,
+            stderr=errors,
         )
     with process, signals.handed_on(process) if echo else nullcontext():
         for number, text in enumerate(process.stdout, start=1):

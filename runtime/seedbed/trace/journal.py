@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from seedbed import callers, disclosure, lineage, process
@@ -116,7 +116,7 @@ def places() -> list[str]:
     return found
 
 
-is_users = lru_cache(maxsize=None)(callers.is_users)
+is_users = cache(callers.is_users)
 
 
 def _names() -> Iterator[Path]:
