@@ -194,10 +194,10 @@ COMMON: dict[str, Check | str] = {
 """Those of every image, in their order; a text says why a check can be made in an image alone."""
 
 GOLDEN: dict[str, Check | str] = {
-    "trains to the golden bits": "they belong to the image's lock",
-    "trains to the golden bits (GPU)": "they belong to the image's lock",
+    "trains to its golden fingerprint": "they belong to the image's lock",
+    "trains to its golden fingerprint (GPU)": "they belong to the image's lock",
 }
-"""Those of an image with golden bits."""
+"""Those of an image with golden fingerprints."""
 
 
 def checks_of(image: Path, programs: Collection[str] | None = None) -> dict[str, Check | str]:

@@ -153,13 +153,13 @@ echo "$HOME"
 """
 
 
-def has_golden_bits_on_a_gpu(subject: Subject) -> None:
+def has_golden_fingerprint_on_a_gpu(subject: Subject) -> None:
     if not wants_gpus(subject):
         raise Skipped("no GPU here" if subject.gpu == "auto" else "switched off")
-    has_golden_bits(subject, gpus=True)
+    has_golden_fingerprint(subject, gpus=True)
 
 
-def has_golden_bits(subject: Subject, **options: Any) -> None:
+def has_golden_fingerprint(subject: Subject, **options: Any) -> None:
     """One epoch of the example, in the folders of a clone and on one thread, so that more machines are of one kind."""
     file = f"images/{subject.image.name}/{GOLDEN_FILE}"
     here = {"/workspace/examples": paths.EXAMPLES, f"/workspace/{file}": subject.image.folder / GOLDEN_FILE}
@@ -184,8 +184,8 @@ IN_IMAGES: dict[str, Check] = {
     "every user has a home and a name": every_user_has_a_home,
     "works read-only": works_read_only,
     "gives nobody another user's rights": gives_nobody_rights,
-    "trains to the golden bits": has_golden_bits,
-    "trains to the golden bits (GPU)": has_golden_bits_on_a_gpu,
+    "trains to its golden fingerprint": has_golden_fingerprint,
+    "trains to its golden fingerprint (GPU)": has_golden_fingerprint_on_a_gpu,
 }
 """What can be checked in an image alone."""
 

@@ -46,7 +46,7 @@ def test_without_the_setting_they_start_from_a_guess_of_the_processors(differing
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_portable_training_has_its_golden_bits_and_they_are_not_those_of_the_default(
+def test_a_portable_training_has_its_golden_fingerprint_and_they_are_not_those_of_the_default(
     record_of, docker, recipe_of, name: str
 ) -> None:
     image = recipe_of(name).image

@@ -1,4 +1,4 @@
-"""The programs on other people's libraries, as the smoke tests ran them in each image (docs/programs.md)."""
+"""Third-party programs, as the smoke tests ran them in each image (docs/programs.md)."""
 
 import pytest
 

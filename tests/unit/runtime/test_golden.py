@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "golden.json"
 
 
-def test_golden_bits_hold(file: Path) -> None:
+def test_a_golden_fingerprint_holds(file: Path) -> None:
     answer = golden.check(file, recorded())
     assert answer.holds is True
     assert answer.text == (

@@ -207,22 +207,22 @@ def test_any_other_status_of_a_script_fails_with_its_reason(subject, script):
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(0, None), (77, Skipped), (1, Failed)], ids=["holds", "unknown machine", "other bits"]
+    ("status", "outcome"), [(0, None), (77, Skipped), (1, Failed)], ids=["holds", "unknown machine", "another"]
 )
-def test_golden_bits_hold_or_say_what_changed(subject, status, outcome):
-    asked = replace(subject, engine=Engine(Finished(status, "loss 0x1p+0 is now 0x1p+1\n", "")))
+def test_a_golden_fingerprint_holds_or_say_what_changed(subject, status, outcome):
+    given = replace(subject, engine=Engine(Finished(status, "loss 0x1p+0 is now 0x1p+1\n", "")))
     if outcome is None:
-        return smoke.has_golden_bits(asked)
+        return smoke.has_golden_fingerprint(given)
     with pytest.raises(outcome, match=r"loss 0x1p\+0 is now 0x1p\+1"):
-        smoke.has_golden_bits(asked)
+        smoke.has_golden_fingerprint(given)
 
 
-def test_golden_bits_of_a_gpu_are_skipped_without_one(subject):
+def test_golden_fingerprint_of_a_gpu_is_skipped_without_one(subject):
     with pytest.raises(Skipped, match="no GPU here"):
-        smoke.has_golden_bits_on_a_gpu(subject)
+        smoke.has_golden_fingerprint_on_a_gpu(subject)
 
 
-def test_golden_bits_are_checked_where_an_image_has_some(subject, monkeypatch):
+def test_golden_fingerprints_are_checked_where_an_image_has_some(subject, monkeypatch):
     assert not checks.GOLDEN.keys() & smoke.checks_of(subject.image).keys()
     monkeypatch.setattr(checks, "GOLDEN_FILE", "image.yaml")  # one that is there
     assert checks.GOLDEN.keys() <= smoke.checks_of(subject.image).keys()
