@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks what the user asked for, makes the environment what the mode wants, says so in one line and becomes the
 # command. The settings are those of seedbed/settings.py, in settings.sh beside this file. Exit status 2: wrong use.
-# Bypassed (docker exec, --entrypoint), the baked ENV and the start-up hook do the same from inside Python.
+# Bypassed (docker exec, --entrypoint), the baked ENV and the startup hook do the same from inside Python.
 set -eu
 
 default_seed=42

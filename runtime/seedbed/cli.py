@@ -11,14 +11,14 @@ from seedbed import crash, environment, terminal
 from seedbed.commands import common
 
 COMMANDS = {  # each a module of seedbed.commands, which is imported only for the one that is asked for
-    "info": "show the settings in force, and what breaks the promise (exit status 1)",
-    "run": "run a command",
+    "info": "show the settings in force; exit status 1 if something breaks the promise",
+    "run": "run a command with a seed and a mode; audit it or record it",
     "verify": "run a command several times and compare the trainings bit by bit",
     "compare": "compare two recorded runs",
     "replay": "print the docker run command that repeats a recorded run",
-    "golden": "compare a training with the fingerprint committed for this kind of machine (exit status 77: none)",
+    "golden": "compare a training with the fingerprint of this kind of machine; exit status 77 if there is none",
     "trace": "find the first operation whose result differs between runs",
-    "resume": "cut a training off, resume it, and compare it with one that ran through",
+    "resume": "kill a training, resume it, and compare it with an uninterrupted one",
     "sweep": "run a command with several seeds: mean, spread and plot",
 }
 
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """For these arguments: of the other commands it knows the names alone."""
-    top = Parser(prog="seedbed", description="Runs that repeat, bit for bit.")
+    top = Parser(prog="seedbed", description="Training runs that repeat bit for bit.")
     verbs = top.add_subparsers(required=True, metavar="COMMAND", dest="verb")
     command = next((word for word in arguments if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
@@ -71,6 +71,7 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
         if name == command:
             module = import_module(f"seedbed.commands.{name}")
             module.arguments(verb)
+            verb.usage = verb.format_usage().removeprefix("usage: ").rstrip().replace(" ...", " -- COMMAND")
             verb.epilog, verb.formatter_class = module.EXAMPLE, argparse.RawDescriptionHelpFormatter
             verb.set_defaults(function=module.command)
     return top

@@ -394,7 +394,7 @@ PORTABLE = {
     "OMP_NUM_THREADS": "1",  # sums are split by thread
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels sum in as many lanes as the processor has
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # oneDNN takes the widest kernels that the processor has
-    "MKL_CBWR": "COMPATIBLE",  # MKL takes other code on each maker's processors
+    "MKL_CBWR": "COMPATIBLE",  # MKL uses other code on each vendor's processors
     # Not in Intel's manual, but MKL 2024.2, which is in torch 2.7.1 and 2.14.1, reads it. 1: the kernels for SSE2; only
     # they use neither rsqrtps nor rcpps.
     "MKL_VML_DEBUG_CPU_TYPE": "1",  # MKL's square roots start from a guess that differs from maker to maker

@@ -1,4 +1,4 @@
-"""Flax: an nnx network from a key that is written down, on batches that numpy shuffles."""
+"""Flax: an nnx network from a constant key, on batches that numpy shuffles."""
 
 import digits
 import jax

@@ -1,4 +1,4 @@
-"""Optax: a loop of one's own with AdamW and weight noise, its first key drawn from numpy."""
+"""Optax: a custom training loop with AdamW and weight noise, its first key drawn from numpy."""
 
 import digits
 import jax

@@ -1,4 +1,4 @@
-"""DataLoader: the same with two spawned workers, started afresh in each epoch."""
+"""DataLoader: the same with two spawned workers, restarted in each epoch."""
 
 import loader_fork
 

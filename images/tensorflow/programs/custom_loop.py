@@ -1,4 +1,4 @@
-"""TensorFlow: a loop of one's own, a GAN with tf.random.normal inside tf.function."""
+"""TensorFlow: a custom training loop, a GAN with tf.random.normal inside tf.function."""
 
 import digits
 import keras

@@ -23,9 +23,11 @@ def add_what_counts(verb: argparse.ArgumentParser) -> None:
         type=tolerance,
         default=0.0,
         metavar="T",
-        help="how much losses may differ, relative (default: 0)",
+        help="losses may differ by this much, relative to the larger one (default: 0)",
     )
-    verb.add_argument("--lines", type=pattern, metavar="REGEX", help="compare what this matches in the printed lines")
+    verb.add_argument(
+        "--lines", type=pattern, metavar="REGEX", help="compare the printed lines too, but only what this matches"
+    )
 
 
 def add_command(verb: argparse.ArgumentParser) -> None:

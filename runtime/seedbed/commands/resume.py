@@ -20,7 +20,7 @@ seedbed resume --at 50 --with 'python train.py --resume last.pt' -- python train
 seedbed resume -- python train.py --output '{folder}'
 
 Each run works in a copy of the working folder, which it may fill with checkpoints. If the command names {folder}, it
-works in the working folder itself, and {folder} is an empty folder that a run shares with its resumption."""
+works in the working folder itself, and {folder} is an empty folder that a run shares with the one that resumes it."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=step,
         default=[],
         metavar="STEP",
-        help="cut it off after this step; may be given several times (default: two steps that follow from the seed)",
+        help="cut it off after this step; may be given several times (default: two steps, chosen by the seed)",
     )
     parser.add_argument(
         "--signal", type=signal_of, default=signal.SIGKILL, help="KILL, TERM, INT, USR1 and so on (default: KILL)"

@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         type=common.at_least(0),
         metavar="INDEX",
-        help="run one of the seeds, the first is 0, while other machines run the others, and make no table",
+        help="run only this seed (the first is 0) and make no table: other machines run the others",
     )
     part.add_argument("--table", action="store_true", help="run nothing; make the table of the seeds that have ended")
     parser.add_argument(
@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sbatch", metavar="OPTIONS", help="what each job asks for, as in --sbatch='--gpus=1 --time=2:00:00'"
     )
     of_slurm.add_argument(
-        "--sbatch-table", metavar="OPTIONS", help="what the job for the table asks for instead: it needs no GPU"
+        "--sbatch-table", metavar="OPTIONS", help="what the job that makes the table asks for; it needs no GPU"
     )
     of_slurm.add_argument(
         "--launcher", metavar="COMMAND", help="what runs a job in an image, as in 'apptainer exec --nv image.sif'"

@@ -19,7 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--hunt", action="store_true", help="try one change at a time to find the cause")
     common.add_seed_and_mode(parser)
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the journals of all runs here")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep what the runs recorded in this new or empty folder"
+    )
     common.add_json(parser)
     common.add_command(parser)
 
@@ -37,7 +39,7 @@ def command(options: argparse.Namespace) -> int:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise ValueError(f"--keep {folder}: expected a new or empty folder for the journals")
+            raise ValueError(f"--keep {folder}: expected a new or empty folder")
         tracer = Tracer(command, environ, folder, terminal.log, native)
         finding = search.search(tracer, options.n)
         trials = hunt(tracer, finding) if options.hunt and finding.landmark else None

@@ -16,13 +16,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--parallel", type=common.at_least(1), default=1, metavar="K", help="how many runs at a time (default: 1)"
     )
     common.add_what_counts(parser)
-    parser.add_argument("--output", action="append", default=[], metavar="PATH", help="a file or folder to compare too")
     parser.add_argument(
-        "--data", action="append", type=Path, default=[], metavar="PATH", help="record the sha256 of this data"
+        "--output",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or folder to compare too; may be given several times",
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="record the sha256 of this data before each run",
     )
     common.add_seed_and_mode(parser)
-    parser.add_argument("--no-other-seed", action="store_true", help="skip the run with another seed")
-    parser.add_argument("--resume", action="store_true", help="then cut it off and resume it, as seedbed resume does")
+    parser.add_argument("--no-other-seed", action="store_true", help="leave out the run with another seed")
+    parser.add_argument(
+        "--resume", action="store_true", help="if the runs are equal, check resuming too, as seedbed resume does"
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the records of all runs here")
     common.add_json(parser)
     common.add_command(parser)

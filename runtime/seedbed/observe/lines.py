@@ -41,7 +41,7 @@ class Lines:
         except OSError as error:
             if not self.complained:
                 self.complained = True
-                terminal.log(f"the {self.what} misses lines: {self.path}: {error.strerror}")
+                terminal.log(f"lines are missing in the {self.what}: {self.path}: {error.strerror}")
 
     def close(self) -> None:
         if self.descriptor >= 0:

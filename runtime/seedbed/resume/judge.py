@@ -64,7 +64,7 @@ def before_resuming(whole: Record, cut: Record, at: int, written: tuple[str, ...
     if finding := unrepeatable(whole, cut, at, written):
         return finding
     if cut.steps[-1].number == whole.steps[-1].number:
-        return Finding(at, "not stopped", note="the training goes on to its end after the signal")
+        return Finding(at, "not stopped", note="the training ignores the signal and runs to its end")
     if cut.steps[-1].number < at:
         ended = crash.ending(cut.status) if cut.status is not None else "ended"
         return Finding(at, "crashed", note=f"the run {ended} before step {at}: {launch.last_words(cut.path)}")
@@ -114,7 +114,7 @@ def resumed(whole: Record, again: Record, at: int, written: tuple[str, ...]) -> 
     if again.status:
         return Finding(at, "crashed", note=launch.failure(again, "the resumed run"), written=written)
     if not again.steps:
-        note = "the resumed run takes no step: it takes the training for finished"
+        note = "the resumed run takes no step: it considers the training finished"
         difference = Difference("steps", (str(whole.steps[-1].number), "0"))
         return Finding(at, "differs", difference=difference, note=note, written=written)
     if again.world_size != whole.world_size:
@@ -222,7 +222,7 @@ def order_of_data(whole: tuple[Step, ...], again: tuple[Step, ...], number: int)
         return ""
     places = [place for place, batch in expected.items() if batch == batch_of(step)]
     if not places:
-        return f"the order of the data: step {number} has a batch that the other run never had (shuffled anew?)"
+        return f"the order of the data: step {number} has a batch that the other run never had (shuffled again?)"
     if earlier := [place for place in places if place < number]:
         return f"the order of the data: step {number} repeats the batch of step {earlier[-1]} (the epoch began again?)"
     skipped = places[0] - number

@@ -20,7 +20,7 @@ VERDICTS = {
     "not stopped": "was not stopped",
     "no checkpoint": "no checkpoint",
 }
-ADVICE = "What to save and how to restore it: docs/resume.md"
+ADVICE = "What to save and how to restore it: docs/resume.md in Seedbed's repository"
 SHOWN = 5  # files
 
 

@@ -94,7 +94,7 @@ def ended(plan: Plan) -> dict[int, Record]:
         if seed not in found:
             terminal.log(f"seed {seed}: has not begun")
         elif found[seed].status is None:
-            terminal.log(f"seed {seed}: has not ended, or its record misses lines")
+            terminal.log(f"seed {seed}: has not ended, or lines are missing in its record")
         elif found[seed].status:
             terminal.log(f"seed {seed}: {outcome(plan, seed, found[seed])}")
     return found
@@ -116,7 +116,7 @@ def outcome(plan: Plan, seed: int, run: Record) -> str:
     if run.status == 0:
         return "done"
     if run.status is None:
-        return f"failed: its record misses lines, see {plan.run_folder(seed)}/record/; is the disk full?"
+        return f"failed: lines are missing in its record, see {plan.run_folder(seed)}/record/; is the disk full?"
     status = f"status {run.status}" if run.status > 0 else crash.ending(run.status)
     words = launch.last_words(run.path, crash.SAID_LAST)
     remedy = crash.remedy(words, plan.parallel, "{folder}/out")

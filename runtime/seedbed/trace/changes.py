@@ -219,7 +219,7 @@ CHANGES = {
         environ={"PYTHONHASHSEED": "0"},
     ),
     "clock": Change(
-        "a clock that always shows the same",
+        "a clock with the same times in every run",
         "the time of day",
         at_start=stop_clock,
     ),

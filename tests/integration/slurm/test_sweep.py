@@ -102,7 +102,7 @@ def test_here_on_two_nodes_of_which_one_dies_and_by_pods_of_kubernetes_it_is_one
     assert (sweep.returncode, out) == (0, here), errors
     assert node_of(shell, 44) not in (None, died)
     assert sorted(line.split()[0] for line in shell.ran()) == ["42", "43", "44", "44", "45"]
-    assert "seed 44: begins anew, since Slurm took it from its node" in errors
+    assert "seed 44: starts again, because Slurm requeued it" in errors
     assert by_manifests(shell, "pods") == here
     assert shell.results("sweep") == shell.results("pods") == shell.results("here")
 

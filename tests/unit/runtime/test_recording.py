@@ -139,7 +139,7 @@ def note(): raise RuntimeError("no such tensor")
 note(); note(); print("done")
 """
     done = run(code)
-    assert (done.stdout, done.stderr) == ("done\n", "seedbed: the record misses something (note): no such tensor\n")
+    assert (done.stdout, done.stderr) == ("done\n", "seedbed: something is missing in the record (note): no such tensor\n")
 
 
 def test_without_the_variable_nothing_is_loaded(output) -> None:
@@ -281,7 +281,8 @@ def test_a_full_disk_is_said_once_and_ends_neither_the_training_nor_later_lines(
         os.close(lines.descriptor)
         lines.descriptor = file
         lines.write({"step": 3})
-    assert capfd.readouterr().err == f"seedbed: the record misses lines: {lines.path}: No space left on device\n"
+    reason = f"{lines.path}: No space left on device"
+    assert capfd.readouterr().err == f"seedbed: lines are missing in the record: {reason}\n"
     assert [step.number for step in record.read(tmp_path).steps] == [3]
 
 
@@ -327,7 +328,7 @@ def test_a_journal_misses_lines_as_a_record_does(tmp_path: Path, capfd) -> None:
         os.write(file, b'{"step": 3, "to\n')
         journal.write({"seen": "update"})
         journal.write({"step": 4})
-    assert capfd.readouterr().err == f"seedbed: the journal misses lines: {journal.path}: No space left on device\n"
+    assert capfd.readouterr().err == f"seedbed: lines are missing in the journal: {journal.path}: No space left on device\n"
     assert [line for _, line in lines.read(journal.path, "a journal", ("step",))] == [{"step": 1}, {"step": 4}]
 
 

@@ -108,7 +108,7 @@ def test_the_report_says_where_and_what(resume) -> None:
     assert lines[-3:] == [
         "Not restored:",
         "  the optimizer's state",
-        "What to save and how to restore it: docs/resume.md",
+        "What to save and how to restore it: docs/resume.md in Seedbed's repository",
     ]
 
 
@@ -340,7 +340,7 @@ def test_skipped_batches_are_counted() -> None:
     assert judge.order_of_data(whole, skipping, 2) == (
         "the order of the data: step 2 has the batch of step 4: 2 skipped"
     )
-    assert "never had (shuffled anew?)" in judge.order_of_data(whole, another, 2)
+    assert "never had (shuffled again?)" in judge.order_of_data(whole, another, 2)
     assert judge.order_of_data(whole, right, 2) == ""
 
 

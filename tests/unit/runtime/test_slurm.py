@@ -251,7 +251,7 @@ def test_seeds_are_told_as_they_end_and_why_none_runs(follower, monkeypatch: pyt
     assert said == [
         "waiting in Slurm's queue: Priority",
         "squeue: away; waiting for it",
-        "seed 43: begins anew, since Slurm took it from its node",
+        "seed 43: starts again, because Slurm requeued it",
         "waiting in Slurm's queue: Priority",
         "seed 43: done (2 of 3)",
         "seed 44: failed (status 1), see there (3 of 3)",

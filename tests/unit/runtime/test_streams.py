@@ -188,4 +188,4 @@ def test_a_configuration_of_tensorflow_that_is_none_is_no_rank(shell, config: st
 def test_a_record_that_a_full_disk_cut_short_does_not_change_the_exit_status(shell) -> None:
     done = shell("ulimit -f 0; seedbed run --record r -- sh -c 'exit 3'")
     assert done.returncode == 3
-    assert "the record misses lines" in done.stderr and "Traceback" not in done.stderr
+    assert "lines are missing in the record" in done.stderr and "Traceback" not in done.stderr

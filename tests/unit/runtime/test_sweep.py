@@ -385,7 +385,7 @@ def test_a_run_whose_last_lines_were_lost_has_no_result(sweep, tmp_path: Path) -
     kept = [line for line in file.read_text().splitlines(keepends=True) if '"text": "epoch 2' not in line]
     file.write_text("".join(kept))
     done = sweep(TRAINING, "--seeds", "1", "--table")
-    assert done.returncode == 1 and "seed 42: has not ended, or its record misses lines" in done.stderr
+    assert done.returncode == 1 and "seed 42: has not ended, or lines are missing in its record" in done.stderr
     assert sweep(TRAINING, "--seeds", "1").returncode == 0
     assert (tmp_path / "ran.txt").read_text().split() == ["42", "42"]
 

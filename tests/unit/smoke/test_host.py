@@ -269,7 +269,7 @@ def test_its_path_may_have_a_space(monkeypatch, tmp_path):
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
         with host.installed(Path(sys.executable)) as spaced:
             assert spaced.run("python", "-c", DRAW).stdout == spaced.run("python", "-c", DRAW).stdout
-            assert "Runs that repeat" in spaced.run("seedbed", "--help", entrypoint=checks.BYPASSED).stdout
+            assert "runs that repeat" in spaced.run("seedbed", "--help", entrypoint=checks.BYPASSED).stdout
 
 
 @pytest.mark.skipif(NO_MOUNTS, reason="nobody may mount a disk here")

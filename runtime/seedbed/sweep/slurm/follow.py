@@ -52,7 +52,7 @@ class Follower:
             if index in self.left and not task.active:
                 self.tell(index)
             elif index in before and (before[index].state, task.state) == ("RUNNING", "PENDING"):
-                terminal.log(f"{self.what(index)}: begins anew, since Slurm took it from its node")
+                terminal.log(f"{self.what(index)}: starts again, because Slurm requeued it")
         active = [task for task in self.tasks.values() if task.active]
         self.tell_why(active)
         return bool(active)
