@@ -18,6 +18,7 @@ def harmless(note: Callable) -> Callable:
         except Exception as error:
             if note.__name__ not in failures:
                 failures.add(note.__name__)
-                terminal.log(f"something is missing in the record ({note.__name__}): {str(error).partition(chr(10))[0]}")
+                reason = str(error).partition("\n")[0]
+                terminal.log(f"something is missing in the record ({note.__name__}): {reason}")
 
     return harmless
