@@ -1,7 +1,7 @@
-"""A training that does not repeat although everything is seeded: sums of floats whose order is nobody's to choose.
+"""A training that does not repeat although everything is seeded: it sums floats in an order that is not fixed.
 
-Once deterministic algorithms are switched off, threads add with atomics: those of a GPU in `index_add`, those of a CPU
-in `index_put` with `accumulate`. A CPU needs two threads for that.
+With deterministic algorithms switched off, threads add with atomics: on a GPU in `index_add`, on a CPU in `index_put`
+with `accumulate`. A CPU needs two threads for that.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What raw results come to: outcomes against claims, paired ratios, means. Standard library only."""
+"""What rows of results amount to: outcomes against claims, paired ratios, means. Standard library only."""
 
 import math
 import statistics
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 EQUAL, DIFFERENT, REFUSED, ONCE = "equal", "different", "refused", "once"
-"""How the runs of one workload in one configuration came out; once: too few to tell."""
+"""How the runs of one workload in one configuration ended; once: too few to tell."""
 
 CLAIMS = {
     "equal": {EQUAL},
@@ -43,12 +43,12 @@ def distinct(runs: Sequence[Mapping[str, str]]) -> int:
     return len({run.get("digest") for run in runs})
 
 
-def verdict(claim: str, found: str, unrestricted: str) -> str:
-    """Whether an outcome agrees with the claim; `unrestricted` is the outcome in mode off.
+def verdict(claim: str, found: str, unavailable: bool) -> str:
+    """Whether an outcome agrees with the claim.
 
-    What is refused there too was refused for another reason than determinism: this device does not have it.
+    `unavailable`: mode off raised an error too, so determinism is not the reason: this device does not have it.
     """
-    if unrestricted == REFUSED:
+    if unavailable:
         return UNAVAILABLE
     if found == ONCE:
         return UNJUDGED

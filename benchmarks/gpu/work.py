@@ -1,4 +1,4 @@
-"""What one process of a benchmark does: every workload of a group once. `run.py` starts it, in a mode of the layer.
+"""What one process of a benchmark does: every workload of a group once. `parts.py` starts it, in a mode of Seedbed.
 
 Prints one JSON object a line: first what the machine is, then each workload's result as soon as there is one.
 """
@@ -27,7 +27,7 @@ def main() -> None:
     group = Jax(options) if options.group == "jax" else Torch(options)
     say(machine=group.machine())
     for name, workload in group.workloads.items():
-        if options.timed and not getattr(workload, "timed", True):
+        if options.timed and not workload.timed:
             continue
         try:
             result = group.cost(workload) if options.timed else {"digest": group.digest(workload)}
@@ -41,8 +41,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("group", choices=GROUPS)
     parser.add_argument("--device", choices=["cuda", "cpu"], required=True)
     parser.add_argument("--quick", action="store_true", help="few steps of small trainings")
-    parser.add_argument("--timed", action="store_true", help="measure seconds and memory instead of bits")
-    parser.add_argument("--without", choices=[*UNDO, "nothing"], default="nothing", help="what to take away")
+    parser.add_argument("--timed", action="store_true", help="of the group eager: seconds and memory instead of bits")
+    parser.add_argument("--without", choices=[*UNDO, "nothing"], default="nothing", help="what to remove")
     return parser.parse_args()
 
 
@@ -117,10 +117,6 @@ class Jax:
 
         return sha256(numpy.asarray(array) for array in [*losses, *training.parameters])
 
-    def cost(self, workload: Any) -> dict[str, float]:
-        """Seconds of a step, which ends with its loss on the host."""
-        return {"seconds": timed(workload.make(self.options.quick).step, lambda: None, self.options.quick)}
-
 
 def timed(step: Callable[[], object], synchronize: Callable[[], None], quick: bool) -> float:
     """The median seconds of a step, over blocks of steps."""
@@ -153,7 +149,7 @@ def say(**values: Any) -> None:
 
 
 def forget(*names: str) -> Callable[[], None]:
-    """Take variables away after the layer has set them and before the library looks."""
+    """Remove variables after the startup hook has set them and before the library reads them."""
     return lambda: [os.environ.pop(name, None) for name in names]
 
 
@@ -207,9 +203,9 @@ UNDO: dict[str, Callable[[], object]] = {
     "TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK": forget("TORCHINDUCTOR_DYNAMIC_SCALE_RBLOCK"),
     "XLA_FLAGS": forget("XLA_FLAGS"),
 }
-"""Each puts one row of the layer's table back to what the library has by itself, after the layer has set it.
+"""Each puts one row of the table of settings back to the library's own default, after the startup hook has set it.
 
-`benchmark` and `fill` set the opposite: the first is off by itself, the second on.
+`benchmark` sets what users often set themselves; it is off by default.
 """
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,10 +22,10 @@ from builder.smoke import checks
 from builder.smoke.venv import Host, installed
 
 
-def test(image: Path, host: Host) -> Iterator[Result]:
-    """Make every check of the image in turn, and say how each ended."""
+def test(image: Path, host: Host, programs: Collection[str] | None = None) -> Iterator[Result]:
+    """Make every check of the image in turn, and say how each ended. `programs`: of those, only these."""
     host = replace(host, example=example_of(image))
-    for name, check in checks.checks_of(image).items():
+    for name, check in checks.checks_of(image, programs).items():
         result = checks.make(host, name, check)
         say(f"{image.name}: {result}")
         yield result
@@ -86,8 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"seedbed: {error}")
         return error.exit_status
     print_results(host, results, options.json)
-    computing = {reading.title_of(script) for image in chosen for script in image.glob("smoke/gpu.py")}
-    if complaint := complaint_about(results, computing if options.gpu == "require" else None):
+    if complaint := complaint_about(results, computing(chosen) if options.gpu == "require" else None):
         say(f"seedbed: {complaint}")
         return 1
     return 0
@@ -101,6 +100,11 @@ def print_results(host: Host, results: Mapping[str, Sequence[Result]], as_json: 
         return
     for name, those in results.items():
         print(f"{name}: {summary(result.outcome for result in those)}")
+
+
+def computing(images: Sequence[Path]) -> set[str]:
+    """The checks of these images that compute on a GPU."""
+    return {reading.title_of(script) for image in images for script in image.glob("smoke/gpu.py")}
 
 
 def complaint_about(results: Mapping[str, Sequence[Result]], required: set[str] | None = None) -> str | None:

@@ -1,12 +1,18 @@
-"""What raw results of benchmarks/gpu come to: outcomes, verdicts, ratios, tables. What they measure is not tested."""
+"""benchmarks/gpu: a session's limits and what it leaves, outcomes, verdicts, ratios, tables. No torch is needed."""
 
 import json
-from argparse import Namespace
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from seedbed.settings import CALLS, VARIABLES
 
-from benchmarks.gpu import run, show, summary, work
+from benchmarks.gpu import parts, run, show, summary, work
+from builder import paths
 from builder.outcomes import Finished
 
 A, B, ERROR = {"digest": "a"}, {"digest": "b"}, {"error": "no deterministic implementation"}
@@ -50,12 +56,12 @@ def test_an_error_counts_as_one_more_result():
     ],
 )
 def test_a_claim_is_held_against_what_was_found(claim, found, expected):
-    assert summary.verdict(claim, found, unrestricted="different") == expected
+    assert summary.verdict(claim, found, unavailable=False) == expected
 
 
 def test_what_mode_off_refuses_too_says_nothing_about_determinism():
-    assert summary.verdict("refused", "refused", unrestricted="refused") == "not available"
-    assert summary.verdict("equal", "refused", unrestricted="refused") == "not available"
+    assert summary.verdict("refused", "refused", unavailable=True) == "not available"
+    assert summary.verdict("equal", "refused", unavailable=True) == "not available"
 
 
 def test_a_spread_is_the_median_and_both_ends():
@@ -78,9 +84,19 @@ def test_a_doubling_and_a_halving_cancel_in_the_geometric_mean():
             summary.geometric_mean(nonsense)
 
 
+EMPTY = {
+    "state": "done",
+    "options": {"device": "cpu", "quick": True, "limit": 300},
+    "machine": {"torch": "2"},
+    "seconds": 1,
+    "left_out": 0,
+    "rows": [],
+}
+
+
 def document(part: str, **configurations: list[list[dict]]) -> dict:
-    """Raw results: by configuration, what each round's process said of its workloads."""
-    processes = [
+    """What a part found: by configuration, what each round's process printed about its workloads."""
+    rows = [
         {
             "group": "eager",
             "configuration": name.replace("_", " "),
@@ -91,8 +107,7 @@ def document(part: str, **configurations: list[list[dict]]) -> dict:
         for name, rounds in configurations.items()
         for number, results in enumerate(rounds)
     ]
-    options = {"device": "cpu", "quick": True}
-    return {"part": part, "options": options, "machine": {"torch": "2"}, "seconds": 1, "processes": processes}
+    return {**EMPTY, "part": part, "rows": rows}
 
 
 def said(workload: str, **result) -> dict:
@@ -105,34 +120,55 @@ def bits(strict: list[dict]) -> dict:
     return document("bits", **of, off=[[said("scatter", **A)], [said("scatter", **B)]])
 
 
-def shown(tmp_path, capsys, *documents: dict) -> tuple[int, str, str]:
+def shown(tmp_path, capsys, *documents: dict) -> tuple[int, str]:
     paths = [tmp_path / f"{number}.json" for number in range(len(documents))]
     for path, one in zip(paths, documents, strict=True):
         path.write_text(json.dumps(one))
-    status = show.main(paths, None)
-    return status, *capsys.readouterr()
+    return show.show(paths), capsys.readouterr().out
 
 
-def test_bits_that_contradict_the_page_are_said_and_end_with_1(tmp_path, capsys):
-    status, out, err = shown(tmp_path, capsys, bits([A, B]))
+def test_bits_that_contradict_the_page_are_named_and_end_with_1(tmp_path, capsys):
+    status, out = shown(tmp_path, capsys, bits([A, B]))
     assert status == 1
     assert "| scatter | 2 results in 2 | equal (2) | 2 results in 2 | strict: CONTRADICTED |" in out
-    assert err == "CONTRADICTED: scatter in strict: claimed equal, found 2 results in 2\n"
+    assert out.endswith("bits: CONTRADICTED: scatter in strict: claimed equal, found 2 results in 2\n")
 
 
 def test_bits_as_claimed_end_with_0(tmp_path, capsys):
-    status, out, err = shown(tmp_path, capsys, bits([A, A]))
-    assert (status, err) == (0, "")
+    status, out = shown(tmp_path, capsys, bits([A, A]))
+    assert status == 0 and "CONTRADICTED" not in out
     assert "| scatter | equal (2) | equal (2) | 2 results in 2 | yes |" in out
     assert "in mode off 1 of 1 workloads gave different results" in out
 
 
-def test_a_process_that_failed_is_said_and_what_it_did_counts(tmp_path, capsys):
+def test_a_mode_that_was_not_reached_is_not_judged(tmp_path, capsys):
+    only_strict = document("others", strict=[[said("scatter", **A)]] * 2)
+    status, out = shown(tmp_path, capsys, only_strict)
+    assert (status, "| scatter | equal (2) | - | - | yes |" in out) == (0, True)
+
+
+def test_a_process_that_failed_is_named_and_what_it_did_counts(tmp_path, capsys):
     crashed = bits([A, A, A])
-    crashed["processes"][2] |= {"status": 134, "said": "CUDA error", "results": []}
-    _, out, _ = shown(tmp_path, capsys, crashed)
+    crashed["rows"][2] |= {"status": 134, "said": "CUDA error", "results": []}
+    status, out = shown(tmp_path, capsys, crashed)
+    assert status == 1
     assert "| scatter | equal (2) |" in out
-    assert "Failed: eager, strict, round 2: status 134: CUDA error" in out
+    assert "bits: eager, strict, round 2: status 134: CUDA error" in out
+
+
+@pytest.mark.parametrize("part", parts.PARTS)
+def test_a_part_that_was_killed_before_its_first_row_is_shown_as_what_it_is(part, tmp_path, capsys):
+    status, out = shown(tmp_path, capsys, {**EMPTY, "part": part, "state": "killed at its limit of 90 s"})
+    assert (status, f"{part}: killed at its limit of 90 s" in out) == (1, True)
+
+
+def test_checks_and_proofs_that_do_not_hold_are_failures(tmp_path, capsys):
+    check = {"image": "jax", "check": "trains", "outcome": "failed", "detail": "differs", "seconds": 1}
+    proof = {"name": "verify", "status": 1, "expected": 0, "found": "differs", "said": "differs"}
+    documents = [{**EMPTY, "part": "smoke", "rows": [check]}, {**EMPTY, "part": "proof", "rows": [proof]}]
+    status, out = shown(tmp_path, capsys, *documents)
+    assert status == 1
+    assert "smoke: jax: trains: differs\nproof: verify: status 1, expected 0: differs\n" in out
 
 
 def test_what_a_row_is_worth_are_the_workloads_that_change_without_it(tmp_path, capsys):
@@ -140,9 +176,9 @@ def test_what_a_row_is_worth_are_the_workloads_that_change_without_it(tmp_path, 
     before = [[said(name, **(A if name != "never" else one)) for name in names] for one in (A, B)]
     first, second = ({"gone": one, "refuses": ERROR, "moved": B, "unmoved": A, "never": one} for one in (A, B))
     after = [[said(name, **results[name]) for name in names] for results in (first, second)]
-    _, out, _ = shown(tmp_path, capsys, document("variables", nothing=before, a_row=after))
+    _, out = shown(tmp_path, capsys, document("variables", nothing=before, a_row=after))
     assert "| a row | gone | refuses | moved (equal, other bits) | 1 |" in out
-    assert "not seen equal with everything in place: never." in out
+    assert "not seen equal with nothing removed: never." in out
 
 
 def test_costs_are_paired_with_mode_off_and_what_is_refused_has_none(tmp_path, capsys):
@@ -150,7 +186,7 @@ def test_costs_are_paired_with_mode_off_and_what_is_refused_has_none(tmp_path, c
     strict = [
         [said("fast", seconds=s), said("slow", seconds=4 * s), said("pooling", **ERROR)] for s in (1.0, 10.0, 2.0)
     ]
-    _, out, _ = shown(tmp_path, capsys, document("cost", off=off, strict=strict))
+    _, out = shown(tmp_path, capsys, document("cost", off=off, strict=strict))
     assert "| fast | 1000.00 ms | 1.000 (1.000 to 2.000) |" in out
     assert "| slow | 1000.00 ms | 4.000 (4.000 to 8.000) |" in out
     assert "| pooling | 1000.00 ms | refused |" in out
@@ -163,11 +199,11 @@ def test_the_picture_has_a_bar_for_each_workload_and_their_mean():
     assert drawn.count(">a<") == 1 and drawn.count("geometric mean") == 1 and ">b<" not in drawn
 
 
-def test_every_row_for_torch_and_jax_is_taken_away_or_it_is_said_why_not():
-    removed = {name for names in run.REMOVED.values() for name in names}
+def test_every_row_for_torch_and_jax_is_removed_or_there_is_a_reason_why_not():
+    removed = {name for names in parts.REMOVED.values() for name in names}
     for row in (*VARIABLES, *CALLS):
         if {"torch", "jax"} & set(row.libraries):
-            assert (row.name in removed) != (row.name in run.LEFT), row.name
+            assert (row.name in removed) != (row.name in parts.LEFT), row.name
     assert removed - {"nothing"} == work.UNDO.keys()
 
 
@@ -184,26 +220,136 @@ class Clock:
 
 
 @pytest.fixture
-def bench(monkeypatch):
+def bench(monkeypatch, tmp_path):
     """A bench with that host and time for three commands."""
 
-    def bench(host: Clock) -> run.Bench:
-        monkeypatch.setattr(run.time, "monotonic", lambda: host.now)
-        return run.Bench(host, Namespace(limit=300, device="cpu", quick=True), began=0.0)
+    def bench(host: Clock) -> parts.Bench:
+        monkeypatch.setattr(parts.time, "monotonic", lambda: host.now)
+        return parts.Bench(host, tmp_path / "bits.json", {**EMPTY, "rows": [], "machine": {}}, began=0.0)
 
     return bench
 
 
-def test_nothing_starts_after_the_limit_and_rounds_are_kept_whole(bench):
+def test_what_there_is_no_time_for_is_left_out_from_the_end_and_counted(bench, tmp_path):
     host = Clock()
-    jobs = [run.Job("eager", mode, number, {}) for mode in ("strict", "off") for number in range(4)]
-    ran = bench(host).work_all(jobs, parallel=1)
-    assert [(one["round"], one["configuration"]) for one in ran] == [(0, "strict"), (0, "off"), (1, "strict")]
-    assert len(host.commands) == 3
+    bench(host).work_all(parts.in_modes(["eager"], range(4), "strict", "off"), parallel=1)
+    found = json.loads((tmp_path / "bits.json").read_text())
+    ran = [(row["round"], row["configuration"]) for row in found["rows"]]
+    assert ran == [(0, "strict"), (0, "off"), (1, "strict")]
+    assert (len(host.commands), found["left_out"]) == (3, 5)
 
 
-def test_a_process_that_is_killed_leaves_what_it_did_before_and_its_last_words(bench):
-    host = Clock('{"machine": {"torch": "2"}}\n{"workload": "scatter", "digest": "a"}\n', status=-9)
-    one = bench(host).work(run.Job("eager", "strict", 0, {}))
-    assert one["results"] == [{"workload": "scatter", "digest": "a"}]
-    assert (one["status"], one["said"]) == (-9, "Killed")
+def test_a_process_that_is_killed_leaves_what_it_did_before_and_its_last_line(bench, tmp_path):
+    printed = '{"machine": {"torch": "2"}}\n{"workload": "scatter", "digest": "a"}\n{"workload": "unfin'
+    bench(Clock(printed, status=-9)).work(parts.Job("eager", "strict", 0, {}))
+    found = json.loads((tmp_path / "bits.json").read_text())
+    [row] = found["rows"]
+    assert row["results"] == [{"workload": "scatter", "digest": "a"}]
+    assert (row["status"], row["said"], found["machine"]) == (-9, "Killed", {"torch": "2"})
+
+
+STAND_IN = """
+import json, subprocess, sys, time
+from pathlib import Path
+
+path = Path(sys.argv[1])
+document = json.loads(path.read_text())
+workers = [subprocess.Popen(["sleep", "600"], start_new_session=group).pid for group in (False, True)]
+row = {"status": 0, "expected": 0, "found": "", "round": 0, "configuration": "nothing", "results": []}
+document["rows"] = [row | {"name": str(worker)} for worker in workers]
+behaviour = json.loads(path.with_name("behaviour").read_text()).get(document["part"], "ends")
+if behaviour == "fails":
+    sys.exit(3)
+document["state"] = "done" if behaviour == "ends" else document["state"]
+path.write_text(json.dumps(document))
+if behaviour == "hangs":
+    time.sleep(600)
+"""
+SESSION = """
+import sys
+from benchmarks.gpu import run
+run.PART = [sys.executable, sys.argv.pop(1)]
+sys.exit(run.main())
+"""
+
+
+class Session:
+    """A session of two parts, proof and variables, made by stand-ins that start workers and then end, fail or hang."""
+
+    def __init__(self, folder: Path, limit: float, **behaviour: str) -> None:
+        self.folder = folder
+        (folder / "part.py").write_text(STAND_IN)
+        (folder / "behaviour").write_text(json.dumps(behaviour))
+        wanted = ["proof", "variables", "--device", "cpu", "--output", str(folder), "--limit", str(limit)]
+        wanted += ["--python", sys.executable]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SESSION, str(folder / "part.py"), *wanted],
+            env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def documents(self) -> list[dict]:
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
+
+    def states(self) -> dict[str, str]:
+        return {document["part"]: document["state"] for document in self.documents()}
+
+    def running(self) -> list[str]:
+        """The workers that are left; a zombie that nobody waits for has ended too."""
+        workers = [row["name"] for document in self.documents() for row in document["rows"]]
+        stats = [Path(f"/proc/{worker}/stat") for worker in workers]
+        return [path.parent.name for path in stats if path.exists() and ") Z " not in path.read_text()]
+
+
+def test_a_part_that_hangs_is_killed_at_its_limit_with_all_that_it_started_and_the_next_one_runs(tmp_path):
+    session = Session(tmp_path, 8, proof="hangs")
+    out, err = session.process.communicate(timeout=60)
+    assert session.states() == {"proof": "killed at its limit of 4 s", "variables": "done"}
+    assert [len(document["rows"]) for document in session.documents()] == [2, 2]
+    assert not session.running()
+    assert session.process.returncode == 1
+    assert "proof: killed at its limit of 4 s\n" in out
+    assert "run.py proof --device cpu" in err
+
+
+def test_a_part_that_fails_does_not_end_the_others(tmp_path):
+    session = Session(tmp_path, 60, proof="fails")
+    out, _ = session.process.communicate(timeout=60)
+    assert session.states() == {"proof": "ended with status 3", "variables": "done"}
+    assert session.process.returncode == 1 and "\nproof: ended with status 3\n" in out
+
+
+def test_parts_that_are_done_leave_nothing_to_repeat_and_no_process(tmp_path):
+    session = Session(tmp_path, 60)
+    _, err = session.process.communicate(timeout=60)
+    assert (session.process.returncode, session.states()) == (0, {"proof": "done", "variables": "done"})
+    assert not session.running() and "To repeat" not in err
+
+
+def test_a_session_that_is_terminated_leaves_valid_files_and_no_process(tmp_path):
+    session = Session(tmp_path, 600, proof="hangs")
+    while not any(document["rows"] for document in session.documents()):
+        assert session.process.poll() is None
+        time.sleep(0.05)
+    session.process.terminate()
+    session.process.communicate(timeout=60)
+    assert session.process.returncode == 128 + signal.SIGTERM
+    assert session.states() == {"proof": "cut short"} and not session.running()
+
+
+def test_time_that_a_part_does_not_need_is_passed_on_to_those_after_it():
+    chosen = list(parts.PARTS)
+    everything = sum(part.seconds for part in parts.PARTS.values())
+    assert [run.share(name, chosen, everything) for name in ("smoke", "others")] == [90, everything]
+    assert run.share("bits", chosen, everything) == pytest.approx(150 * everything / (everything - 90))
+
+
+def test_what_failed_is_repeated_first_and_only_what_a_second_call_has_time_for():
+    states = {"smoke": "done", "bits": "failed: x", "cost": "done", "proof": "killed", "variables": "skipped: y"}
+    documents = [{**EMPTY, "part": name, "state": state} for name, state in states.items()]
+    assert run.to_repeat(documents) == ["bits"]
+    documents[1]["state"] = "done"
+    documents[0]["left_out"] = 1
+    assert run.to_repeat(documents) == ["proof", "smoke"]
