@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         with leftovers.Ended(), venv.installed(options.python or host.default_python()) as installed:
+            leftovers.remember(str(installed.folder))
             facts = {"python": ".".join(map(str, installed.version)), **machine()}
             for name in chosen:
                 begun.append(options.output / f"{name}.json")

@@ -82,8 +82,9 @@ def contradictions(document: Document) -> list[str]:
 
 def smoke_table(document: Document) -> str:
     columns = ("image", "check", "outcome", "seconds", "detail")
-    rows = [[str(row[name]).replace("|", "/") for name in columns] for row in document["rows"]]
-    return table(columns, [row for row in rows if not row[-1].endswith(" own")])
+    made = [row for row in document["rows"] if row["outcome"] != "skipped"]
+    rows = [[str(row[name]).replace("|", "/") for name in columns] for row in made]
+    return f"{table(columns, rows)}\n\nSkipped: {len(document['rows']) - len(made)} checks."
 
 
 def runs_of(document: Document) -> Runs:

@@ -86,7 +86,7 @@ def test_a_doubling_and_a_halving_cancel_in_the_geometric_mean():
 
 EMPTY = {
     "state": "done",
-    "options": {"device": "cpu", "quick": True, "limit": 300},
+    "options": {"device": "cpu", "quick": True, "limit": 390},
     "machine": {"torch": "2"},
     "seconds": 1,
     "left_out": 0,
@@ -221,7 +221,7 @@ class Clock:
 
 @pytest.fixture
 def bench(monkeypatch, tmp_path):
-    """A bench with that host and time for three commands."""
+    """A bench with that host and time for three commands, but not for a fourth, which would take all of 100 s."""
 
     def bench(host: Clock) -> parts.Bench:
         monkeypatch.setattr(parts.time, "monotonic", lambda: host.now)
@@ -278,13 +278,14 @@ class Session:
 
     def __init__(self, folder: Path, limit: float, **behaviour: str) -> None:
         self.folder = folder
+        (folder / "temporary").mkdir()
         (folder / "part.py").write_text(STAND_IN)
         (folder / "behaviour").write_text(json.dumps(behaviour))
         wanted = ["proof", "variables", "--device", "cpu", "--output", str(folder), "--limit", str(limit)]
         wanted += ["--python", sys.executable]
         self.process = subprocess.Popen(
             [sys.executable, "-c", SESSION, str(folder / "part.py"), *wanted],
-            env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+            env=os.environ | {"PYTHONPATH": str(paths.ROOT), "TMPDIR": str(folder / "temporary")},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -292,6 +293,9 @@ class Session:
 
     def documents(self) -> list[dict]:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
+
+    def scratch(self) -> list[Path]:
+        return list(self.folder.glob("temporary/*"))
 
     def states(self) -> dict[str, str]:
         return {document["part"]: document["state"] for document in self.documents()}
@@ -308,7 +312,7 @@ def test_a_part_that_hangs_is_killed_at_its_limit_with_all_that_it_started_and_t
     out, err = session.process.communicate(timeout=60)
     assert session.states() == {"proof": "killed at its limit of 4 s", "variables": "done"}
     assert [len(document["rows"]) for document in session.documents()] == [2, 2]
-    assert not session.running()
+    assert not session.running() and not session.scratch()
     assert session.process.returncode == 1
     assert "proof: killed at its limit of 4 s\n" in out
     assert "run.py proof --device cpu" in err
@@ -328,15 +332,21 @@ def test_parts_that_are_done_leave_nothing_to_repeat_and_no_process(tmp_path):
     assert not session.running() and "To repeat" not in err
 
 
-def test_a_session_that_is_terminated_leaves_valid_files_and_no_process(tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_session_that_is_ended_leaves_valid_files_and_nothing_else(sent, status, tmp_path):
     session = Session(tmp_path, 600, proof="hangs")
+    until = time.monotonic() + 60
     while not any(document["rows"] for document in session.documents()):
-        assert session.process.poll() is None
+        assert session.process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
-    session.process.terminate()
+    session.process.send_signal(sent)
     session.process.communicate(timeout=60)
-    assert session.process.returncode == 128 + signal.SIGTERM
-    assert session.states() == {"proof": "cut short"} and not session.running()
+    assert (session.process.returncode, session.states()) == (status, {"proof": "cut short"})
+    while session.running() or session.scratch():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_time_that_a_part_does_not_need_is_passed_on_to_those_after_it():
