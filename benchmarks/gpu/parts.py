@@ -210,20 +210,23 @@ def proof(bench: Bench) -> None:
     train = ["python", "examples/digits_torch.py", "--epochs", "1" if bench.quick else "3"]
     diverges = ["python", "benchmarks/gpu/diverges.py", bench.device]
     golden = str(bench.host.folder / "tmp" / "golden.json")
+    verify = ["seedbed", "verify", "--json", "--parallel", str(PARALLEL), "-n"]
     prove(bench, "golden, recorded", 0, ["seedbed", "golden", "--record", golden, "--", *train])
     prove(bench, "golden, checked", 0, ["seedbed", "golden", golden, "--", *train])
     prove(bench, "trace of what diverges", 1, ["seedbed", "trace", "--json", "--", *diverges])
-    prove(bench, "verify", 0, ["seedbed", "verify", "-n", "2" if bench.quick else "5", "--json", "--", *train])
-    prove(bench, "verify of what diverges", 1, ["seedbed", "verify", "-n", "3", "--json", "--", *diverges])
+    prove(bench, "verify", 0, [*verify, "2" if bench.quick else "5", "--", *train])
+    prove(bench, "verify of what diverges", 1, [*verify, "3", "--", *diverges])
 
 
 def prove(bench: Bench, name: str, expected: int, command: list[str]) -> None:
     if bench.left() < LEAST:
         bench.leave_out()
         return
+    began = time.monotonic()
     done = bench.finish(command, folder=ROOT)
-    say(f"{name}: status {done.status}, expected {expected}")
     row = {"name": name, "status": done.status, "expected": expected, "found": what_was_found(done.stdout)}
+    row["seconds"] = round(time.monotonic() - began, 1)
+    say(f"{name}: {row['seconds']} s, status {done.status}, expected {expected}")
     bench.add(row | ({"said": last_line(done.stderr)} if done.status != expected else {}))
 
 

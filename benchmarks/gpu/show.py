@@ -162,7 +162,7 @@ def worth(runs: Runs, removed: str) -> tuple[str, ...]:
             found = summary.outcome(of[removed])
             became.setdefault(found if found != EQUAL or same_value else "other", []).append(name)
     others = [f"{name} (equal, other bits)" for name in became.get("other", [])]
-    others += [f"{name} (one run)" for name in became.get(summary.ONCE, [])]
+    others += [f"{len(became[summary.ONCE])} with one run"] if summary.ONCE in became else []
     cells = (became.get(DIFFERENT, []), became.get(summary.REFUSED, []), others)
     return removed, *(", ".join(names) or "-" for names in cells), str(len(became.get(EQUAL, [])))
 
