@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ class Bench:
         command = ["python", str(HERE / "work.py"), job.group, "--device", self.device, *job.arguments]
         began = time.monotonic()
         done = self.finish(command + ["--quick"] * self.quick, {"SEEDBED_QUIET": "1", **job.environment})
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{") and line.endswith("}")]
+        lines = list(objects(done.stdout))
         row = {"group": job.group, "configuration": job.configuration, "round": job.round, "status": done.status}
         row["seconds"] = round(time.monotonic() - began, 1)
         row |= {"said": last_line(done.stderr)} if done.status else {}
@@ -165,6 +166,14 @@ class Bench:
         if not (found := [name for name in names if LIBRARIES[name] not in missing]):
             raise Skipped(f"not installed here: {', '.join(missing)}")
         return found
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """Those that are a line of JSON each; a process that was killed may leave a part of one."""
+    for line in text.splitlines():
+        with suppress(ValueError):
+            if isinstance(found := json.loads(line), dict):
+                yield found
 
 
 def smoke(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from seedbed.settings import CALLS, VARIABLES
 from benchmarks.gpu import parts, run, show, summary, work
 from builder import paths
 from builder.outcomes import Finished
+from tests import pages
 
 A, B, ERROR = {"digest": "a"}, {"digest": "b"}, {"error": "no deterministic implementation"}
 CLAIMS = {"strict": "equal", "warn": "may differ", "off": "may differ"}
@@ -240,7 +241,7 @@ def test_what_there_is_no_time_for_is_left_out_from_the_end_and_counted(bench, t
 
 
 def test_a_process_that_is_killed_leaves_what_it_did_before_and_its_last_line(bench, tmp_path):
-    printed = '{"machine": {"torch": "2"}}\n{"workload": "scatter", "digest": "a"}\n{"workload": "unfin'
+    printed = '{"machine": {"torch": "2"}}\n{"workload": "scatter", "digest": "a"}\n7\n{"workload": "unfinished", "of": {}'
     bench(Clock(printed, status=-9)).work(parts.Job("eager", "strict", 0, {}))
     found = json.loads((tmp_path / "bits.json").read_text())
     [row] = found["rows"]
@@ -347,6 +348,15 @@ def test_a_session_that_is_ended_leaves_valid_files_and_nothing_else(sent, statu
     while session.running() or session.scratch():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_the_page_names_the_parts_their_limits_and_what_they_sum_to():
+    page = (paths.ROOT / "docs" / "gpu.md").read_text()
+    [table] = [table for table in pages.tables(page) if len(table) == len(parts.PARTS) and table[0][0] == "`smoke`"]
+    limits = {name: part.seconds for name, part in parts.PARTS.items()}
+    assert {name.strip("`"): int(seconds) for name, seconds, _ in table} == limits
+    assert run.parse_arguments(["--device", "cpu", "--output", "x"]).limit == sum(limits.values())
+    assert f"`--limit` ({sum(limits.values())})" in page and f"--limit {run.AGAIN}" in page
 
 
 def test_time_that_a_part_does_not_need_is_passed_on_to_those_after_it():
