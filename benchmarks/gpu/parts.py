@@ -239,26 +239,22 @@ def prove(bench: Bench, name: str, expected: int, command: list[str]) -> None:
     bench.add(row | ({"said": last_line(done.stderr)} if done.status != expected else {}))
 
 
-def what_was_found(stdout: str) -> str:
-    """A verdict or a cause, in a few words."""
+def what_was_found(stdout: str) -> Any:
+    """What a command reports as JSON, without the facts about the machine; else the last line that it printed."""
     try:
-        found = json.loads(stdout)
+        return {name: value for name, value in json.loads(stdout).items() if name != "facts"}
     except ValueError:
         return last_line(stdout)
-    if "cause" in found:
-        return found["cause"]["said"]
-    return f"{found['verdict']['outcome']}, {len(found['runs'])} runs" if "verdict" in found else "no difference"
 
 
 def variables(bench: Bench) -> None:
     """In strict, with one row of the table of settings removed; the most doubtful rows first."""
     groups, runs = bench.groups("eager", "compiled", "jax"), bench.runs(3)
-    doubtful = DOUBTFUL if "eager" in groups else ()
-    rest = [(group, removed) for group in groups for removed in REMOVED[group] if removed not in doubtful]
-    first = [("eager", removed) for removed in doubtful]
+    every = [(group, removed) for group in groups for removed in REMOVED[group]]
+    first = [(group, removed) for group, removed in every if group == "eager" and removed in DOUBTFUL]
     bench.work_all(
         Job(group, removed, number, {"SEEDBED_MODE": "strict"}, ("--without", removed))
-        for rows in (first, rest)
+        for rows in (first, [row for row in every if row not in first])
         for number in runs
         for group, removed in rows
     )

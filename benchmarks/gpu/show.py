@@ -228,8 +228,17 @@ def picture(document: Document) -> str:
 
 
 def proof_table(document: Document) -> str:
-    rows = [(row["name"], f"{row['status']} ({row['expected']})", row["found"]) for row in document["rows"]]
+    rows = [(row["name"], f"{row['status']} ({row['expected']})", in_short(row["found"])) for row in document["rows"]]
     return table(("command", "status (expected)", "found"), rows)
+
+
+def in_short(found: Any) -> str:
+    """A verdict, a cause, or a printed line."""
+    if isinstance(found, str):
+        return found
+    if "cause" in found:
+        return found["cause"]["said"]
+    return f"{found['verdict']['outcome']}, {len(found['runs'])} runs" if "verdict" in found else "no difference"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

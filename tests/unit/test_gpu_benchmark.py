@@ -249,6 +249,24 @@ def test_a_process_that_is_killed_leaves_what_it_did_before_and_its_last_line(be
     assert (row["status"], row["said"], found["machine"]) == (-9, "Killed", {"torch": "2"})
 
 
+def test_the_doubtful_rows_are_removed_first_and_every_group_runs_with_nothing_removed_too(bench, monkeypatch):
+    jobs: list[parts.Job] = []
+    monkeypatch.setattr(parts.Bench, "groups", lambda _, *names: list(names))
+    monkeypatch.setattr(parts.Bench, "work_all", lambda _, given: jobs.extend(given))
+    parts.variables(bench(Clock()))
+    doubtful = len(parts.DOUBTFUL)
+    assert [job.configuration for job in jobs[: 2 * doubtful]] == 2 * [*parts.DOUBTFUL]
+    assert {job.group for job in jobs if job.configuration == "nothing"} == {"eager", "compiled", "jax"}
+    assert len(jobs) == len({(job.group, job.configuration, job.round) for job in jobs})
+
+
+def test_a_proof_is_shown_by_its_verdict_or_its_cause():
+    assert show.in_short({"verdict": {"outcome": "equal"}, "runs": [1, 2]}) == "equal, 2 runs"
+    assert show.in_short({"cause": {"said": "index_add gives another result"}}) == "index_add gives another result"
+    assert show.in_short(parts.what_was_found('{"same": 1, "facts": 2}')) == "no difference"
+    assert show.in_short(parts.what_was_found("progress\nequals")) == "equals"
+
+
 STAND_IN = """
 import json, subprocess, sys, time
 from pathlib import Path
