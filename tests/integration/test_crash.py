@@ -13,6 +13,8 @@ from builder import paths, scratch
 from builder.image.record import Record
 from builder.reproduce.verify import Trial
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def cache(trial):

@@ -87,6 +87,7 @@ def from_registry(resolve, folder):
     return from_registry
 
 
+@pytest.mark.long
 def test_an_image_is_built_from_debian_in_a_registry(from_registry, debian_reference, docker):
     recipe = from_registry(debian_reference)
     built = build.build(recipe, Options(dockerfile=True, registry=True), lambda: docker)
