@@ -42,6 +42,7 @@ def mpirun(openmpi: Path, tmp_path: Path) -> Mpirun:
         "LD_LIBRARY_PATH": ":".join(str(openmpi / folder) for folder in FOLDERS),
         "PYTHONPATH": str(paths.ROOT / "runtime"),
         "PYTHONHASHSEED": "42",
+        "PYTHONUNBUFFERED": "",  # the ranks share a pipe: a line has to be one write
     }
     start = [openmpi / "usr/bin/orterun", "--allow-run-as-root", "--oversubscribe", "-n", "2"]
     own = ["env", "--unset=LD_LIBRARY_PATH", sys.executable]
