@@ -10,9 +10,9 @@ from builder.engine.client import Engine
 from builder.errors import SeedbedError
 from builder.image import assemble
 from builder.image.record import Record
-from builder.oci.layout import compose, keep, read_image, write_layout
+from builder.oci.layout import compose, keep, link_or_copy, read_image, write_layout
 from builder.oci.serve import serving
-from builder.oci.store import Layer
+from builder.oci.store import Layer, Store
 
 UNTESTED = "untested"
 """The repository, on loopback, that an image without a tag seems to come from."""
@@ -59,13 +59,19 @@ class Loader:
 
     def _load_parts(self) -> None:
         loaded, store = 0, assemble.store()
-        with suppress(SeedbedError, OSError), serving(store) as address:  # `load` will say it
+        with (
+            suppress(SeedbedError, OSError),  # `load` will say it
+            scratch.folder(paths.cache()) as folder,
+            serving(parts := Store(folder)) as address,
+        ):
             while not self._built.wait(PAUSE):
                 layers = self._layers
                 if len(layers) == loaded:
                     continue
                 part = compose(layers, {}, epoch=0)
-                keep(store, part)
+                keep(parts, part)
+                for layer in layers:
+                    link_or_copy(store.blob(layer.descriptor.digest), parts.blob(layer.descriptor.digest))
                 if self._engine.try_pull(f"{address}/{PARTS}/{self._name}@{part.digest}"):
                     return  # the engine cannot reach our loopback: `load` does without
                 loaded = len(layers)

@@ -149,14 +149,15 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return False
 
 
-def test_the_lowest_layers_are_loaded_as_an_image_while_the_rest_is_built(built, impatient):
-    engine = Engine()
+def test_the_lowest_layers_are_loaded_as_an_image_while_the_rest_is_built_and_the_store_keeps_none(built, impatient):
+    engine, stored = Engine(), set(assemble.store().blob(built.digest).parent.iterdir())
     with load.Loader("tiny", engine).at_work() as loader:
         build(loader, built, engine, pulls=1)
         assert json.loads(engine.served)["layers"] == json.loads(manifest(built))["layers"][:1]
         assert loader.load(built) == built.digest
     assert engine.done == ["pull", "pull"] and engine.served == manifest(built)
     assert engine.forgotten == ["/parts/tiny@"]
+    assert set(assemble.store().blob(built.digest).parent.iterdir()) == stored
 
 
 def test_a_build_that_makes_no_layer_loads_no_part(built, impatient):
