@@ -95,7 +95,7 @@ def run(plan: Plan, name: str, command: list[str], here: Path, out: Path, more: 
 def in_copy(word: str, folder: Path, copy: Path) -> str:
     """A word of the command, with paths into the working folder as paths into its copy.
 
-    That begins a path, also behind the letter of an option (-o/work/out); inside of a path it means another folder.
+    That begins a path, also behind the letter of an option (-o/train/out); inside of a path it means another folder.
     """
     path = rf"(?:(?<=^-\w)|(?<!{IN_NAME})(?<!/)){re.escape(str(folder))}(?!{IN_NAME})"
     return re.sub(path, lambda _: str(copy), word)

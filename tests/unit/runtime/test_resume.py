@@ -185,17 +185,17 @@ def test_a_folder_that_the_command_names_is_each_runs_own(resume, tmp_path: Path
 @pytest.mark.parametrize(
     ("word", "there"),
     [
-        ("/work", "/copy"),
-        ("--out=/work/out", "--out=/copy/out"),
-        ("-o/work/out", "-o/copy/out"),
-        ("cd /work; cp /work/a /work/b", "cd /copy; cp /copy/a /copy/b"),
-        ("/data/work/a", "/data/work/a"),  # control: another folder, whose path has the same name in it
-        ("/work2/a:/work/b", "/work2/a:/copy/b"),
-        ("work/a", "work/a"),
+        ("/train", "/copy"),
+        ("--out=/train/out", "--out=/copy/out"),
+        ("-o/train/out", "-o/copy/out"),
+        ("cd /train; cp /train/a /train/b", "cd /copy; cp /copy/a /copy/b"),
+        ("/data/train/a", "/data/train/a"),  # control: another folder, whose path has the same name in it
+        ("/train2/a:/train/b", "/train2/a:/copy/b"),
+        ("train/a", "train/a"),
     ],
 )
 def test_a_path_into_the_working_folder_is_one_into_its_copy(word: str, there: str) -> None:
-    assert runs.in_copy(word, Path("/work"), Path("/copy")) == there
+    assert runs.in_copy(word, Path("/train"), Path("/copy")) == there
 
 
 def test_the_working_folder_may_hold_the_folder_for_temporary_files(resume, tmp_path: Path) -> None:
