@@ -150,16 +150,16 @@ def test_what_others_put_into_the_index_stays(server, repository):
 @without_api
 def test_an_entry_that_another_client_overwrites_is_written_again(server, repository, monkeypatch):
     """Control: without the look at what became of it, the entry is gone."""
-    tag, put = IMAGE.digest.replace(":", "-"), Handler.do_PUT
-    other = canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []})
-    overwrites = [other]
+    tag, answer = IMAGE.digest.replace(":", "-"), Handler.answer
+    overwrites = [canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []})]
 
-    def do_put(handler: Handler) -> None:
-        put(handler)
-        if tag in handler.path and overwrites:
+    def overwritten(handler: Handler, status: int, *rest: object) -> None:
+        """Before the client hears that its index is stored, and so before it looks."""
+        if handler.command == "PUT" and tag in handler.path and overwrites:
             server.manifests[tag] = overwrites.pop()
+        answer(handler, status, *rest)
 
-    monkeypatch.setattr(Handler, "do_PUT", do_put)
+    monkeypatch.setattr(Handler, "answer", overwritten)
     repository.attach(SOME[0])
     assert len(repository.referrers(IMAGE.digest, SBOM)) == 1 and not overwrites
 
