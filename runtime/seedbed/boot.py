@@ -78,9 +78,11 @@ _met = set()  # those that the finder has found, and those that were there befor
 
 def start() -> None:
     """Wait for the libraries; in mode off, take back what the image has set, and wait only if somebody watches."""
+    record = os.environ.get("SEEDBED_RECORD")
     consumers = {  # started by name: they know what is configured here, and nobody pays for them otherwise
         "audit": os.environ.get("SEEDBED_AUDIT") == "1" and not off,
-        "recording": os.environ.get("SEEDBED_RECORD"),
+        "recording": record,
+        "resume": record and ("SEEDBED_RECORD_STATES" in os.environ or "SEEDBED_RECORD_STOP" in os.environ),
         "trace": os.environ.get("SEEDBED_TRACE"),
     }
     for name in filter(consumers.get, consumers):

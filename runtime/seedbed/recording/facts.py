@@ -24,8 +24,8 @@ INSTRUCTION_SETS = (
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TEMPORARY = re.compile(r"/tmp[a-z0-9_]{8}/")  # as mkdtemp names folders: code that libraries write and import
 OWN = {
-    *(recording.FOLDER, recording.STATES, recording.STOP, disclosure.KEY),
-    *("SEEDBED_TRACE", "SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE"),
+    *(recording.FOLDER, "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP", "SEEDBED_TRACE", disclosure.KEY),
+    *("SEEDBED_QUIET", "SEEDBED_IMAGE", "SEEDBED_AUDIT_FILE"),
 }
 SESSION = {  # may differ, and does not matter
     *("PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME", "HOME", "USER", "LOGNAME", "PATH"),

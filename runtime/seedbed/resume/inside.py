@@ -13,22 +13,23 @@ from functools import partial
 from importlib import import_module
 from types import FrameType, ModuleType
 
-from seedbed import callers, process, recording, wrapping
+from seedbed import callers, process, wrapping
 from seedbed.generators import libraries, named
 from seedbed.recording.writer import writer
+from seedbed.resume import STATES, STOP
 
 GLOBAL = {"random": "python", "numpy": "numpy", "tensorflow": "tensorflow", "keras": "keras"}
 
 
 def start(name: str, module: ModuleType) -> None:
     """Watch a library that trains, and the number of its steps."""
-    if os.environ.get(recording.STATES) == "1":
+    if os.environ.get(STATES) == "1":
         import_module(f"seedbed.resume.{name}").watch(module)
     stop_if_asked()
 
 
 def stop_if_asked() -> None:
-    if asked := os.environ.get(recording.STOP):
+    if asked := os.environ.get(STOP):
         wrapping.after(writer, "step", partial(stop_after, *map(int, asked.split(":"))))
 
 

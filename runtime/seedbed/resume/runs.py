@@ -8,12 +8,12 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed import compare, environment, recording
+from seedbed import compare, environment
 from seedbed.crash import Unfit
 from seedbed.native.preload import NOT_WATCHED, Watch
 from seedbed.recording import launch
 from seedbed.recording.record import Record
-from seedbed.resume import copies, judge
+from seedbed.resume import STATES, STOP, copies, judge
 from seedbed.resume.judge import Finding
 
 IN_NAME = r"[\w.~+@%-]"  # of a file
@@ -74,7 +74,7 @@ def places_of(plan: Plan, whole: Record) -> tuple[int, ...]:
 def cut_off(plan: Plan, whole: Record, at: int, log: Callable[[str], None]) -> Finding:
     with workplace(plan) as (here, out):
         before = copies.stamps(out)
-        cut = run(plan, f"cut-{at}", plan.command, here, out, {recording.STOP: f"{at}:{plan.signal}"})
+        cut = run(plan, f"cut-{at}", plan.command, here, out, {STOP: f"{at}:{plan.signal}"})
         log(f"run cut off after step {at}")
         written = copies.written(before, copies.stamps(out))
         if finding := judge.before_resuming(whole, cut, at, written):
@@ -87,7 +87,7 @@ def cut_off(plan: Plan, whole: Record, at: int, log: Callable[[str], None]) -> F
 def run(plan: Plan, name: str, command: list[str], here: Path, out: Path, more: dict[str, str] | None = None) -> Record:
     """The record of one run in its folder."""
     words = [in_copy(word, Path.cwd(), here).replace(FOLDER, str(out)) for word in command]
-    environ = {**plan.environ, "PWD": str(here), recording.STATES: "1", **(more or {})}
+    environ = {**plan.environ, "PWD": str(here), STATES: "1", **(more or {})}
     with chdir(here):
         return launch.run(words, plan.records / name, environ, native=plan.native)
 

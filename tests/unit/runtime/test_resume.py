@@ -269,9 +269,12 @@ def test_the_records_are_kept_if_asked(resume, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_states_are_in_a_record_only_if_asked(run, tmp_path: Path) -> None:
-    code = "import seedbed.recording as r, sys; r.watch('library', r); print('seedbed.resume.inside' in sys.modules)"
-    assert run(code).stdout == "False\n"
+@pytest.mark.parametrize("asked", ["", "SEEDBED_RECORD_STATES", "SEEDBED_RECORD_STOP"])
+def test_states_are_in_a_record_only_if_asked(run, tmp_path: Path, asked: str) -> None:
+    code = "import sys; print('seedbed.resume' in sys.modules)"
+    done = run(code, SEEDBED_RECORD=str(tmp_path / "r"), **({asked: "1"} if asked else {}))
+    assert done.stdout == f"{bool(asked)}\n"
+    assert not asked or run(code, **{asked: "1"}).stdout == "False\n"
 
 
 def test_a_training_is_cut_off_right_after_its_step(run, tmp_path: Path) -> None:
