@@ -29,7 +29,7 @@ subscribers: list[dict[str, Callable]] = []
 def subscribe(**events: Callable) -> None:
     """Have these called in the thread that trains, without gradients.
 
-    `batch(batch, loader)`, `model(model)` before the first and `call(model, inputs)` before each call by the script
+    `batch(batch, loader)`, `model(model)` before the first and `call(model, arguments)` before each call by the script
     itself, `losses(tensors)` before `backward`, `gradients(optimizer)` when they are there, `update(optimizer)` after
     its step, and `end()` when the training's step is over.
     """
@@ -101,7 +101,15 @@ def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
     if has_numbers():
         end_pending()
         meet(module)
-        tell("call", module, inputs)
+        tell("call", module, arguments(inputs))
+
+
+def arguments(inputs: tuple) -> list:
+    """All that a module is called with: torch gives its hooks the positional arguments, its own frame has the others.
+
+    To be called by the hook itself (torch 2.7.1 to 2.14.1, nn/modules/module.py).
+    """
+    return [*inputs, sys._getframe(2).f_locals.get("kwargs", {})]
 
 
 @harmless

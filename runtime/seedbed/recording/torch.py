@@ -38,8 +38,8 @@ def note_model(model: torch.nn.Module) -> None:
     add(here.step.fingerprint("initial"), [*model.parameters(), *model.buffers()])
 
 
-def note_call(model: torch.nn.Module, inputs: tuple) -> None:
-    add(here.step.fingerprint("data"), inputs)
+def note_call(model: torch.nn.Module, arguments: list) -> None:
+    add(here.step.fingerprint("data"), arguments)
 
 
 def note_batch(batch: object, _: object) -> None:

@@ -41,14 +41,14 @@ def note_batch(batch: object, _: object) -> None:
     add(last, batch, sampled=True)
 
 
-def note_call(model: torch.nn.Module, inputs: tuple) -> None:
+def note_call(model: torch.nn.Module, arguments: list) -> None:
     note_generators()
     models = called.setdefault(recording.here.step, set())
     if id(model) not in models:
         models.add(id(model))
         add(state("weights"), list(model.parameters()))
         add(state("statistics"), list(saved_buffers(model)))
-    add(state("inputs"), inputs)
+    add(state("inputs"), arguments)
 
 
 def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from seedbed.observe.fingerprint import Fingerprint
 from seedbed.observe.tensors import add
-from seedbed.observe.torch import parameters, subscribe
+from seedbed.observe.torch import arguments, parameters, subscribe
 from seedbed.trace import journal
 
 FRESH = {f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")}
@@ -243,7 +243,7 @@ def enter_module(module: nn.Module, inputs: tuple) -> None:
     journal.running.append(names[module])
     with unwatched() as watched:
         if watched and len(journal.running) == 1:
-            see("input", names[module], list(tensors(inputs)))
+            see("input", names[module], list(tensors(arguments(inputs))))
 
 
 def leave_module(module: nn.Module, inputs: tuple, output) -> None:
