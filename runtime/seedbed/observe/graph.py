@@ -58,12 +58,17 @@ def integers(values: object) -> Iterator[tf.Tensor]:
 
 
 def weighted_sum(row: tf.Tensor) -> tf.Tensor:
-    """A sum modulo 2**64 in which every place has an odd weight of its own."""
+    """A sum modulo 2**64 in which every place counts in its own way, and every bit of it.
+
+    Places have odd weights; sums of rows go through x(2x+1), a permutation modulo 2**64 (of RC6): with weights alone
+    place j of row i would count as place i of row j.
+    """
     length = row.shape.num_elements()
     if length is not None and length <= ROW:
         return tf.reduce_sum(row * weights()[:length])
     rows = tf.reshape(tf.pad(row, [[0, -tf.size(row) % ROW]]), [-1, ROW])
     sums = tf.reduce_sum(rows * weights()[:ROW], axis=1)
+    sums *= 2 * sums + 1
     if length is None:
         return tf.reduce_sum(sums * tf.constant(weights())[: tf.size(sums)])
     if length > ROW * LARGE:  # an embedding of a large language model
