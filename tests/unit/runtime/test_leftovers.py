@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import is_running
+
 TRAINING = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -68,14 +70,6 @@ def started(python: Path, environ: dict[str, str], tmp_path: Path):
         process.stdout.close()
         process.stderr.close()
         process.wait()
-
-
-def is_running(process: int) -> bool:
-    """A zombie nobody waits for has ended too."""
-    try:
-        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def nothing_is_left(trainings: list[int], folder: Path, seconds: float) -> bool:

@@ -11,6 +11,8 @@ from seedbed.observe import lines
 from seedbed.observe.lines import Lines
 from seedbed.recording import facts, launch, record
 
+from tests.processes import still_running
+
 LIBRARY = """
 from seedbed.recording.writer import thread_name, writer
 
@@ -178,17 +180,8 @@ def test_the_command_dies_with_its_launcher(python: Path, environ: dict[str, str
     launcher.kill()
     launcher.wait()
     child = int((tmp_path / "pid").read_text())
-    while is_running(child):
-        time.sleep(0.01)
+    assert not still_running([child])
     assert record.read(tmp_path / "r").status is None
-
-
-def is_running(process: int) -> bool:
-    """A zombie nobody waits for has ended too."""
-    try:
-        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def test_an_output_that_was_not_written_is_not_taken_for_one(tmp_path: Path) -> None:
