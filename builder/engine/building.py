@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from builder import files, paths
+from builder import files, interrupts, paths
 from builder.errors import SeedbedError
 
 log = logging.getLogger(__name__)
@@ -30,29 +32,41 @@ class Digests:
 
 def build(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Digests:
     """Run a command of buildx in `folder`; raises SeedbedError, after the last it said, if it fails."""
-    # A group of its own: whoever interrupts us hears of that from us, and not from buildx.
-    with subprocess.Popen(
-        [*command, "--progress=plain", "--metadata-file", METADATA],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        process_group=0,
-    ) as building:
-        try:
-            said = deque(cast(IO[str], building.stderr), maxlen=LAST_WORDS)
-            status = building.wait()
-        except BaseException:
-            os.killpg(building.pid, signal.SIGKILL)
-            raise
+    with started([*command, "--progress=plain", "--metadata-file", METADATA], environment, folder) as building:
+        said = deque(cast(IO[str], building.stderr), maxlen=LAST_WORDS)
+        status = building.wait()
     if status:
         for line in said:
             log.info(line.rstrip())
         files.check_space("".join(said), paths.cache())
         raise SeedbedError(f"the build failed with status {status}; BuildKit's own message is above")
     return digests_in(json.loads((folder / METADATA).read_text(encoding="utf-8")))
+
+
+@contextmanager
+def started(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own: whoever interrupts us hears of that from us, and the group is killed."""
+    with ExitStack() as stack:
+        with interrupts.later():  # nobody would end what a signal finds half started
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    encoding="utf-8",
+                    errors="replace",
+                    process_group=0,
+                )
+            )
+            stack.push(partial(kill_if_unfinished, process))
+        yield process
+
+
+def kill_if_unfinished(process: subprocess.Popen[str], error: type[BaseException] | None, *_: object) -> None:
+    if error and process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def digests_in(metadata: Mapping[str, Any]) -> Digests:

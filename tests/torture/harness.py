@@ -165,7 +165,7 @@ def carried_out(made: Try, folder: Path, scratch: Path) -> tuple[Outcome, list[s
         ended, _, _ = select.select([process], [], [], LIMIT)
     left = []
     if not ended:
-        os.killpg(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)  # it may not have its group yet, which ends below
     _, status = os.waitpid(child, 0)
     try:
         os.killpg(child, signal.SIGKILL)

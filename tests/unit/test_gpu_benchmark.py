@@ -282,7 +282,8 @@ behaviour = json.loads(path.with_name("behaviour").read_text()).get(document["pa
 if behaviour == "fails":
     sys.exit(3)
 document["state"] = "done" if behaviour == "ends" else document["state"]
-path.write_text(json.dumps(document))
+path.with_suffix(".new").write_text(json.dumps(document))
+path.with_suffix(".new").replace(path)  # whole or not at all: it is read meanwhile
 if behaviour == "hangs":
     time.sleep(600)
 """

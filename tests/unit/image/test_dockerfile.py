@@ -25,7 +25,8 @@ def difference(recipe: Recipe) -> str:
 def test_every_file_of_the_runtimes_package_is_installed(load):
     loaded = load()
     installed = {file.source for file in contents.runtime_files(loaded.image("tiny"))}
-    package = (path for path in (paths.RUNTIME / "seedbed").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    found = [path for path in (paths.RUNTIME / "seedbed").rglob("*") if path.is_file()]
+    package = (path for path in found if path.parent.name != "__pycache__")
     assert {path.relative_to(paths.RUNTIME).as_posix() for path in package} <= installed
 
 

@@ -444,10 +444,10 @@ def test_a_writer_that_is_killed_is_one_line():
 
 
 def test_once_a_layer_has_failed_no_other_is_begun(tmp_path):
-    others = [partial(subprocess.run, ["sh", "-c", f"touch {tmp_path}/{number}; sleep 0.3"]) for number in range(12)]
+    others = [partial(subprocess.run, ["sh", "-c", f"touch {tmp_path}/{number}; sleep 0.3"]) for number in range(100)]
     with pytest.raises(ZeroDivisionError):
         list(layers.in_parallel([partial(divmod, 1, 0), *others], 2))
-    assert len([*tmp_path.iterdir()]) < 6
+    assert len([*tmp_path.iterdir()]) < 50
 
 
 @pytest.mark.parametrize(
