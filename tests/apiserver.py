@@ -54,6 +54,8 @@ class Cluster:
             found["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": f"uid-{name}"}}
             self.threads.append(threading.Thread(target=self.work, args=(found,)))
             self.threads[-1].start()
+            with self.changed:  # `kubectl wait` fails if there is no pod yet
+                self.changed.wait_for(lambda: self.list("pods", {"labelSelector": [f"job-name={name}"]}), 60)
         return found
 
     def work(self, job: Object) -> None:
@@ -79,6 +81,7 @@ class Cluster:
                     "spec": started.pod,
                     "status": {"phase": "Running", "conditions": conditions},
                 }
+                self.changed.notify_all()
             status, self.logs[name] = self.run(started)
             if status == 0:
                 return True

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,27 @@ def started(trial: Trial, cache: Path) -> subprocess.Popen[bytes]:
 
 
 def half_written(cache: Path) -> list[Path]:
-    return [path for path in cache.glob("blobs/sha256/.writing-*") if path.stat().st_size]
+    found = []
+    for path in cache.glob("blobs/sha256/.writing-*"):
+        with suppress(FileNotFoundError):  # it is written meanwhile, and has its name
+            found += [path] * (path.stat().st_size > 0)
+    return found
+
+
+def stop(build: subprocess.Popen[bytes]) -> None:
+    """Nothing of it goes on when this returns."""
+    os.killpg(build.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, build.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def test_a_build_that_was_killed_half_way_is_done_again_and_nothing_of_it_stays(trial, cache):
     build = started(trial, cache)
-    while build.poll() is None and not half_written(cache):
+    while build.poll() is None:
+        if half_written(cache):
+            stop(build)
+            if half_written(cache):  # still: it did not end between look and signal
+                break
+            os.killpg(build.pid, signal.SIGCONT)
         time.sleep(0.001)
     os.killpg(build.pid, signal.SIGKILL)
     assert build.wait() == -signal.SIGKILL

@@ -1,6 +1,7 @@
 """`seedbed sweep --on slurm` on a Slurm of two nodes, which is Debian's own."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,11 @@ def node_of(shell: Shell, seed: int) -> str | None:
     """Where a seed has begun last."""
     nodes = [line.split()[1] for line in shell.ran() if line.startswith(f"{seed} ")]
     return nodes[-1] if nodes else None
+
+
+def numbers(shell: Shell) -> dict[str, str]:
+    """Of the jobs, as far as they are submitted: tasks that begin before the second one take numbers from it."""
+    return json.loads((shell.folder / "sweep/slurm/jobs.json").read_text())
 
 
 @pytest.fixture
@@ -110,12 +116,13 @@ def test_here_on_two_nodes_of_which_one_dies_and_by_pods_of_kubernetes_it_is_one
 def test_without_whoever_submitted_it_a_sweep_goes_on_and_the_same_command_finds_it(cluster, shell, here):
     (shell.folder / "wait-44").touch()
     with shell.started(*SWEEP, "--on", "slurm", *COMMAND) as sweep:
-        until(lambda: node_of(shell, 44))
+        until(lambda: node_of(shell, 44) and "table" in numbers(shell))
     other = shell.run(*SWEEP, "--on", "slurm", "--metric", "epoch", *COMMAND)
     assert (other.returncode, "jobs with other options are in the queue" in other.stderr) == (2, True)
 
     with shell.started(*SWEEP, "--on", "slurm", *COMMAND) as sweep:
-        assert "following job 1 and job 2, submitted earlier" in sweep.stderr.readline()
+        following = "following job {seeds} and job {table}, submitted earlier".format(**numbers(shell))
+        assert following in sweep.stderr.readline()
         sweep.send_signal(signal.SIGINT)
         assert "the jobs go on: give the same command again" in sweep.stderr.read()
     assert sweep.returncode == 130
@@ -131,11 +138,14 @@ def test_without_whoever_submitted_it_a_sweep_goes_on_and_the_same_command_finds
 def test_killed_between_its_two_jobs_a_sweep_gets_the_second_one_from_the_same_command(cluster, shell, here):
     (shell.folder / "wait-44").touch()
     with shell.started(*SWEEP, "--on", "slurm", *COMMAND) as sweep:
-        until(lambda: node_of(shell, 44))
-    cluster.run("scancel", "2")
+        until(lambda: node_of(shell, 44) and "table" in numbers(shell))
+    first = numbers(shell)
+    cluster.run("scancel", first["table"])
     until(lambda: len(cluster.queue()) == 1)
     with shell.started(*SWEEP, "--on", "slurm", *COMMAND) as sweep:
-        assert "following job 1 and job 6, submitted earlier" in sweep.stderr.readline()
+        said = sweep.stderr.readline()
+        following = re.search(r"following job (\d+) and job (\d+), submitted earlier", said)
+        assert following and following[1] == first["seeds"] and int(following[2]) > int(first["table"]), said
         (shell.folder / "wait-44").unlink()
         out, errors = sweep.communicate(timeout=90)
     assert (sweep.returncode, out) == (0, here), errors

@@ -123,6 +123,7 @@ def stop(*_):
     os.kill(child, 0)
     print("saved", os.waitpid(child, os.WNOHANG) == (0, 0), flush=True)
     os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     sys.exit(0)
 if child:
     signal.signal(signal.SIGTERM, stop)

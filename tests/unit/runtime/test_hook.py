@@ -146,7 +146,7 @@ def test_the_users_own_numpy_seeds_win(output) -> None:
 def test_what_must_stay_random_does(output) -> None:
     code = """
 import os, random, secrets, tempfile, uuid
-print(os.urandom(8), random.SystemRandom().random(), secrets.token_hex(), tempfile.mktemp(), uuid.uuid4())"""
+print(os.urandom(8).hex(), random.SystemRandom().random(), secrets.token_hex(), tempfile.mktemp(), uuid.uuid4())"""
     assert not set(output(code).split()) & set(output(code).split())
 
 

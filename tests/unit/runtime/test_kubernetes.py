@@ -126,7 +126,7 @@ def test_names_are_what_jobs_services_and_host_names_may_be_called(text):
 # ---- what runs -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20), min_size=1, max_size=5

@@ -84,14 +84,15 @@ list(ThreadPoolExecutor(3).map(lambda _: (numpy.random.rand(), random.random()),
 
 
 OWN = """
-import numpy, random, time
+import numpy, random, threading
 from concurrent.futures import ThreadPoolExecutor
+both = threading.Barrier(2)
 shared = numpy.random.default_rng(0)
 old = numpy.random.RandomState(0)
 pythons = random.Random(0)
 def task(_):
     DRAW
-    time.sleep(0.02)
+    both.wait()  # so that neither thread runs all tasks
 with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))
 print(isinstance(shared, numpy.random.Generator), shared.normal(), shared.spawn(1)[0].random())
 print(isinstance(old, numpy.random.RandomState), isinstance(numpy.random.mtrand._rand, numpy.random.RandomState))
@@ -182,12 +183,13 @@ default_generator = OfC()
 def test_torchs_generator_is_shared_by_the_tasks_of_a_pool(run, install, arguments: str, lines: int) -> None:
     install(TORCH)
     code = f"""
-import time, torch
+import threading, torch
 from concurrent.futures import ThreadPoolExecutor
+both = threading.Barrier(2)
 shared = torch.Generator().manual_seed(1)
 def task(_):
     torch.rand({arguments})
-    time.sleep(0.02)
+    both.wait()
 with ThreadPoolExecutor(2) as pool: list(pool.map(task, range(4)))"""
     done = run(code, SEEDBED_AUDIT="1")
     assert done.returncode == 0, done.stderr

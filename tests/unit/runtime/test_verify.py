@@ -200,7 +200,9 @@ def test_data_that_ignore_the_seed_are_told(verify) -> None:
 
 @pytest.mark.parametrize("tolerance, status", [("0", 1), ("1e-9", 1), ("1e-3", 0)])
 def test_a_tolerance_is_for_losses_and_relative(verify, tolerance: str, status: int) -> None:
-    code = TRAINING + "step(initial=1, loss=1000 + 1e-3 * noise(), parameters=noise())"
+    """Its runs are far enough apart for 1e-9, and near enough for 1e-3, whatever is drawn."""
+    code = TRAINING + "apart = os.path.exists('x'); open('x', 'w')\n"
+    code += "step(initial=1, loss=1000 + 1e-3 * (apart + noise() / 2), parameters=noise())"
     done = verify(code, "--tolerance", tolerance, "--no-other-seed")
     assert done.returncode == status
     assert ("WITHIN TOLERANCE: losses differ by" in done.stdout) == (status == 0)
