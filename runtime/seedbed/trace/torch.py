@@ -238,6 +238,8 @@ def see(what: str, name: str, found: list[torch.Tensor], **more) -> None:
 
 
 def enter_module(module: nn.Module, inputs: tuple) -> None:
+    if torch.compiler.is_compiling():  # into code that takes no hooks: `fullgraph=True` would refuse them
+        return
     if module not in names:
         learn_names(module)
     journal.running.append(names[module])
@@ -247,6 +249,8 @@ def enter_module(module: nn.Module, inputs: tuple) -> None:
 
 
 def leave_module(module: nn.Module, inputs: tuple, output) -> None:
+    if torch.compiler.is_compiling():
+        return
     with unwatched() as watched:
         if watched:
             see("output", names[module], list(tensors(output)))
