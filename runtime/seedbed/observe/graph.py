@@ -31,30 +31,48 @@ def norm_of(gradients: list) -> tf.Tensor:
 
 def fingerprint(values: object) -> tf.Tensor:
     """A 64-bit sum that changes with any one bit of any tensor in it; small ones are taken together, for speed."""
-    flat = list(integers(values))
+    tensors = list(leaves(values))
+    flat = [integers(tensor) for tensor in tensors]
     small = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) < LARGE]
     parts = [tensor for tensor in flat if (tensor.shape.num_elements() or LARGE) >= LARGE]
     for kind in dict.fromkeys(tensor.dtype for tensor in small):
         parts.append(tf.concat([tensor for tensor in small if tensor.dtype == kind], axis=0))
-    total = tf.zeros((), tf.int64)
+    total = of_shapes(tensors)
     for number, part in enumerate(parts):
         total += weighted_sum(tf.cast(part, tf.int64)) * (2 * number + 1)
     return total
 
 
-def integers(values: object) -> Iterator[tf.Tensor]:
-    """The bits of each tensor, as integers of its element's size in one row."""
+def leaves(values: object) -> Iterator[tf.Tensor]:
+    """Each tensor in it, but for handles, such as of a data set in a data set."""
     for value in tf.nest.flatten(values, expand_composites=True):
-        if value is None:
-            continue
-        tensor = tf.convert_to_tensor(value)
-        if tensor.dtype == tf.string:
-            tensor = tf.strings.to_hash_bucket_fast(tensor, np.iinfo(np.int64).max)
-        elif tensor.dtype == tf.bool:
-            tensor = tf.cast(tensor, tf.int8)
-        else:
-            tensor = tf.bitcast(tensor, INTEGERS[tensor.dtype.size])
-        yield tf.reshape(tensor, [-1])
+        tensor = None if value is None else tf.convert_to_tensor(value)
+        if tensor is not None and tensor.dtype not in (tf.resource, tf.variant):
+            yield tensor
+
+
+def of_shapes(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """A 64-bit sum of their types and shapes: the same one whether a graph knows a shape or finds it as it runs."""
+    if all(tensor.shape.is_fully_defined() for tensor in tensors):
+        row = [number for t in tensors for number in (t.dtype.as_datatype_enum, t.shape.rank, *t.shape)][:ROW]
+        return tf.constant((np.array(row, np.int64) * weights()[: len(row)]).sum(), tf.int64)
+    parts = []
+    for tensor in tensors:
+        shape = tf.shape(tensor, tf.int64)
+        parts += [[tensor.dtype.as_datatype_enum, tf.size(shape, tf.int64)], shape]
+    row = tf.concat(parts, axis=0)[:ROW]
+    return tf.reduce_sum(row * tf.constant(weights()[:ROW])[: tf.size(row)])
+
+
+def integers(tensor: tf.Tensor) -> tf.Tensor:
+    """Its bits, as integers of its element's size in one row."""
+    if tensor.dtype == tf.string:
+        tensor = tf.strings.to_hash_bucket_fast(tensor, np.iinfo(np.int64).max)
+    elif tensor.dtype == tf.bool:
+        tensor = tf.cast(tensor, tf.int8)
+    else:
+        tensor = tf.bitcast(tensor, INTEGERS[tensor.dtype.size])
+    return tf.reshape(tensor, [-1])
 
 
 def weighted_sum(row: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 from keras.src.callbacks.callback_list import CallbackList
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from tensorflow.python import pywrap_tfe
 from tensorflow.python.data.ops.iterator_ops import OwnedIterator
 from tensorflow.python.eager.backprop import GradientTape
 
@@ -80,7 +81,9 @@ def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trai
     try:
         grads = list(grads)
         gradients = [gradient for gradient in grads if gradient is not None]
-        variables = list(trainable_variables or optimizer._trainable_variables)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        variables = trainable_variables or list(optimizer._trainable_variables)
         tell("gradients", optimizer, gradients, variables)
         result = original(optimizer, grads, trainable_variables)
         tell("update", optimizer, gradients, variables)
@@ -90,7 +93,9 @@ def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trai
 
 
 def gradient(original: Callable, tape: GradientTape, target, *args, **kwargs):
-    tell("losses", [loss for loss in tf.nest.flatten(target) if loss is not None])
+    is_inner = not tape._recording and not pywrap_tfe.TFE_Py_TapeSetIsEmpty()  # what it returns is a part of a loss
+    if not is_inner:
+        tell("losses", [loss for loss in tf.nest.flatten(target) if loss is not None])
     return original(tape, target, *args, **kwargs)
 
 

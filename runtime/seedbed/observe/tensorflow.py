@@ -5,7 +5,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
+from tensorflow.python.framework import ops
+from tensorflow.python.ops import control_flow_util
+from tensorflow.python.ops.control_flow_ops import XLAControlFlowContext
 
+from seedbed.observe import saving
 from seedbed.observe.graph import hook
 from seedbed.observe.harmless import harmless
 
@@ -29,6 +33,9 @@ def subscribe(returned: Callable | None = None) -> None:
     """Have `returned(function, result)` called after each call by the script that is not from within another one."""
     if not hasattr(Function.__call__, "autograph_info__"):
         hook(Function, "__call__", call)
+        saving.hook()
+        # XLA gets no graph of a function that was traced outside of it, with what we have put into that.
+        XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda _: True
     subscribers.extend(filter(None, [returned]))
 
 
@@ -45,8 +52,8 @@ def call(original: Callable, function: Function, /, *args, **kwargs):
 
 
 def is_compiling() -> bool:
-    """Whether the function at hand is, or will be, compiled by XLA, which cannot call Python."""
-    return any(function._jit_compile for function in here.functions)
+    """Whether the graph that is being traced is, or will be, compiled by XLA, which cannot call Python."""
+    return control_flow_util.GraphOrParentsInXlaContext(ops.get_default_graph())
 
 
 @harmless
@@ -56,4 +63,4 @@ def hand_out(note: Callable[[list[int]], None], numbers: Callable[[], list[tf.Te
         note([number.numpy().tolist() for number in numbers()])
     elif not is_compiling():
         note = harmless(note)  # it is called when the graph runs
-        tf.py_function(lambda *found: note([number.numpy().tolist() for number in found]), numbers(), [])
+        tf.py_function(lambda *found: note([number.numpy().tolist() for number in found]), numbers(), [], saving.OURS)

@@ -53,7 +53,7 @@ def follow_keras(keras: ModuleType) -> None:
     around(keras.layers.Layer, "__call__", call_layer)
 
 
-def call_layer(original: Callable, layer, *args, **kwargs):
+def call_layer(original: Callable, layer, /, *args, **kwargs):
     """Its name and class are those of what runs."""
     journal.running.append(f"{getattr(layer, 'path', None) or layer.name} ({type(layer).__name__})")
     try:
@@ -82,7 +82,8 @@ def note_update(optimizer, gradients: list, _: list) -> None:
     if tf.executing_eagerly() and not in_function:
         name = type(optimizer).__name__
         see("gradients", name, {str(number): gradient for number, gradient in enumerate(gradients)})
-        see("update", name, {variable.path: variable.value.handle for variable in optimizer._trainable_variables})
+        variables = enumerate(optimizer._trainable_variables)  # Keras's, or TensorFlow's own, which have no path
+        see("update", name, {getattr(v, "path", f"{number} {v.name}"): v.handle for number, v in variables})
     if here.fits:
         return
     if in_function:
