@@ -4,6 +4,14 @@ import functools
 from collections.abc import Callable
 
 
+class StandIn(type):
+    """The type of a subclass that stands where `stands_for`, another class, did: it has the same instances."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        original = cls.__dict__.get("stands_for")
+        return isinstance(instance, original) if original else super().__instancecheck__(instance)
+
+
 def around(owner: object, name: str, call: Callable) -> Callable:
     """Have `call(original, *args, **kwargs)` called for each call of `owner.name`. Returns what stands there now."""
     original = getattr(owner, name)

@@ -15,7 +15,7 @@ from types import ModuleType
 from seedbed import callers, environment, libraries, lineage, lint
 from seedbed.audit import races
 from seedbed.audit.notes import collect, note, note_at, note_with_package, places, rows, show
-from seedbed.wrapping import before
+from seedbed.wrapping import StandIn, before
 
 THANKS_TO_SEEDBED = "made without a seed; repeats only because of Seedbed"
 CONSTANT_GENERATOR = "torch.Generator() never given a seed: the same numbers under every SEEDBED_SEED"
@@ -126,7 +126,10 @@ def note_constant_sampler(*_: object, shuffle: bool = True, seed: int = 0, **__:
 def watched_generator(torch: ModuleType) -> type:
     """`torch.Generator`, with each that is still at its constant seed at exit noted."""
 
-    class Generator(torch.Generator):
+    class Generator(torch.Generator, metaclass=StandIn):
+        stands_for = torch.Generator
+        __module__, __qualname__ = "torch", "Generator"  # by which pickle finds it
+
         def __init__(self, *_: object, **__: object) -> None:
             place, seed = callers.caller(), self.initial_seed()
             if place:

@@ -5,10 +5,12 @@ import functools
 from collections.abc import Iterator, Mapping
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from seedbed.observe.fingerprint import Fingerprint
 
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes an element
+ROWS, COLUMNS = (torch.sparse_csr, torch.sparse_bsr), (torch.sparse_csc, torch.sparse_bsc)
 WEIGHTS = 1 << 20
 SAMPLES, SAMPLE = 256, 4096  # bytes each
 
@@ -17,7 +19,8 @@ def add(fingerprint: Fingerprint, value: object, *, sampled: bool = False) -> No
     """Every tensor, array, number and string inside it; of large tensors on the CPU a sample, if that is enough."""
     for part in leaves(value):
         if isinstance(part, torch.Tensor):
-            add_tensor(fingerprint, dense(sample(part) if sampled else part))
+            for piece in pieces(part):
+                add_tensor(fingerprint, dense(sample(piece) if sampled else piece))
         else:
             fingerprint.add(*part)
 
@@ -33,20 +36,53 @@ def sample(tensor: torch.Tensor) -> torch.Tensor:
 def leaves(value: object) -> Iterator[torch.Tensor | tuple]:
     """What a batch holds, in order; objects of unknown types are passed over."""
     if isinstance(value, torch.Tensor):
-        yield value
+        if not is_lazy(value):
+            yield value
     elif isinstance(value, Mapping):
         for name, part in value.items():
-            yield (repr(name),)
+            yield from leaves(name)
             yield from leaves(part)
     elif isinstance(value, bytes | str | int | float | complex | None):
         yield (repr(value),)
     elif getattr(getattr(value, "dtype", None), "hasobject", False):  # numpy, whose bytes are then addresses
         yield from leaves(value.tolist())
-    elif hasattr(value, "tobytes"):
-        yield f"{value.shape} {value.dtype}", value.tobytes()
+    elif hasattr(value, "tobytes"):  # numpy's, or an image of PIL, an array of Python's
+        yield f"{shape_of(value)} {type_of(value)}", value.tobytes()
     elif isinstance(value, list | tuple):
         for part in value:
             yield from leaves(part)
+
+
+def shape_of(value: object) -> object:
+    return getattr(value, "shape", getattr(value, "size", ""))
+
+
+def type_of(value: object) -> object:
+    return next((getattr(value, name) for name in ("dtype", "mode", "typecode", "format") if hasattr(value, name)), "")
+
+
+def pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors with memory that it consists of: of a sparse one its indices too, of a subclass those it wraps."""
+    if hasattr(tensor, "to_local"):  # a shard
+        tensor = tensor.to_local()
+    if hasattr(tensor, "__tensor_flatten__"):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from pieces(getattr(tensor, name))
+    elif tensor.layout == torch.sparse_coo:
+        found = tensor.detach().coalesce()
+        yield from (found.indices(), found.values())
+    elif tensor.layout in ROWS:
+        yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout in COLUMNS:
+        yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    elif tensor.layout != torch.strided:  # oneDNN's
+        yield tensor.to_dense()
+    elif tensor.is_nested:
+        yield from tensor.unbind()
+    elif tensor.is_quantized:
+        yield tensor.int_repr()
+    else:
+        yield tensor
 
 
 def dense(tensor: torch.Tensor) -> torch.Tensor:
@@ -60,8 +96,10 @@ def dense(tensor: torch.Tensor) -> torch.Tensor:
 
 def add_tensor(fingerprint: Fingerprint, tensor: torch.Tensor) -> None:
     what = f"{tuple(tensor.shape)} {tensor.dtype}"
-    if tensor.device.type == "cpu":
-        size = tensor.numel() * tensor.element_size()
+    size = tensor.numel() * tensor.element_size()
+    if tensor.is_meta or (tensor.device.type == "cpu" and size and not tensor.data_ptr()):  # it has no numbers
+        fingerprint.add(what)
+    elif tensor.device.type == "cpu":
         fingerprint.add(what, (ctypes.c_char * size).from_address(tensor.data_ptr()) if size else b"")
     else:
         fingerprint.add(what)

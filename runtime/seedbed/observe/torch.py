@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from weakref import WeakSet
 
 import torch
@@ -21,6 +21,8 @@ from torch.utils.data import dataloader
 from seedbed.observe.harmless import harmless
 from seedbed.wrapping import after
 
+MODES = torch._C._TorchDispatchModeKey
+SYMBOLIC = (MODES.FAKE, MODES.PROXY, MODES.FUNCTIONAL)  # export, make_fx, FakeTensorMode: tensors are no numbers there
 DEPTH = 12  # frames between a step of an optimizer and who takes it
 
 subscribers: list[dict[str, Callable]] = []
@@ -73,8 +75,10 @@ def tell(event: str, *about: object) -> None:
 
 
 def has_numbers() -> bool:
-    """There are none in code that is being compiled, transformed or captured for a GPU."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    """There are none in code that is being compiled, transformed, traced or captured for a GPU."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state():
+        return False
+    if torch._C._len_torch_dispatch_stack() and any(map(torch._C._get_dispatch_mode, SYMBOLIC)):
         return False
     return not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
 
@@ -133,6 +137,8 @@ def watched(backward: Callable) -> Callable:
     def watched(tensors, *args, **kwargs):
         if is_passing():
             return backward(tensors, *args, **kwargs)
+        if isinstance(tensors, Iterator):  # which can be read once
+            tensors = tuple(tensors)
         if has_numbers():
             end_pending()
             here.pending = True
@@ -162,7 +168,7 @@ def before_update(optimizer: Optimizer, args: tuple, kwargs: dict) -> tuple[tupl
         return None
     positional = len(args) > 1  # after the optimizer itself
     closure = args[1] if positional else kwargs.get("closure")
-    if closure is None:
+    if not callable(closure):  # an optimizer of the user's own may take something else
         tell("gradients", optimizer)
         return None
 

@@ -49,7 +49,9 @@ def note_batch(batch: object, _: object) -> None:
 def note_losses(tensors) -> None:
     open_steps[thread_name()] = here.step
     for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
-        here.step.losses.append(tensor.detach() if tensor.numel() == 1 else tensor.detach().sum())
+        if isinstance(tensor, torch.Tensor) and not tensor.is_meta:  # an edge of autograd's graph has no numbers
+            loss = torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()
+            here.step.losses.append(loss if loss.numel() == 1 else loss.sum())
 
 
 def note_gradients(optimizer: Optimizer) -> None:
@@ -58,7 +60,7 @@ def note_gradients(optimizer: Optimizer) -> None:
         add(here.step.fingerprint("initial"), parameters(optimizer))
     gradients = [parameter.grad for parameter in parameters(optimizer)]
     add(here.step.fingerprint("gradients"), gradients)
-    if found := [dense(gradient) for gradient in gradients if gradient is not None]:
+    if found := [dense(gradient) for gradient in gradients if gradient is not None and not gradient.is_meta]:
         here.step.norms += torch._foreach_norm(found)
 
 

@@ -64,7 +64,7 @@ def note_optimizer(optimizer: Optimizer) -> None:
     if STATE + "weights" not in recording.here.step.fingerprints:  # no module was called
         add(state("weights"), parameters(optimizer))
     for group in optimizer.param_groups:
-        add(state("rate"), group["lr"])
+        add(state("rate"), group.get("lr"))
         add(state("optimizer"), {key: group[key] for key in group if key not in NOT_STATE})
         add(state("optimizer"), [optimizer.state.get(parameter) for parameter in group["params"]])
     for scaler in scalers:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from seedbed import callers, wrapping
 from seedbed.trace import journal
-from seedbed.wrapping import after
+from seedbed.wrapping import StandIn, after
 
 HASHED_WHOLE = 64 * 2**20  # bytes; of a larger file, the size and the time of change
 NOT_DATA = (f"{sys.prefix}/", f"{sys.base_prefix}/", "/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
@@ -79,7 +79,10 @@ def fill_array(array, *_: object, **__: object) -> None:
 def watched_generator(torch: ModuleType) -> type:
     """`torch.Generator`, of which no method can be replaced, with its two ways to be seeded watched."""
 
-    class Generator(torch.Generator):
+    class Generator(torch.Generator, metaclass=StandIn):
+        stands_for = torch.Generator
+        __module__, __qualname__ = "torch", "Generator"  # by which pickle finds it
+
         def seed(self) -> int:
             seed = super().seed()
             note_seed("torch.Generator.seed", seed)

@@ -8,24 +8,22 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules import module as modules
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from seedbed.observe.fingerprint import Fingerprint
 from seedbed.observe.tensors import add
-from seedbed.observe.torch import arguments, parameters, subscribe
+from seedbed.observe.torch import arguments, has_numbers, parameters, subscribe
 from seedbed.trace import journal
+from seedbed.trace.memory import Memory
 
 FRESH = {f"aten::{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")}
 ASYNCHRONOUS = ("c10d::", "_c10d_functional::")  # what they write is not there yet when they return
 ENTRIES = {"aten::lift_fresh"}  # a view by its schema, and how data from Python come in: torch.tensor(...)
-MOST_WRITERS = 64  # of one piece of memory that are remembered
 OF_NO_INTEREST = ("profiler::", "prim::", "debugprims::", "aten::set_")
 
 names = WeakIdKeyDictionary()  # of modules and parameters
@@ -72,7 +70,9 @@ class Operations(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operation = func._schema.name
-        if not _watching or operation.startswith(OF_NO_INTEREST) or (func.is_view and operation not in ENTRIES):
+        if operation.startswith(OF_NO_INTEREST) or (func.is_view and operation not in ENTRIES):
+            return func(*args, **kwargs)
+        if not _watching or not has_numbers():
             return func(*args, **kwargs)
         if not journal.is_detailed():
             return filled(operation, func(*args, **kwargs))
@@ -129,38 +129,6 @@ class Operations(TorchDispatchMode):
         return {"module": there["module"], "places": there["places"] + journal.places(), "backward": node.name()}
 
 
-@dataclass(frozen=True)
-class History:
-    """Of a piece of memory: who has written to it since it was last written as a whole, and who handed it out fresh."""
-
-    storage: StorageWeakRef | None = None  # while it lives, its number belongs to no other storage
-    writers: list[int] = field(default_factory=list)
-    fresh: int | None = None
-
-
-class Memory:
-    """Who has written what."""
-
-    def __init__(self) -> None:
-        self.known: dict[int, History] = {}
-        self.limit = 10000
-
-    def wrote(self, tensor: torch.Tensor, operation: int, is_fresh: bool) -> None:
-        before, storage = self.history(tensor), tensor.untyped_storage()
-        whole = tensor.numel() * tensor.element_size() == storage.nbytes()
-        writers = [operation] if whole else [*before.writers, operation][-MOST_WRITERS:]
-        reference = before.storage or StorageWeakRef(storage)
-        self.known[storage._cdata] = History(reference, writers, operation if is_fresh else before.fresh)
-        if len(self.known) > self.limit:
-            self.known = {number: found for number, found in self.known.items() if not found.storage.expired()}
-            self.limit = 2 * max(len(self.known), 10000)
-
-    def history(self, tensor: torch.Tensor) -> History:
-        found = self.known.get(tensor.untyped_storage()._cdata, NOBODY)
-        return NOBODY if found.storage and found.storage.expired() else found
-
-
-NOBODY = History()
 operations = Operations()
 
 
@@ -198,7 +166,8 @@ def arguments_written(func, args: tuple, kwargs: dict) -> Iterator[torch.Tensor]
 def tensors(value) -> Iterator[torch.Tensor]:
     """Those in nested lists, tuples and dictionaries, in order; subclasses that wrap others are opaque."""
     if isinstance(value, torch.Tensor):
-        if type(value) in (torch.Tensor, nn.Parameter) and value.layout is torch.strided and not value.is_meta:
+        own = type(value) in (torch.Tensor, nn.Parameter) and value.layout is torch.strided
+        if own and not value.is_meta and not value.is_nested:
             yield value
     elif isinstance(value, list | tuple):
         for item in value:
@@ -238,7 +207,7 @@ def see(what: str, name: str, found: list[torch.Tensor], **more) -> None:
 
 
 def enter_module(module: nn.Module, inputs: tuple) -> None:
-    if torch.compiler.is_compiling():  # into code that takes no hooks: `fullgraph=True` would refuse them
+    if not has_numbers():  # compiled, for one, into code that takes no hooks: `fullgraph=True` would refuse them
         return
     if module not in names:
         learn_names(module)
@@ -249,7 +218,7 @@ def enter_module(module: nn.Module, inputs: tuple) -> None:
 
 
 def leave_module(module: nn.Module, inputs: tuple, output) -> None:
-    if torch.compiler.is_compiling():
+    if not has_numbers():
         return
     with unwatched() as watched:
         if watched:
