@@ -1,0 +1,61 @@
+"""A training that is watched comes to what it comes to unwatched, whatever of its library it uses."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "observed"
+WATCHED = """
+python {0} && SEEDBED_RECORD_STATES=1 SEEDBED_AUDIT=1 seedbed run --record /tmp/record -- python {0} >/tmp/watched
+cat /tmp/watched && seedbed trace -n 2 -- python {0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "script", "steps"), [("pytorch", "torch_features.py", 9), ("tensorflow", "tensorflow_features.py", 5)]
+)
+def test_watching_changes_nothing_and_fails_at_nothing(record_of, docker, image: str, script: str, steps: int) -> None:
+    """Control: each function of the scripts failed or came to something else when it was recorded, or traced."""
+    command = ["sh", "-c", WATCHED.format(f"/workspace/{script}")]
+    done = docker.run(record_of(image).digest, command, files={f"/workspace/{script}": HERE / script})
+    *lines, traced = done.stdout.splitlines()
+    assert traced == f"No difference in {steps} steps of 2 runs.", done.stderr
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+    assert "something is missing" not in done.stderr
+
+
+OF_TORCH = """
+import torch
+from seedbed.observe.fingerprint import Fingerprint
+from seedbed.observe.tensors import add
+
+def text(value):
+    add(found := Fingerprint(), value)
+    return found.text([])
+
+def sparse(column):
+    return torch.sparse_coo_tensor([[0], [column]], [1.0], (3, 7), check_invariants=True)
+
+for convert in (torch.Tensor.coalesce, torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_csc):
+    print(text(convert(sparse(2))) != text(convert(sparse(5))) and text(convert(sparse(2))) == text(convert(sparse(2))))
+"""
+OF_TENSORFLOW = """
+import tensorflow as tf
+from seedbed.observe.graph import fingerprint
+
+def text(*values, known=True):
+    signature = [tf.TensorSpec(value.shape if known else None, value.dtype) for value in values]
+    return int(tf.function(lambda *given: fingerprint(given), input_signature=signature)(*values))
+
+a, b = tf.zeros([2, 3]), tf.zeros([4], tf.int32)
+others = [(tf.zeros([3, 2]), b), (tf.zeros([1, 2, 3]), b), (a, tf.zeros([4])), (b, a)]
+print(len({text(*values) for values in [(a, b), *others]}) == 5)
+print(text(a, b, known=False) == text(a, b))
+"""
+
+
+@pytest.mark.parametrize(("image", "code"), [("pytorch", OF_TORCH), ("tensorflow", OF_TENSORFLOW)])
+def test_a_fingerprint_covers_places_shapes_and_types(record_of, docker, image: str, code: str) -> None:
+    """Of zeros and of sparse tensors too; whether or not a graph knows shapes beforehand."""
+    done = docker.run(record_of(image).digest, ["python", "-c", code])
+    assert {*done.stdout.split()} == {"True"}, done.stderr
