@@ -13,8 +13,8 @@ def is_running(number: int) -> bool:
         return False
 
 
-def still_running(numbers: Iterable[int], seconds: float = 60) -> list[int]:
-    """Those that are left after so long: one that was killed is there for a moment."""
+def still_running(numbers: Iterable[int], seconds: float = 5) -> list[int]:
+    """Those that are left after so long: one that was killed is there for a moment, and no longer."""
     until = time.monotonic() + seconds
     while (left := [number for number in numbers if is_running(number)]) and time.monotonic() < until:
         time.sleep(0.01)

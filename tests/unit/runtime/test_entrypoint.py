@@ -145,7 +145,7 @@ def test_a_training_started_by_a_shell_gets_the_signal_and_saves_and_its_workers
             started = [int(word) for word in process.stdout.readline().removeprefix("ready ").split()]
             process.terminate()
             assert process.wait() in (128 + signal.SIGTERM, -signal.SIGTERM)
-            left = still_running(started, 60 if before else 0)
+            left = still_running(started, 5 if before else 0)
             for number in left:
                 os.kill(number, signal.SIGKILL)
             assert (process.stdout.read(), bool(left)) == (said, not before)
