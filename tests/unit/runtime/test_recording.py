@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from seedbed import recording, resume
 from seedbed.observe import lines
 from seedbed.observe.lines import Lines
 from seedbed.recording import facts, launch, record
@@ -303,6 +304,12 @@ def test_a_record_that_has_no_place_does_no_harm(run, install) -> None:
     done = run("import library; library.train(1, 2); print('trained')", SEEDBED_RECORD="/proc/no/such/place")
     assert (done.returncode, done.stdout) == (0, "trained\n")
     assert done.stderr.count("the record") == 1
+
+
+@pytest.mark.parametrize("name", [recording.FOLDER, resume.STATES, resume.STOP])
+def test_by_what_a_run_is_recorded_is_no_fact_of_it(name: str) -> None:
+    """The runs that `resume` compares are told different things."""
+    assert facts.variables({name: "1", "OMP_NUM_THREADS": "2"}).keys() == {"OMP_NUM_THREADS"}
 
 
 def test_launching_leaves_no_file_open(tmp_path: Path) -> None:
