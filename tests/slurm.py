@@ -6,16 +6,15 @@ As a program it waits for the end of the tests, even if they are killed, and the
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import debian
+from tests import debian, ports
 
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 PROGRAMS = {  # what stands in the folder for PATH, and the program it is
@@ -144,6 +143,8 @@ class Cluster:
             with suppress(AssertionError):  # the controller is not there yet
                 if wanted <= set(self.run("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N").split()):
                     return
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not ended, f"{ended} ended: {self.logs()}"
             time.sleep(0.1)
         raise TimeoutError(f"{names} are not ready: {self.logs()}")
 
@@ -157,7 +158,7 @@ def running(programs: Path, folder: Path, cpus: int = 2) -> Iterator[Cluster]:
     for name in ("munge", "state", "node1", "node2"):
         (folder / name).mkdir(parents=True)
     cluster = Cluster(programs, folder)
-    values = {"folder": folder, "programs": programs, "libraries": LIBRARIES, "ports": free_ports(3), "cpus": cpus}
+    values = {"folder": folder, "programs": programs, "libraries": LIBRARIES, "ports": ports.reserve(3), "cpus": cpus}
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**values))
     with guarded(f"SLURM_CONF={folder}/slurm.conf"):
         start_munge(cluster)
@@ -192,18 +193,6 @@ def start_munge(cluster: Cluster) -> None:
             return
         time.sleep(0.1)
     raise TimeoutError(f"munged does not start: {cluster.logs()}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Below those that the system hands out: nobody who asks it for any port gets one before a daemon has it."""
-    with ExitStack() as stack:
-        found: list[int] = []
-        while len(found) < count:
-            probe = stack.enter_context(closing(socket.socket()))
-            with suppress(OSError):  # somebody has it
-                probe.bind(("127.0.0.1", 10_000 + secrets.randbelow(10_000)))
-                found.append(probe.getsockname()[1])
-        return found
 
 
 def end(*variables: str) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 
 from builder import paths
 from builder.image.record import Record
-from tests import pages
+from tests import pages, ports
 
 PAGE = paths.ROOT / "docs" / "compose.md"
 OWNER = 12345
@@ -92,6 +91,7 @@ def project(record_of, docker, tmp_path_factory) -> Iterator[Project]:
     results.mkdir()
     os.chown(results, OWNER, OWNER)
     folder.chmod(0o755)
+    jupyter, tensorboard = ports.reserve(2)
     environment = {
         **docker.environment,
         "COMPOSE_PROJECT_NAME": f"seedbed-test-{os.getpid()}",
@@ -99,8 +99,8 @@ def project(record_of, docker, tmp_path_factory) -> Iterator[Project]:
         "SEEDBED_TENSORFLOW": by_digest(record_of("tensorflow")),
         "SEEDBED_OUTPUTS": str(results),
         "SWEEP_SEEDS": "2",
-        "JUPYTER_PORT": str(free_port()),
-        "TENSORBOARD_PORT": str(free_port()),
+        "JUPYTER_PORT": str(jupyter),
+        "TENSORBOARD_PORT": str(tensorboard),
     }
     project = Project(folder, results, environment)
     yield project
@@ -109,11 +109,6 @@ def project(record_of, docker, tmp_path_factory) -> Iterator[Project]:
 
 def by_digest(built: Record) -> str:
     return f"{built.tags[0].rpartition(':')[0]}@{built.digest}"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_a_training_says_its_settings_and_leaves_its_results_to_the_owner_of_the_folder(project):

@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import ports
+
 
 @dataclass
 class Daemon:
@@ -19,9 +21,7 @@ class Daemon:
     tls: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        [self.port] = ports.reserve()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
