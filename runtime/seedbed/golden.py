@@ -97,14 +97,18 @@ def checked(found: dict) -> Golden:
     return one
 
 
-def write(path: Path, record: Record) -> None:
-    """Put the record's in, whole or not at all. ValueError: see `read` and `golden`."""
-    found = read(path)
-    found.setdefault(shlex.join(record.facts["command"]), {})[device_class(record.facts)] = golden(record)
+def write(path: Path, record: Record) -> str:
+    """Put the record's in, whole or not at all, and say so. ValueError: see `read` and `golden`."""
+    found, kind, now = read(path), device_class(record.facts), golden(record)
+    known = found.setdefault(shlex.join(record.facts["command"]), {})
+    then, known[kind] = known.get(kind, now), now
     document = {
         command: {name: asdict(one) for name, one in sorted(of.items())} for command, of in sorted(found.items())
     }
     files.write(path, (json.dumps(document, indent=2) + "\n").encode())
+    changed = changes(then, now)
+    before = f" ({origin(then, now)}): {changed}" if changed else ""
+    return f"recorded as the golden fingerprint of {kind}: {now.steps} steps, loss {now.loss}{before}"
 
 
 @dataclass(frozen=True)

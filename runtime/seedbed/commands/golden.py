@@ -30,8 +30,9 @@ def command(options: argparse.Namespace) -> int:
                 files.check_writable(options.file)
             record = launch.run(command, Path(folder), environ)
             if options.record:
-                golden.write(options.file, record)
-            answer = golden.check(options.file, record)
+                answer = golden.Answer(True, golden.write(options.file, record))
+            else:
+                answer = golden.check(options.file, record)
         except OSError as error:
             raise ValueError(f"{options.file}: {error.strerror}") from error
     terminal.show(terminal.printable(answer.text))

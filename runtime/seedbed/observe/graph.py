@@ -19,14 +19,19 @@ def hook(owner: object, name: str, call: Callable) -> None:
 
 
 def as_integer(loss: tf.Tensor) -> tf.Tensor:
-    """The bits of a loss, or of the sum of several."""
-    return tf.bitcast(tf.cast(tf.reduce_sum(loss), tf.float64), tf.int64)
+    """The bits of a loss, or of the sum of several; of complex ones that of both parts, as of torch's."""
+    return tf.bitcast(tf.cast(tf.reduce_sum(as_real(loss)), tf.float64), tf.int64)
+
+
+def as_real(tensor: tf.Tensor) -> tf.Tensor:
+    """Both parts of complex numbers."""
+    return tf.stack([tf.math.real(tensor), tf.math.imag(tensor)]) if tensor.dtype.is_complex else tensor
 
 
 def norm_of(gradients: list) -> tf.Tensor:
     """The L2 norm of all gradients together."""
-    parts = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
-    return tf.sqrt(2 * tf.add_n([tf.cast(tf.nn.l2_loss(part), tf.float64) for part in parts]))
+    found = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
+    return tf.sqrt(2 * tf.add_n([tf.cast(tf.nn.l2_loss(as_real(gradient)), tf.float64) for gradient in found]))
 
 
 def fingerprint(values: object) -> tf.Tensor:

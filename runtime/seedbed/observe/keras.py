@@ -1,6 +1,7 @@
 """Keras on TensorFlow: what happens in a training. It is hooked once, for all subscribers.
 
-A step is one `train_step` of `fit`; in a loop of the script's own, one `apply` of an optimizer.
+A step is one `train_step` of `fit`; in a loop of the script's own, one `apply` of an optimizer, or, where the script
+makes no optimizer, one `gradient` of a tape.
 """
 
 import functools
@@ -28,15 +29,17 @@ def subscribe(**events: Callable) -> None:
 
     `fit(model)` before and `fitted(logs)` after each step of `fit`, `batch(batch)` for what the script itself takes
     from a data set, `epoch(number, logs)` at the end of one, counted from 1. These may be called while a graph is
-    traced (see `observe.tensorflow.hand_out`): `losses(tensors)` before a tape's gradients, and
-    `gradients(optimizer, gradients, variables)` and `update(optimizer, gradients, variables)` before and after an
-    optimizer's `apply`. `train_step(step)` returns what a model's `train_step` is replaced with in `fit`.
+    traced (see `observe.tensorflow.hand_out`): `losses(tensors)` before a tape's gradients, and `gradients(optimizer,
+    gradients, variables)` and `update(optimizer, gradients, variables)` before and after an optimizer's `apply`;
+    `optimizer(optimizer)` is for one that is made. `train_step(step)` returns what a model's `train_step` is replaced
+    with in `fit`.
     """
     if not subscribers:
         tensorflow.subscribe()
         for owner, name, call in (
             (TensorFlowTrainer, "_make_function", make_function),
             (CallbackList, "on_epoch_end", end_epoch),
+            (BaseOptimizer, "__init__", make_optimizer),
             (BaseOptimizer, "apply", apply),
             (LossScaleOptimizer, "apply", apply),
             (GradientTape, "gradient", gradient),
@@ -72,6 +75,11 @@ def make_function(original: Callable, model: keras.Model, step_function: Callabl
         return logs
 
     return watched
+
+
+def make_optimizer(original: Callable, optimizer: keras.optimizers.Optimizer, *args, **kwargs) -> None:
+    original(optimizer, *args, **kwargs)
+    tell("optimizer", optimizer)
 
 
 def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trainable_variables=None):

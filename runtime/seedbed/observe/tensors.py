@@ -80,7 +80,7 @@ def pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     elif tensor.is_nested:
         yield from tensor.unbind()
     elif tensor.is_quantized:
-        yield tensor.int_repr()
+        yield from (tensor.int_repr(), tensor.dequantize())
     else:
         yield tensor
 

@@ -28,6 +28,7 @@ OURS = "seedbed"  # the name of our numbers among a step's logs
 
 models: WeakSet[keras.Model] = WeakSet()
 optimizers: WeakSet[keras.optimizers.Optimizer] = WeakSet()
+updates_end_steps = False  # not where the script makes no optimizer: there each loss begins one
 
 
 class Here(threading.local):
@@ -51,6 +52,7 @@ def watch(keras: ModuleType) -> None:
         "gradients": see_gradients,
         "update": see_update,
         "epoch": note_epoch,
+        "optimizer": let_updates_end_steps,
     }
     subscribe(train_step=traced, **{event: harmless(note) for event, note in notes.items()})
     writer.described.append(threads)
@@ -127,6 +129,11 @@ def note_batch(batch: object) -> None:
     hand_out(note_data, lambda: [fingerprint(batch)])
 
 
+def let_updates_end_steps(_: keras.optimizers.Optimizer) -> None:
+    global updates_end_steps
+    updates_end_steps = True
+
+
 def note_epoch(number: int, logs: dict | None) -> None:
     writer.epoch(number, keras.src.utils.python_utils.pythonify_logs(logs), thread_name())
 
@@ -188,9 +195,9 @@ def note_data(numbers: list[int], thread: str = GRAPH) -> None:
 
 def note_losses(numbers: list[int], thread: str = GRAPH) -> None:
     with writer.lock:
-        if "loss" in steps[thread]:
+        if "loss" in steps[thread] and not updates_end_steps:
             end_step(thread)
-        steps[thread]["loss"] = [as_float(number).hex() for number in numbers]
+        steps[thread].setdefault("loss", []).extend(as_float(number).hex() for number in numbers)
 
 
 def note_gradients(numbers: list[int], thread: str = GRAPH) -> None:

@@ -108,6 +108,24 @@ def a_penalty_on_gradients():
     return model.weights
 
 
+def two_losses_of_one_update():
+    variables, optimizer = [tf.Variable(tf.zeros([4, 1])), tf.Variable(tf.ones([4, 1]))], keras.optimizers.SGD(0.1)
+    for _ in range(2):
+        with tf.GradientTape(persistent=True) as tape:
+            losses = [loss_of(variable) for variable in variables]
+        gradients = [tape.gradient(loss, variable) for loss, variable in zip(losses, variables, strict=True)]
+        optimizer.apply(gradients, variables)
+    return variables
+
+
+def complex_numbers():
+    weights, optimizer = tf.Variable(tf.complex(tf.ones([4, 1]), tf.ones([4, 1]))), keras.optimizers.SGD(0.1)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cast(x, tf.complex64) @ weights) ** 2
+    optimizer.apply([tape.gradient(loss, weights)], [weights])
+    return [weights]
+
+
 def text(value):
     if isinstance(value, list):
         return [text(one) for one in value]

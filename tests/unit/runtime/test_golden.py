@@ -152,6 +152,16 @@ def test_recorded_once_the_bits_are_checked_from_then_on(check) -> None:
     assert (changed.returncode, "loss 0x1p+0 is now 0x1p+1" in changed.stdout) == (1, True)
 
 
+def test_recorded_anew_it_says_what_changed(check) -> None:
+    first, same = (check(TRAINING, "--record").stdout for _ in range(2))
+    assert first == same
+    assert first.startswith("recorded as the golden fingerprint of ")
+    assert first.endswith(": 1 steps, loss 0x1p+0\n")
+    other = check(TRAINING.replace("0x1p+0", "0x1p+1"), "--record")
+    assert (other.returncode, "loss 0x1p+1 (lock none; " in other.stdout) == (0, True)
+    assert "): loss 0x1p+0 is now 0x1p+1; losses " in other.stdout
+
+
 @pytest.mark.parametrize(
     "code, message",
     [
