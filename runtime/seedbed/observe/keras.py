@@ -15,6 +15,7 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+from tensorflow.python.distribute.input_lib import DistributedIteratorBase
 from tensorflow.python.eager.backprop import GradientTape
 
 from seedbed.observe import tensorflow
@@ -44,6 +45,7 @@ def subscribe(**events: Callable) -> None:
             (LossScaleOptimizer, "apply", apply),
             (GradientTape, "gradient", gradient),
             (OwnedIterator, "__next__", next_batch),
+            (DistributedIteratorBase, "__next__", next_batch),
         ):
             hook(owner, name, call)
     subscribers.append(events)
@@ -107,7 +109,7 @@ def gradient(original: Callable, tape: GradientTape, target, *args, **kwargs):
     return original(tape, target, *args, **kwargs)
 
 
-def next_batch(original: Callable, iterator: OwnedIterator):
+def next_batch(original: Callable, iterator: OwnedIterator | DistributedIteratorBase):
     batch = original(iterator)
     if tf.executing_eagerly():
         tell("batch", batch)

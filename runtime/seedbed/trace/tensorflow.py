@@ -78,7 +78,7 @@ def note_update(optimizer, gradients: list, _: list) -> None:
     """Of a loop that runs eagerly. What a tf.function has done is compared when it returns."""
     global _has_updates
     _has_updates = True
-    in_function = bool(here.functions)
+    in_function = bool(here.functions) or not tf.executing_eagerly()  # a replica has a thread of its own
     if tf.executing_eagerly() and not in_function:
         name = type(optimizer).__name__
         see("gradients", name, {str(number): gradient for number, gradient in enumerate(gradients)})

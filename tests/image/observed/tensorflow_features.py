@@ -126,6 +126,23 @@ def complex_numbers():
     return [weights]
 
 
+def replicas_of_a_strategy():
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+    batches = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(x).batch(4))
+    with strategy.scope():
+        weights, optimizer = tf.Variable(tf.zeros([4, 1])), keras.optimizers.SGD(0.1)
+
+    def train(batch):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((batch @ weights - 1) ** 2)
+        optimizer.apply([tape.gradient(loss, weights)], [weights])
+
+    run = tf.function(lambda batch: strategy.run(train, (batch,)))
+    for batch in batches:
+        run(batch)
+    return [weights]
+
+
 def text(value):
     if isinstance(value, list):
         return [text(one) for one in value]
