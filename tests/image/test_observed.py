@@ -44,6 +44,46 @@ def test_where_a_script_makes_no_optimizer_each_loss_is_a_step(record_of, docker
     assert [[round(float.fromhex(one), 4) for one in step] for step in losses] == [[1], [0.64], [0.4096]], done.stderr
 
 
+OF_STEPS = """
+import dataclasses
+import torch
+from torch import nn
+
+@dataclasses.dataclass
+class Batch:
+    x: torch.Tensor
+
+class OfBatches(nn.Module):
+    def forward(self, batch):
+        return model(batch.x)
+
+x, y = torch.ones(8, 4), torch.ones(8, 1)
+model = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.Dropout()), nn.Linear(4, 1))
+optimizer, criterion, metric = torch.optim.SGD(model.parameters(), 0.1), nn.MSELoss(), nn.L1Loss()
+for output in (lambda: model(x), lambda: model(x), lambda: model[0](x), lambda: OfBatches()(Batch(x))):
+    optimizer.zero_grad()
+    found = output()
+    loss = criterion(found, y)
+    loss.backward()
+    print(loss.item().hex())
+    loss.detach().mul_(8)
+    metric(found.detach(), y)
+    optimizer.step()
+"""
+
+
+def test_a_step_of_the_record_is_that_of_the_script(record_of, docker) -> None:
+    """Whatever is called or changed between a loss and its update; what a model computed is no data."""
+    code = 'seedbed run --record r -- python -c "$1" && grep \'"step"\' r/rank0.jsonl'
+    done = docker.run(record_of("pytorch").digest, ["sh", "-c", code, "sh", OF_STEPS], working_dir="/tmp")
+    lines = done.stdout.splitlines()
+    printed, steps = lines[:4], [json.loads(line) for line in lines[4:]]
+    assert [float.fromhex(step["loss"][0]) for step in steps] == [float.fromhex(loss) for loss in printed], done.stderr
+    same, again, of_a_part, of_an_object = (step["data"] for step in steps)
+    assert same == again
+    assert len({same, of_a_part, of_an_object}) == 3
+
+
 OF_TORCH = """
 import torch
 from torch.testing._internal.two_tensor import TwoTensor
@@ -74,7 +114,7 @@ a, b = tf.zeros([2, 3]), tf.zeros([4], tf.int32)
 others = [(tf.zeros([3, 2]), b), (tf.zeros([1, 2, 3]), b), (a, tf.zeros([4])), (b, a)]
 print(len({text(*values) for values in [(a, b), *others]}) == 5)
 print(text(a, b, known=False) == text(a, b))
-print(as_integer(tf.complex(1.0, 2.0)) != as_integer(tf.complex(1.0, 3.0)))
+print(int(as_integer(tf.complex(1.0, 2.0))) != int(as_integer(tf.complex(1.0, 3.0))))
 """
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 
 import torch
 from torch.nn.parameter import is_lazy
@@ -51,6 +52,21 @@ def leaves(value: object) -> Iterator[torch.Tensor | tuple]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from leaves(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from leaves({field.name: getattr(value, field.name, None) for field in fields(value)})
+    elif hasattr(value, "to_dict") and hasattr(value, "pin_memory"):  # a batch of torch_geometric's
+        yield from leaves(value.to_dict())
+
+
+def given(value: object) -> object:
+    """The same without the tensors that are computed from parameters: a criterion gets them, and they are no data."""
+    if isinstance(value, torch.Tensor):
+        return value if value.grad_fn is None else None
+    if isinstance(value, Mapping):
+        return {name: given(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [given(part) for part in value]
+    return value
 
 
 def shape_of(value: object) -> object:

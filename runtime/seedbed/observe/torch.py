@@ -55,13 +55,15 @@ class Here(threading.local):
 
     def __init__(self) -> None:
         self.models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
-        self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside them
+        self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside the models that this step has called
         self.passing = False  # whether a backward pass is under way
         self.pending = False  # whether this step has a loss
+        self.updates = False  # whether a Keras optimizer is at work: some hand on to others
 
     def begin(self) -> None:
-        """A forked child has the step of no thread, but knows what its parent knew."""
+        """A step; a forked child has that of no thread, but knows which models its parent knew."""
         self.pending = False
+        self.parts.clear()
 
 
 here = Here()
@@ -94,16 +96,17 @@ def end_pending() -> None:
 
 
 def end() -> None:
-    here.pending = False
+    here.begin()
     tell("end")
 
 
 def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
-    """A module is a model unless a model that was called earlier contains it."""
+    """A module is a model unless a model that this step has called contains it."""
     if torch.compiler.is_compiling() or is_passing() or not torch.is_grad_enabled() or module in here.parts:
         return
     if has_numbers():
-        end_pending()
+        if next(module.parameters(), None) is not None:  # a metric may be called before the optimizer's step
+            end_pending()
         meet(module)
         tell("call", module, arguments(inputs))
 
@@ -118,9 +121,9 @@ def arguments(inputs: tuple) -> list:
 
 @harmless
 def meet(model: torch.nn.Module) -> None:
+    here.parts.update(part for part in model.modules() if part is not model)
     if model not in here.models:
         here.models.add(model)
-        here.parts.update(part for part in model.modules() if part is not model)
         tell("model", model)
 
 

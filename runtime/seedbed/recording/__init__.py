@@ -18,6 +18,8 @@ def start() -> None:
 
 
 def watch(name: str, module: ModuleType) -> None:
+    if name == "keras" and module.backend.backend() == "torch":
+        import_module("seedbed.observe.keras_torch").hook()
     if trains(name, module):
         import_module(f"seedbed.recording.{name}").watch(module)
 

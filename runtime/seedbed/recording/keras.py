@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from seedbed import terminal
 from seedbed.observe.fingerprint import Fingerprint, as_float
 from seedbed.observe.graph import as_integer, fingerprint, norm_of
 from seedbed.observe.harmless import harmless
@@ -153,6 +154,8 @@ def end_open_steps() -> None:
 def note_model(model: keras.Model) -> None:
     if model not in models:
         models.add(model)
+        if model.steps_per_execution > 1:  # Keras returns the logs of the last one
+            terminal.log(f"one step in {model.steps_per_execution} (steps_per_execution) is in the record")
         note_initial(model.variables, thread_name())
 
 

@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer
 
 from seedbed.observe.fingerprint import Fingerprint, as_float
 from seedbed.observe.harmless import harmless
-from seedbed.observe.tensors import add, dense
+from seedbed.observe.tensors import add, dense, given
 from seedbed.observe.torch import parameters, subscribe
 from seedbed.recording.writer import thread_name, writer
 
@@ -39,7 +39,7 @@ def note_model(model: torch.nn.Module) -> None:
 
 
 def note_call(model: torch.nn.Module, arguments: list) -> None:
-    add(here.step.fingerprint("data"), arguments)
+    add(here.step.fingerprint("data"), given(arguments))
 
 
 def note_batch(batch: object, _: object) -> None:
@@ -51,7 +51,9 @@ def note_losses(tensors) -> None:
     for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
         if isinstance(tensor, torch.Tensor) and not tensor.is_meta:  # an edge of autograd's graph has no numbers
             loss = torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()
-            here.step.losses.append(loss if loss.numel() == 1 else loss.sum())
+            here.step.losses.append(
+                loss.clone() if loss.numel() == 1 else loss.sum()
+            )  # it may be changed until the step ends
 
 
 def note_gradients(optimizer: Optimizer) -> None:

@@ -14,7 +14,7 @@ from torch.optim.optimizer import Optimizer
 from seedbed import wrapping
 from seedbed.observe.fingerprint import Fingerprint
 from seedbed.observe.harmless import harmless
-from seedbed.observe.tensors import add
+from seedbed.observe.tensors import add, given
 from seedbed.observe.torch import parameters, subscribe
 from seedbed.recording import torch as recording
 from seedbed.recording.form import STATE
@@ -48,7 +48,7 @@ def note_call(model: torch.nn.Module, arguments: list) -> None:
         models.add(id(model))
         add(state("weights"), list(model.parameters()))
         add(state("statistics"), list(saved_buffers(model)))
-    add(state("inputs"), arguments)
+    add(state("inputs"), given(arguments))
 
 
 def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:

@@ -27,5 +27,7 @@ def watch(name: str, module: ModuleType) -> None:
     changes.watch(name, module)
     if name in ("torch", "tensorflow"):
         import_module(f"seedbed.trace.{name}").start()
-    elif name == "keras" and module.backend.backend() == "tensorflow":  # with torch, its layers are torch's modules
+    elif name == "keras" and module.backend.backend() == "tensorflow":
         import_module("seedbed.trace.tensorflow").follow_keras(module)
+    elif name == "keras" and module.backend.backend() == "torch":  # its layers are torch's modules
+        import_module("seedbed.observe.keras_torch").hook()
