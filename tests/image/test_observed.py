@@ -60,10 +60,11 @@ class OfBatches(nn.Module):
 x, y = torch.ones(8, 4), torch.ones(8, 1)
 model = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.Dropout()), nn.Linear(4, 1))
 optimizer, criterion, metric = torch.optim.SGD(model.parameters(), 0.1), nn.MSELoss(), nn.L1Loss()
-for output in (lambda: model(x), lambda: model(x), lambda: model[0](x), lambda: OfBatches()(Batch(x))):
+for output in (lambda: model(x), lambda: model(x), lambda: model[0](2 * x), lambda: OfBatches()(Batch(x))):
     optimizer.zero_grad()
     found = output()
     loss = criterion(found, y)
+    metric(found.detach(), y)
     loss.backward()
     print(loss.item().hex())
     loss.detach().mul_(8)

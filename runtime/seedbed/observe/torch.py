@@ -19,6 +19,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, 
 from torch.utils.data import dataloader
 
 from seedbed.observe.harmless import harmless
+from seedbed.observe.tensors import leaves
 from seedbed.wrapping import after
 
 MODES = torch._C._TorchDispatchModeKey
@@ -57,12 +58,13 @@ class Here(threading.local):
         self.models: WeakSet[torch.nn.Module] = WeakSet()  # those that are called by the script itself
         self.parts: WeakSet[torch.nn.Module] = WeakSet()  # those inside the models that this step has called
         self.passing = False  # whether a backward pass is under way
-        self.pending = False  # whether this step has a loss
+        self.called = False  # whether this step has called a model with parameters
+        self.pending = False  # whether it has a loss
         self.updates = False  # whether a Keras optimizer is at work: some hand on to others
 
     def begin(self) -> None:
         """A step; a forked child has that of no thread, but knows which models its parent knew."""
-        self.pending = False
+        self.called = self.pending = False
         self.parts.clear()
 
 
@@ -105,10 +107,14 @@ def before_forward(module: torch.nn.Module, inputs: tuple) -> None:
     if torch.compiler.is_compiling() or is_passing() or not torch.is_grad_enabled() or module in here.parts:
         return
     if has_numbers():
-        if next(module.parameters(), None) is not None:  # a metric may be called before the optimizer's step
+        given = arguments(inputs)
+        if has_parameters(module):
             end_pending()
+            here.called = True
+        elif here.called and not is_computed(given):  # a metric
+            return
         meet(module)
-        tell("call", module, arguments(inputs))
+        tell("call", module, given)
 
 
 def arguments(inputs: tuple) -> list:
@@ -117,6 +123,17 @@ def arguments(inputs: tuple) -> list:
     To be called by the hook itself (torch 2.7.1 to 2.14.1, nn/modules/module.py).
     """
     return [*inputs, sys._getframe(2).f_locals.get("kwargs", {})]
+
+
+@harmless
+def has_parameters(module: torch.nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+@harmless
+def is_computed(value: object) -> bool:
+    """Whether a tensor in it comes from parameters, and can be trained by."""
+    return any(isinstance(part, torch.Tensor) and part.grad_fn is not None for part in leaves(value))
 
 
 @harmless
