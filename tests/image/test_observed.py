@@ -38,9 +38,9 @@ for _ in range(3):
 
 
 def test_where_a_script_makes_no_optimizer_each_loss_is_a_step(record_of, docker) -> None:
-    command = ["sh", "-c", 'seedbed run --record r -- python -c "$1" && grep loss r/rank0.jsonl', "sh", OF_A_TAPE]
+    command = ["sh", "-c", 'seedbed run --record r -- python -c "$1" && cat r/rank0.jsonl', "sh", OF_A_TAPE]
     done = docker.run(record_of("tensorflow").digest, command, working_dir="/tmp")
-    losses = [json.loads(line)["loss"] for line in done.stdout.splitlines()]
+    losses = [line["loss"] for line in map(json.loads, done.stdout.splitlines()) if "step" in line]
     assert [[round(float.fromhex(one), 4) for one in step] for step in losses] == [[1], [0.64], [0.4096]], done.stderr
 
 
