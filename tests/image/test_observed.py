@@ -14,7 +14,7 @@ tail -n 1 /tmp/record/rank0.jsonl
 
 
 @pytest.mark.parametrize(
-    ("image", "script", "steps"), [("pytorch", "torch_features.py", 9), ("tensorflow", "tensorflow_features.py", 10)]
+    ("image", "script", "steps"), [("pytorch", "torch_features.py", 9), ("tensorflow", "tensorflow_features.py", 12)]
 )
 def test_watching_changes_nothing_and_fails_at_nothing(record_of, docker, image: str, script: str, steps: int) -> None:
     """Control: each function of the scripts failed or came to something else when it was recorded, or traced."""

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 from keras.src.callbacks.callback_list import CallbackList
@@ -90,7 +91,8 @@ def apply(original: Callable, optimizer: keras.optimizers.Optimizer, grads, trai
     here.updates = True
     try:
         grads = list(grads)
-        gradients = [gradient for gradient in grads if gradient is not None]
+        found = [gradient for gradient in grads if gradient is not None]
+        gradients = [tf.convert_to_tensor(each) if isinstance(each, np.ndarray) else each for each in found]
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
         variables = trainable_variables or list(optimizer._trainable_variables)

@@ -51,9 +51,8 @@ def note_losses(tensors) -> None:
     for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
         if isinstance(tensor, torch.Tensor) and not tensor.is_meta:  # an edge of autograd's graph has no numbers
             loss = torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()
-            here.step.losses.append(
-                loss.clone() if loss.numel() == 1 else loss.sum()
-            )  # it may be changed until the step ends
+            # A copy, since the script may change it before the step ends.
+            here.step.losses.append(loss.clone() if loss.numel() == 1 else loss.sum())
 
 
 def note_gradients(optimizer: Optimizer) -> None:

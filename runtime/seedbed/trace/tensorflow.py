@@ -27,6 +27,7 @@ from seedbed.trace import journal, surroundings
 from seedbed.wrapping import after, around
 
 DRAWING = ("Random", "Truncated", "Multinomial", "ParameterizedTruncated", "StatefulRandom", "StatefulUniform")
+OF_SLICES = ("", " indices", " shape")  # what tf.IndexedSlices holds
 WRITING = ("Assign", "Resource")
 
 _watching = True
@@ -79,9 +80,14 @@ def note_update(optimizer, gradients: list, _: list) -> None:
     global _has_updates
     _has_updates = True
     in_function = bool(here.functions) or not tf.executing_eagerly()  # a replica has a thread of its own
-    if tf.executing_eagerly() and not in_function:
+    if not in_function:
         name = type(optimizer).__name__
-        see("gradients", name, {str(number): gradient for number, gradient in enumerate(gradients)})
+        found = {
+            f"{number}{of_slices}": part
+            for number, gradient in enumerate(gradients)
+            for of_slices, part in zip(OF_SLICES, tf.nest.flatten(gradient, expand_composites=True), strict=False)
+        }
+        see("gradients", name, found)
         variables = enumerate(optimizer._trainable_variables)  # Keras's, or TensorFlow's own, which have no path
         see("update", name, {getattr(v, "path", f"{number} {v.name}"): v.handle for number, v in variables})
     if here.fits:

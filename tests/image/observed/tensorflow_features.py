@@ -39,6 +39,20 @@ def variables_of_tensorflow():
     return [variable]
 
 
+def gradients_of_slices():
+    variable, optimizer = tf.Variable(tf.ones([4, 2])), keras.optimizers.SGD(0.1)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.gather(variable, [1, 3]) ** 2)
+    optimizer.apply([tape.gradient(loss, variable)], [variable])
+    return [variable]
+
+
+def gradients_of_numpy():
+    variable = keras.Variable(tf.zeros([4, 1]))
+    keras.optimizers.SGD(0.1).apply([np.ones([4, 1], np.float32)], [variable])
+    return [variable]
+
+
 def step(weights):
     with tf.GradientTape() as tape:
         loss = loss_of(weights)
