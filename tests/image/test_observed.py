@@ -86,6 +86,7 @@ def test_a_step_of_the_record_is_that_of_the_script(record_of, docker) -> None:
 
 
 OF_TORCH = """
+import dataclasses
 import torch
 from torch.testing._internal.two_tensor import TwoTensor
 from seedbed.observe.fingerprint import Fingerprint
@@ -98,6 +99,21 @@ def text(value):
 def sparse(column):
     return torch.sparse_coo_tensor([[0], [column]], [1.0], (3, 7), check_invariants=True)
 
+@dataclasses.dataclass
+class Batch:
+    x: float
+
+class Graph:  # as torch_geometric's
+    def __init__(self, x):
+        self.x = x
+
+    def to_dict(self):
+        return vars(self)
+
+    def pin_memory(self):
+        return self
+
+print(all(text(kind(1.0)) != text(kind(2.0)) for kind in (Batch, Graph)))
 print(text(TwoTensor(torch.ones(2), torch.ones(2))) != text(TwoTensor(torch.ones(2), torch.zeros(2))))
 print(len({text(torch.quantize_per_tensor(torch.ones(2) * scale, scale, 0, torch.qint8)) for scale in (1, 2)}) == 2)
 for convert in (torch.Tensor.coalesce, torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_csc):
